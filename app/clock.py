@@ -1,0 +1,34 @@
+"""The one home of time. Everything else is handed a clock, so that tests can turn it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime
+
+
+class Clock:
+    """The real clock: UTC wall time, a monotonic counter and waiting."""
+
+    def now(self) -> datetime:
+        """The present, with UTC as its zone and microseconds."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Seconds from an arbitrary start; only differences mean something."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Give way for this many seconds."""
+        await asyncio.sleep(seconds)
+
+
+def iso_seconds(moment: datetime) -> str:
+    """`2021-08-10T18:00:58Z`: the form of every date in a REST answer."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def iso_millis(moment: datetime) -> str:
+    """`2021-08-10T18:00:58.111Z`: the form of every date in a webhook."""
+    moment = moment.astimezone(UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"

@@ -1,0 +1,100 @@
+"""The closed tree of errors. Codes, no HTTP: api/errors.py maps the first family to statuses.
+
+ParleyError
+├── Refused                 a request that must not happen; carries the original's code
+│   ├── NotFound            the thing named in the path or a parameter does not exist
+│   ├── Invalid             a parameter is missing or wrong
+│   ├── Conflict            the state of things forbids it
+│   ├── Forbidden           the caller may not
+│   └── TooMany             a limit was reached; carries retry_after_s
+├── Unavailable             we could not do it now (database away, queue full); nothing happened
+└── CarrierError            what a carrier says of a send
+    ├── Temporary           known not to have happened; may be tried again
+    ├── Permanent           known not to have happened; never again
+    └── Unknown             it may have happened: ask the carrier before anything is sent again
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class ParleyError(Exception):
+    """Everything that Parley raises on purpose."""
+
+
+class Refused(ParleyError):
+    """A request that must not happen. `code` is the original's error number."""
+
+    def __init__(self, code: int, message: str, details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.details = details
+
+
+class NotFound(Refused):
+    """The thing named does not exist (or is not the caller's)."""
+
+
+class Invalid(Refused):
+    """A parameter is missing or wrong; the message names it."""
+
+
+class Conflict(Refused):
+    """The state of things forbids it; the same request may succeed later."""
+
+
+class Forbidden(Refused):
+    """The caller may not do this."""
+
+
+class TooMany(Refused):
+    """A limit was reached; try again after `retry_after_s` seconds."""
+
+    def __init__(self, code: int, message: str, retry_after_s: float = 1.0) -> None:
+        super().__init__(code, message)
+        self.retry_after_s = retry_after_s
+
+
+class Unavailable(ParleyError):
+    """We could not do it now and nothing happened; try again after `retry_after_s` seconds."""
+
+    def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class CarrierError(ParleyError):
+    """What a carrier says of a send that did not simply succeed."""
+
+    def __init__(self, message: str, code: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+
+
+class Temporary(CarrierError):
+    """The send is known not to have happened and may be tried again (not before retry_after_s)."""
+
+    def __init__(
+        self, message: str, code: int | None = None, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(message, code)
+        self.retry_after_s = retry_after_s
+
+
+class Permanent(CarrierError):
+    """The send did not happen and never will; `code` is the original's error number.
+
+    `status` is what the receipt becomes: `failed` or `undelivered`.
+    """
+
+    def __init__(self, message: str, code: int, status: str = "failed") -> None:
+        super().__init__(message, code)
+        self.status = status
+
+
+class Unknown(CarrierError):
+    """The answer was lost: the send may or may not have happened."""

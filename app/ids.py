@@ -1,0 +1,66 @@
+"""The one home of chance and of SIDs.
+
+A SID is a two-letter prefix and 32 lower-case hex digits in the layout of UUIDv7 (RFC 9562 5.7):
+48 bits of Unix milliseconds, version, a counter within the millisecond, variant, chance. SIDs made
+by one process only grow, so primary keys append.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+import secrets
+import time
+import uuid
+
+ACCOUNT = "AC"
+ADDRESS_CONFIGURATION = "IG"
+CONVERSATION = "CH"
+CONTENT = "HX"
+FLOW = "FW"
+MEDIA = "ME"
+MESSAGE = "IM"
+MESSAGING_SERVICE = "MG"
+PARTICIPANT = "MB"
+RECEIPT = "DY"
+ROLE = "RL"
+SERVICE = "IS"
+USER = "US"
+WEBHOOK = "WH"
+
+SID = re.compile(r"[A-Z]{2}[0-9a-fA-F]{32}")
+
+_last = 0
+
+
+def new(prefix: str) -> str:
+    """A new SID, greater than every SID that this process has made before."""
+    global _last
+    stamp = (time.time_ns() // 1_000_000 << 12) | secrets.randbelow(1 << 8)
+    _last = stamp if stamp > _last else _last + 1
+    value = (
+        (_last >> 12) << 80 | 0x7 << 76 | (_last & 0xFFF) << 64 | 0x2 << 62 | secrets.randbits(62)
+    )
+    return f"{prefix}{value:032x}"
+
+
+def stable(prefix: str, *parts: str) -> str:
+    """The SID of a thing declared in the YAML: the same parts give the same SID, for ever."""
+    digest = hashlib.sha256("\x00".join((prefix, *parts)).encode()).hexdigest()
+    return prefix + digest[:32]
+
+
+def is_sid(text: str, prefix: str) -> bool:
+    """Whether the text has the form of a SID with this prefix; either case of hex is taken."""
+    return text.startswith(prefix) and SID.fullmatch(text) is not None
+
+
+def token() -> str:
+    """A random UUID: idempotency tokens, lease tokens."""
+    return str(uuid.uuid4())
+
+
+def chance() -> float:
+    """A random number in [0, 1) for jitter; never for secrets."""
+    return random.random()  # noqa: S311

@@ -1,0 +1,123 @@
+"""Everything worth a log line or a metric, as plain values; logging and metrics only consume it.
+
+Addresses are masked here or before: an observation never holds a body, a full address or a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class InboundSeen:
+    """A carrier called the inbound door. outcome: accepted, duplicate, bad_signature, unroutable,
+    throttled, junk, failed."""
+
+    carrier: str
+    outcome: str
+    ack_s: float
+    signature: str = "valid"
+    rule: str | None = None
+    decision: str | None = None
+    autocreate: str | None = None
+    external_id: str | None = None
+    message_sid: str | None = None
+    conversation_sid: str | None = None
+    address: str | None = None
+    proxy_address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryTried:
+    """One attempt at one recipient. `lag_s` is from the message's commit to the carrier's answer;
+    `reason` is a short word or error code, never free text."""
+
+    channel: str
+    outcome: str
+    reason: str
+    attempt: int
+    took_s: float
+    lag_s: float
+    receipt_sid: str
+    message_sid: str
+    conversation_sid: str
+
+
+@dataclass(frozen=True, slots=True)
+class HookTried:
+    """One attempt at one webhook. scope: global, service, scoped, sender; phase: pre, post."""
+
+    scope: str
+    phase: str
+    event: str
+    outcome: str
+    status: int | None
+    attempt: int
+    took_s: float
+    conversation_sid: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLettered:
+    """An item was given up after its schedule. kind: delivery or hook."""
+
+    kind: str
+    reason: str
+    conversation_sid: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """A conversation changed its state by its timer, this long after it was due."""
+
+    conversation_sid: str
+    state: str
+    lag_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A number at this moment: outbox_oldest_seconds{kind}, dead_letters{kind}, ..."""
+
+    name: str
+    value: float
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Something an operator should read: level is info, warning or error."""
+
+    level: str
+    event: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Something broke that should not have: the error's type and place, for the log alone."""
+
+    where: str
+    error: BaseException
+
+
+Observation = (
+    InboundSeen | DeliveryTried | HookTried | DeadLettered | TimerFired | Measured | Said | Failed
+)
+
+
+class Observe:
+    """Hands every observation to its consumers; a consumer must be quick and must not raise."""
+
+    def __init__(self) -> None:
+        self._consumers: list[Callable[[Observation], None]] = []
+
+    def to(self, consumer: Callable[[Observation], None]) -> None:
+        """Add a consumer."""
+        self._consumers.append(consumer)
+
+    def __call__(self, observation: Observation) -> None:
+        """Hand it on."""
+        for consumer in self._consumers:
+            consumer(observation)
