@@ -1,0 +1,99 @@
+"""Messages, their media, and one receipt per external recipient."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Index, text
+from sqlmodel import Field, SQLModel
+
+from app.model import columns as c
+
+
+class Message(SQLModel, table=True):
+    """A message (docs/25). `index` is dense and in commit order within its conversation.
+
+    `source` is how it came: API, SDK, SMS, WHATSAPP, ... `channel_metadata` is what the channel
+    told about it, as the ChannelMetadata resource gives it back.
+    """
+
+    __tablename__ = "messages"
+    __table_args__ = (Index("messages_index", "conversation_sid", "index", unique=True),)
+
+    sid: str = c.sid_key()
+    account_sid: str = c.sid()
+    chat_service_sid: str = c.sid()
+    conversation_sid: str = c.sid_ref("conversations")
+    index: int
+    author: str
+    participant_sid: str | None = c.sid(null=True)
+    body: str | None = None
+    subject: str | None = None
+    attributes: str = c.attributes()
+    content_sid: str | None = c.sid(null=True)
+    content_variables: str | None = None
+    channel_metadata: dict[str, Any] | None = c.document(null=True)
+    source: str = Field(default="API")
+    date_created: datetime = c.moment()
+    date_updated: datetime = c.moment()
+
+
+class Media(SQLModel, table=True):
+    """One file of a message. Until media are stored here, `source_url` is where the carrier
+    keeps it; `size` is bytes, None while unknown."""
+
+    __tablename__ = "media"
+    __table_args__ = (Index("media_message", "message_sid", "position"),)
+
+    sid: str = c.sid_key()
+    account_sid: str = c.sid()
+    chat_service_sid: str = c.sid()
+    message_sid: str | None = c.sid_ref("messages", null=True)
+    position: int = c.number()
+    content_type: str
+    filename: str | None = None
+    size: int | None = Field(default=None)
+    source_url: str | None = None
+    date_created: datetime = c.moment()
+    date_updated: datetime = c.moment()
+
+
+class Receipt(SQLModel, table=True):
+    """How one message fares with one external recipient (docs/36).
+
+    `status` is queued until the carrier has it, then sent, delivered, read, failed or undelivered.
+    `dropped` names what the channel could not carry. (`carrier`, `external_id`) is what the
+    carrier calls it.
+    """
+
+    __tablename__ = "receipts"
+    __table_args__ = (
+        Index("receipts_message", "message_sid", "sid"),
+        Index(
+            "receipts_external",
+            "carrier",
+            "external_id",
+            postgresql_where=text("external_id IS NOT NULL"),
+        ),
+        {"postgresql_with": {"fillfactor": 90}},
+    )
+
+    sid: str = c.sid_key()
+    account_sid: str = c.sid()
+    chat_service_sid: str = c.sid()
+    conversation_sid: str = c.sid_ref("conversations")
+    message_sid: str = c.sid_ref("messages")
+    participant_sid: str = c.sid()
+    channel: str
+    address: str
+    proxy_address: str
+    carrier: str
+    external_id: str | None = None
+    channel_message_sid: str | None = None
+    status: str = Field(default="queued")
+    error_code: int | None = None
+    error_message: str | None = None
+    dropped: str | None = None
+    date_created: datetime = c.moment()
+    date_updated: datetime = c.moment()

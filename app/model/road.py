@@ -1,0 +1,64 @@
+"""What the road keeps: the ledger of inbounds, the decision on each, statuses that came early."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Index
+from sqlmodel import Field, SQLModel
+
+from app.model import columns as c
+
+
+class Inbox(SQLModel, table=True):
+    """The ledger: one row per inbound of a carrier, for ever. Its key is the promise that one
+    provider message id gives one message. `message_sid` is that message; where nothing was created
+    it is None and `payload` keeps what came. What was decided is in `decisions`."""
+
+    __tablename__ = "inbox"
+
+    carrier: str = Field(primary_key=True)
+    external_id: str = Field(primary_key=True)
+    account_sid: str = c.sid()
+    message_sid: str | None = c.sid(null=True)
+    payload: dict[str, Any] | None = c.document(null=True)
+    received_at: datetime = c.moment()
+
+
+class Decision(SQLModel, table=True):
+    """Why an inbound went where it went: the rule that took it and those that were passed over."""
+
+    __tablename__ = "decisions"
+    __table_args__ = (
+        Index("decisions_external", "carrier", "external_id"),
+        Index("decisions_message", "message_sid"),
+        Index("decisions_conversation", "conversation_sid", "sid"),
+    )
+
+    sid: str = c.sid_key()
+    account_sid: str = c.sid()
+    carrier: str
+    external_id: str
+    address: str
+    proxy_address: str
+    signature: str
+    rule: str
+    outcome: str
+    reason: str | None = None
+    steps: list[Any] = c.document()
+    conversation_sid: str | None = c.sid(null=True)
+    message_sid: str | None = c.sid(null=True)
+    received_at: datetime = c.moment()
+
+
+class EarlyStatus(SQLModel, table=True):
+    """A delivery status for a send whose answer we have not got yet; settled with that answer."""
+
+    __tablename__ = "early_statuses"
+
+    carrier: str = Field(primary_key=True)
+    external_id: str = Field(primary_key=True)
+    status: str
+    error_code: int | None = None
+    received_at: datetime = c.moment()

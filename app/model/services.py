@@ -1,0 +1,39 @@
+"""Accounts and conversation services: who owns everything else."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlmodel import Field, SQLModel
+
+from app.model import columns as c
+
+
+class Account(SQLModel, table=True):
+    """An account and its defaults: the `/Configuration` resource (docs/10).
+
+    Timers are whole seconds; None means off.
+    """
+
+    __tablename__ = "accounts"
+
+    sid: str = c.sid_key()
+    default_chat_service_sid: str = c.sid()
+    default_messaging_service_sid: str | None = c.sid(null=True)
+    default_inactive_timer_s: int | None = None
+    default_closed_timer_s: int | None = None
+    date_created: datetime = c.moment()
+    date_updated: datetime = c.moment()
+
+
+class Service(SQLModel, table=True):
+    """A conversation service (docs/21)."""
+
+    __tablename__ = "services"
+
+    sid: str = c.sid_key()
+    account_sid: str = c.sid_ref("accounts")
+    friendly_name: str
+    declared_as: str | None = Field(default=None)
+    date_created: datetime = c.moment()
+    date_updated: datetime = c.moment()

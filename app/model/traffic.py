@@ -1,0 +1,95 @@
+"""What passes between the carriers and the roads: plain values, no tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+DeliveryStatus = Literal["queued", "sent", "delivered", "read", "failed", "undelivered"]
+SignatureResult = Literal["valid", "invalid", "unchecked"]
+
+
+@dataclass(frozen=True, slots=True)
+class MediaPart:
+    """One file as a channel names it. `size` is bytes, None while unknown."""
+
+    url: str
+    content_type: str
+    size: int | None = None
+    filename: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """One message that somebody sent to one of our addresses, in the words of the road.
+
+    `carrier` is the configured name; (`carrier`, `external_id`) is unique for ever. `address` is
+    theirs, `proxy_address` ours, both normalised. `form` is what came, kept for the sender's own
+    webhook and for operators. `others` are the further members of a group message.
+    """
+
+    carrier: str
+    external_id: str
+    channel: str
+    address: str
+    proxy_address: str
+    body: str | None = None
+    media: tuple[MediaPart, ...] = ()
+    others: tuple[str, ...] = ()
+    channel_metadata: dict[str, Any] | None = None
+    form: dict[str, str] = field(default_factory=dict)
+    sent_at: datetime | None = None
+    signature: SignatureResult = "valid"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a carrier says of something we sent. `receipt_sid` is known where the carrier calls a
+    URL that we gave with the send; otherwise (`carrier`, `external_id`) finds the receipt.
+    `status` None means: accepted, nothing more is known yet."""
+
+    carrier: str
+    external_id: str
+    status: DeliveryStatus | None
+    error_code: int | None = None
+    error_message: str | None = None
+    receipt_sid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One message for one recipient, as it is handed to a carrier.
+
+    `reference` is the receipt's SID: the same in every attempt of the same send. `status_url` is
+    where the carrier reports, None when we have no public URL. `started_at` is when the attempt
+    (for a look-up: the first one whose outcome is unknown) began.
+    """
+
+    reference: str
+    channel: str
+    address: str
+    proxy_address: str
+    body: str | None
+    media: tuple[MediaPart, ...]
+    status_url: str | None
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The carrier took it and calls it `external_id`; `status` is what it says so far."""
+
+    external_id: str
+    status: DeliveryStatus | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A participant as far as the fan-out cares. `channel` is None for chat."""
+
+    sid: str
+    identity: str | None
+    address: str | None
+    proxy_address: str | None
+    channel: str | None

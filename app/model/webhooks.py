@@ -1,0 +1,57 @@
+"""Whom to tell: configured webhooks (account or service) and webhooks of one conversation."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Index, text
+from sqlmodel import Field, SQLModel
+
+from app.model import columns as c
+
+
+class WebhookConfiguration(SQLModel, table=True):
+    """The account's webhooks (no service) or one service's, which override them (docs/12, 28)."""
+
+    __tablename__ = "webhook_configurations"
+    __table_args__ = (
+        Index(
+            "webhook_configurations_scope",
+            "account_sid",
+            text("coalesce(chat_service_sid, '')"),
+            unique=True,
+        ),
+    )
+
+    sid: str = c.sid_key()
+    account_sid: str = c.sid_ref("accounts")
+    chat_service_sid: str | None = c.sid_ref("services", null=True)
+    pre_url: str | None = None
+    post_url: str | None = None
+    method: str = Field(default="POST")
+    filters: list[str] = c.texts()
+    declared_as: str | None = None
+    date_created: datetime = c.moment()
+    date_updated: datetime = c.moment()
+
+
+class ScopedWebhook(SQLModel, table=True):
+    """A webhook of one conversation (docs/27): target webhook, trigger or studio."""
+
+    __tablename__ = "scoped_webhooks"
+    __table_args__ = (Index("scoped_webhooks_listing", "conversation_sid", "sid"),)
+
+    sid: str = c.sid_key()
+    account_sid: str = c.sid_ref("accounts")
+    chat_service_sid: str = c.sid_ref("services")
+    conversation_sid: str = c.sid_ref("conversations")
+    target: str
+    url: str | None = None
+    method: str = Field(default="POST")
+    filters: list[str] = c.texts()
+    triggers: list[str] = c.texts()
+    flow_sid: str | None = None
+    retry_count: int | None = None
+    replay_after: int | None = None
+    date_created: datetime = c.moment()
+    date_updated: datetime = c.moment()
