@@ -1,0 +1,1 @@
+"""What may happen: pure rules over values. No I/O, no clock, no chance."""

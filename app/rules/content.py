@@ -1,0 +1,144 @@
+"""What of a message fits one recipient's channel: deliver these parts, or fail with this code.
+
+The `twilio` profile does what "Conversations Limits" and "Media Support in Conversations" say:
+an external recipient gets one file and no text beside it. `relaxed` sends what the channel can
+carry. In both, what was left out is named in `Deliver.dropped`; nothing is dropped silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from app.channels.facts import FACTS, ChannelFacts
+from app.model.traffic import MediaPart
+
+Profile = Literal["twilio", "relaxed"]
+
+# "Channel did not accept given content": a channel of which we know no facts.
+CHANNEL_UNKNOWN = 63005
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """What goes to the recipient. `dropped` names what does not, like `body, media 2 image/png`."""
+
+    channel: str
+    body: str | None
+    media: tuple[MediaPart, ...] = ()
+    dropped: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """Nothing goes; the receipt becomes failed with the original's error `code`."""
+
+    channel: str
+    code: int
+    reason: str
+
+
+def fit(
+    channel: str, body: str | None, media: Sequence[MediaPart], profile: Profile
+) -> Deliver | Fail:
+    """What a message becomes on this channel; total, never raises.
+
+    Media make an sms an mms. A size that is not known (None) counts as fitting, and so does an
+    empty content type: the carrier will know.
+    """
+    if media and channel == "sms":
+        channel = "mms"
+    facts = FACTS.get(channel)
+    if facts is None:
+        return Fail(channel, CHANNEL_UNKNOWN, f"the channel {channel} is not supported")
+    if not media:
+        return _text(facts, body, relaxed=profile == "relaxed")
+    if profile == "relaxed" or channel == "chat":
+        return _relaxed(facts, body, media)
+    return _twilio(facts, body, media)
+
+
+def _text(facts: ChannelFacts, body: str | None, *, relaxed: bool) -> Deliver | Fail:
+    chars_max = facts.body_chars_max_relaxed if relaxed else facts.body_chars_max
+    if not body:
+        return Fail(facts.name, facts.empty_code, "the message has neither text nor media")
+    if len(body) > chars_max:
+        reason = f"the text is longer than {chars_max} characters"
+        return Fail(facts.name, facts.body_too_long_code, reason)
+    return Deliver(facts.name, body)
+
+
+def _twilio(facts: ChannelFacts, body: str | None, media: Sequence[MediaPart]) -> Deliver | Fail:
+    fault = _fault(facts, media[0], facts.content_types)
+    if fault is not None:
+        return fault
+    rest = [_name(at, part) for at, part in enumerate(media[1:], 2)]
+    return Deliver(facts.name, None, (media[0],), _dropped(body, rest))
+
+
+def _relaxed(facts: ChannelFacts, body: str | None, media: Sequence[MediaPart]) -> Deliver | Fail:
+    taken, rest, fault = _taken(facts, media)
+    if not taken:
+        return _without_media(facts, body, rest, fault)
+    if body and not _captions(facts, taken[0], body):
+        return Deliver(facts.name, None, taken, _dropped(body, rest))
+    return Deliver(facts.name, body or None, taken, _dropped(None, rest))
+
+
+def _taken(
+    facts: ChannelFacts, media: Sequence[MediaPart]
+) -> tuple[tuple[MediaPart, ...], list[str], Fail | None]:
+    """The files that fit, in order; the names of the others; why the first of those did not."""
+    taken: list[MediaPart] = []
+    rest: list[str] = []
+    first_fault: Fail | None = None
+    room = facts.media_total_bytes_max
+    for at, part in enumerate(media, 1):
+        fault = _fault(facts, part, facts.content_types_relaxed)
+        first_fault = first_fault or fault
+        if fault is None and len(taken) < facts.media_max and (part.size or 0) <= room:
+            taken.append(part)
+            room -= part.size or 0
+        else:
+            rest.append(_name(at, part))
+    return tuple(taken), rest, first_fault
+
+
+def _without_media(
+    facts: ChannelFacts, body: str | None, rest: list[str], fault: Fail | None
+) -> Deliver | Fail:
+    """No file fits: the text alone, on the channel that carries text; else the first fault."""
+    text = _text(FACTS["sms"] if facts.name == "mms" else facts, body, relaxed=True)
+    if isinstance(text, Fail):
+        return fault or text
+    return Deliver(text.channel, text.body, (), _dropped(None, rest))
+
+
+def _fault(facts: ChannelFacts, part: MediaPart, types: frozenset[str]) -> Fail | None:
+    if part.size is not None and part.size > facts.media_bytes_max:
+        reason = f"the file has {part.size} bytes, the channel takes {facts.media_bytes_max}"
+        return Fail(facts.name, facts.media_too_large_code, reason)
+    kind = _plain(part.content_type)
+    if types and kind and kind not in types:
+        reason = f"the channel does not take {kind}"
+        return Fail(facts.name, facts.media_refused_code, reason)
+    return None
+
+
+def _captions(facts: ChannelFacts, part: MediaPart, body: str) -> bool:
+    fits = len(body) <= facts.caption_chars_max
+    return fits and (not facts.caption_types or _plain(part.content_type) in facts.caption_types)
+
+
+def _plain(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
+
+
+def _name(position: int, part: MediaPart) -> str:
+    return f"media {position} {_plain(part.content_type)}".rstrip()
+
+
+def _dropped(body: str | None, rest: list[str]) -> str | None:
+    names = ["body", *rest] if body else rest
+    return ", ".join(names) or None

@@ -1,0 +1,56 @@
+"""Who receives a message, and what each of them gets: one planned receipt per recipient.
+
+External participants of pairs receive; the author and chat identities do not ("Delivery Receipts
+in Conversations": messages to chat participants emit none). This is on the road: a message to
+fifty recipients of one channel is fitted once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from app.model.traffic import MediaPart, Member
+from app.rules.content import Deliver, Fail, Profile, fit
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One receipt to be: who gets it from which of our addresses, and what (or why not)."""
+
+    participant_sid: str
+    address: str
+    proxy_address: str
+    content: Deliver | Fail
+
+
+def recipients(participants: Iterable[Member], author_participant_sid: str | None) -> list[Member]:
+    """The external participants but the author, in the order given."""
+    return [
+        member
+        for member in participants
+        if member.address is not None
+        and member.proxy_address is not None
+        and member.sid != author_participant_sid
+    ]
+
+
+def plan(
+    participants: Iterable[Member],
+    author_participant_sid: str | None,
+    body: str | None,
+    media: Sequence[MediaPart],
+    profile: Profile,
+) -> list[Planned]:
+    """One planned receipt for each recipient; the content is fitted once per channel."""
+    fitted: dict[str, Deliver | Fail] = {}
+    planned: list[Planned] = []
+    for member in recipients(participants, author_participant_sid):
+        if member.address is None or member.proxy_address is None:
+            continue
+        channel = member.channel or "sms"
+        content = fitted.get(channel)
+        if content is None:
+            content = fitted[channel] = fit(channel, body, media, profile)
+        planned.append(Planned(member.sid, member.address, member.proxy_address, content))
+    return planned

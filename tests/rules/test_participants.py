@@ -1,0 +1,202 @@
+"""The shapes of a participant: chat and pair; everything else by the original's codes."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.errors import Forbidden, Invalid, Refused
+from app.rules.participants import Shape, shape
+
+OURS = "+15005550006"
+THEIRS = "+15551230001"
+SENDERS = frozenset({OURS, "whatsapp:+15005550010", "12345", "messenger:900"})
+
+
+def made(
+    identity: str | None = None,
+    address: str | None = None,
+    proxy: str | None = None,
+    projected: str | None = None,
+) -> Shape:
+    return shape(identity, address, proxy, projected, ours=SENDERS)
+
+
+def test_an_identity_alone_is_a_chat_participant() -> None:
+    assert made(identity="agent@example.com") == Shape("chat", identity="agent@example.com")
+    assert made(identity="x" * 256).identity == "x" * 256
+
+
+@pytest.mark.parametrize(
+    ("address", "proxy", "channel"),
+    [
+        (THEIRS, OURS, "sms"),
+        (THEIRS, "12345", "sms"),
+        ("whatsapp:+15551230001", "whatsapp:+15005550010", "whatsapp"),
+        ("messenger:77", "messenger:900", "messenger"),
+    ],
+)
+def test_an_address_and_a_proxy_address_are_a_pair(address: str, proxy: str, channel: str) -> None:
+    expected = Shape("pair", channel=channel, address=address, proxy_address=proxy)
+    assert made(address=address, proxy=proxy) == expected
+
+
+def test_addresses_are_normalised_before_they_are_compared() -> None:
+    pair = made(address=" +1 555 123 0001", proxy="+1 500 555 0006")
+    assert (pair.address, pair.proxy_address) == (THEIRS, OURS)
+
+
+Case = tuple[str, tuple[str | None, ...], type[Refused], int, str]
+REFUSALS: list[Case] = [
+    ("nothing", (), Invalid, 20001, "Missing required parameter Identity or"),
+    ("an empty identity", ("",), Invalid, 50204, "Identity not provided"),
+    ("a long identity", ("x" * 257,), Invalid, 50207, "Identity too long"),
+    ("a reserved identity", ("system",), Invalid, 50203, "Identity reserved"),
+    (
+        "an identity like a SID",
+        ("US" + "a" * 32,),
+        Invalid,
+        50206,
+        "Identity should not match user SID pattern",
+    ),
+    (
+        "identity and address",
+        ("ann", THEIRS, OURS),
+        Invalid,
+        50211,
+        "Identity parameter not acceptable for this Participant",
+    ),
+    (
+        "identity and proxy address",
+        ("ann", None, OURS),
+        Invalid,
+        50211,
+        "Identity parameter not acceptable for this Participant",
+    ),
+    ("an empty address", (None, "", OURS), Invalid, 50411, "Participant address is empty"),
+    ("a proxy address alone", (None, None, OURS), Invalid, 50411, "Participant address is empty"),
+    (
+        "an empty proxy address",
+        (None, THEIRS, " "),
+        Invalid,
+        50412,
+        "Participant proxy address is empty",
+    ),
+    ("no number", (None, "ann", OURS), Invalid, 50407, "Invalid messaging binding address"),
+    ("a long address", (None, "+" + "1" * 300, OURS), Invalid, 50407, "Invalid messaging"),
+    (
+        "an unknown prefix",
+        (None, "pigeon:+15551230001", OURS),
+        Invalid,
+        50407,
+        "Invalid messaging binding address",
+    ),
+    (
+        "one of ours as theirs",
+        (None, "12345", OURS),
+        Invalid,
+        50407,
+        "Invalid messaging binding address",
+    ),
+    (
+        "our other sender as theirs",
+        (None, OURS, "12345"),
+        Invalid,
+        50407,
+        "Invalid messaging binding address",
+    ),
+    ("a wrong proxy", (None, THEIRS, "x"), Invalid, 50408, "Invalid participant proxy address"),
+    ("equal", (None, OURS, OURS), Invalid, 50409, "Participant address equals proxy address"),
+    (
+        "sms to WhatsApp",
+        (None, THEIRS, "whatsapp:+15005550010"),
+        Invalid,
+        50414,
+        "Participant address type does not match proxy address type",
+    ),
+    (
+        "a foreign proxy",
+        (None, THEIRS, "+15005550099"),
+        Forbidden,
+        50413,
+        "Account is not authorized to use proxy address",
+    ),
+    (
+        "a number of ours that WhatsApp does not know",
+        (None, "whatsapp:+15551230001", f"whatsapp:{OURS}"),
+        Invalid,
+        50415,
+        "Proxy address is not WhatsApp enabled sender",
+    ),
+    (
+        "e-mail with a proxy",
+        (None, "ann@example.com", OURS),
+        Invalid,
+        50453,
+        "Proxy Address of participant is not supported for this channel",
+    ),
+    ("e-mail", (None, "ann@example.com"), Invalid, 50407, "Invalid messaging binding address"),
+    (
+        "WhatsApp without proxy",
+        (None, "whatsapp:+15551230001"),
+        Invalid,
+        50412,
+        "Participant proxy address is empty",
+    ),
+    (
+        "an address alone",
+        (None, THEIRS),
+        Forbidden,
+        50452,
+        "Group MMS is not enabled for this Account: add MessagingBinding.ProxyAddress",
+    ),
+    (
+        "identity and projected address",
+        ("ann", None, None, OURS),
+        Forbidden,
+        50452,
+        "Group MMS is not enabled for this Account",
+    ),
+    (
+        "a projected address",
+        (None, None, None, OURS),
+        Forbidden,
+        50452,
+        "Group MMS is not enabled for this Account",
+    ),
+]
+
+
+@pytest.mark.parametrize(("label", "arguments", "kind", "code", "message"), REFUSALS)
+def test_other_shapes_are_refused_by_code_and_words(
+    label: str, arguments: tuple[str | None, ...], kind: type[Refused], code: int, message: str
+) -> None:
+    with pytest.raises(kind) as refusal:
+        made(*arguments)
+    assert refusal.value.code == code
+    assert refusal.value.message.startswith(message)
+
+
+def test_a_refused_address_says_which_parameter_and_why() -> None:
+    with pytest.raises(Invalid) as refusal:
+        made(address="15551230001", proxy=OURS)
+    assert refusal.value.details is not None
+    assert refusal.value.details["parameter"] == "MessagingBinding.Address"
+    assert "%2B" in refusal.value.details["reason"]
+
+
+texts = st.one_of(st.none(), st.text(max_size=8), st.sampled_from([OURS, THEIRS, "12345"]))
+
+
+@settings(deadline=None)
+@given(texts, texts, texts, texts)
+def test_any_parameters_make_a_shape_or_are_refused(
+    identity: str | None, address: str | None, proxy: str | None, projected: str | None
+) -> None:
+    try:
+        result = made(identity, address, proxy, projected)
+    except Refused:
+        return
+    assert (result.identity is None) != (result.address is None)
+    assert (result.address is None) == (result.proxy_address is None)
