@@ -1,0 +1,132 @@
+"""What a carrier is: the contract that every file in this folder fulfils, checked by mypy and by
+one conformance suite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Generic, Literal, Protocol, TypeVar, runtime_checkable
+
+import aiohttp
+from aiohttp import web
+from multidict import MultiMapping
+from pydantic import BaseModel
+
+from app.clock import Clock
+from app.model.traffic import Accepted, Inbound, Outgoing, SignatureResult, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request at a carrier's door. `url` is the public one that the carrier called (built
+    from the configured public URL, with its query), `headers` find a name in either case, `form`
+    holds the decoded form parameters in their order (empty for other bodies), `body` the raw
+    bytes."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    query: MultiMapping[str]
+    form: MultiMapping[str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the door says to the carrier once everything is committed."""
+
+    body: str
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a carrier may use: a client for outgoing HTTP and the clock."""
+
+    http: aiohttp.ClientSession
+    clock: Clock
+
+
+class Unsigned(Exception):
+    """The request does not carry a valid signature; `mode` enforce turns this into 403."""
+
+
+class Junk(Exception):
+    """The request is not what this carrier sends; the door answers 400 with this text.
+
+    The text names the field and never repeats what was in it.
+    """
+
+
+Lookup = Literal["cannot_tell", "not_found"]
+
+
+class Carrier(Protocol):
+    """One configured carrier. `name` is its key in the YAML; `channels` are those it can carry.
+
+    `can_look_up` says whether `look_up` can settle an unknown outcome; `look_up_after_s` how long
+    after the attempt it can be trusted.
+    """
+
+    name: str
+    kind: str
+    channels: frozenset[str]
+    can_look_up: bool
+    look_up_after_s: float
+
+    def verify(self, request: Request) -> SignatureResult:
+        """`valid`, `invalid`, or `unchecked` when nothing is configured to check with."""
+        ...
+
+    def parse_inbound(self, request: Request) -> Sequence[Inbound]:
+        """The messages in this request; raises Junk. Their `signature` is left for the door."""
+        ...
+
+    def parse_status(self, request: Request) -> Sequence[Status]:
+        """The delivery statuses in this request; raises Junk. A status word that this carrier's
+        table does not know is no status: the answer is empty."""
+        ...
+
+    def answer(self, messages: Sequence[Inbound]) -> Answer:
+        """What a 2xx answer to an inbound says."""
+        ...
+
+    async def send(self, outgoing: Outgoing, context: Context) -> Accepted:
+        """Hand one message over; raises Temporary, Permanent or Unknown."""
+        ...
+
+    async def look_up(self, outgoing: Outgoing, context: Context) -> Accepted | Lookup:
+        """What became of a send whose answer was lost. Raises Temporary when the carrier could not
+        be asked now: nothing is settled, ask again later."""
+        ...
+
+
+@runtime_checkable
+class Hosted(Protocol):
+    """A carrier that lives in our own process (the sandbox without a URL). The service serves its
+    pages under `/carriers/{name}/world/` and enters `living` for as long as it runs."""
+
+    def pages(self) -> web.Application:
+        """What is served under `/carriers/{name}/world/`."""
+        ...
+
+    def living(self, inbound_url: str, via: str | None) -> AbstractAsyncContextManager[None]:
+        """Alive while entered. `inbound_url` is this carrier's inbound door under our public URL;
+        `via` the origin (`http://127.0.0.1:8080`) where our own process reaches its doors, None
+        when the public URL leads there."""
+        ...
+
+
+OptionsT = TypeVar("OptionsT", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[OptionsT]):
+    """What a module of this folder declares as `KIND`, and is discovered by: the word for `kind:`
+    in the YAML, the model of its further keys, and what makes a carrier (name, options) of them.
+    Since `build` must give a Carrier, mypy holds every kind against the contract here."""
+
+    name: str
+    options: type[OptionsT]
+    build: Callable[[str, OptionsT], Carrier]

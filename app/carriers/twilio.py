@@ -1,0 +1,116 @@
+"""Twilio Programmable Messaging: SMS, MMS, WhatsApp, Messenger and RCS by its forms and REST API.
+
+https://www.twilio.com/docs/messaging. Carriers that speak the same dialect (SignalWire) work with
+their own `base_url`. A number in a subaccount that must also send is one more carrier in the YAML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from multidict import MultiMapping
+from pydantic import BeforeValidator, Field, SecretStr
+
+from app.carriers import signature, twilio_form, twilio_messages
+from app.carriers.contract import Answer, Context, Kind, Lookup, Request
+from app.model.traffic import Accepted, Inbound, Outgoing, SignatureResult, Status
+from app.settings.models import Model
+from app.settings.types import AccountSid, MessagingServiceSid, PublicUrl, Secret
+
+CHANNELS = frozenset({"sms", "mms", "whatsapp", "messenger", "rcs"})
+NOTHING_TO_SAY = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
+
+
+def _several(given: Any) -> Any:
+    return [given] if isinstance(given, str | SecretStr) else given
+
+
+Tokens = Annotated[tuple[Secret, ...], BeforeValidator(_several), Field(min_length=1)]
+
+
+class Options(Model):
+    """The keys of `kind: twilio` in the YAML.
+
+    `auth_token` is one token or, while tokens are rotated, a list: a request may be signed with any
+    of them, calls use the first. `accounts` gives the tokens of subaccounts whose webhooks come to
+    the same door. `look_up_after_s`: how long Twilio's list may take to show what was just sent.
+    """
+
+    account_sid: AccountSid
+    auth_token: Tokens
+    accounts: dict[AccountSid, Tokens] = Field(default_factory=dict)
+    base_url: PublicUrl = "https://api.twilio.com"
+    messaging_service_sid: MessagingServiceSid | None = None
+    timeout_s: Annotated[float, Field(gt=0, le=60)] = 10.0
+    look_up_after_s: Annotated[float, Field(ge=0)] = 30.0
+
+
+class Twilio:
+    """One Twilio account (with its subaccounts, inbound)."""
+
+    kind = "twilio"
+    channels = CHANNELS
+    can_look_up = True
+
+    def __init__(self, name: str, options: Options) -> None:
+        self.name = name
+        self.look_up_after_s = options.look_up_after_s
+        self._tokens = {options.account_sid: _secrets(options.auth_token)}
+        for account_sid, tokens in options.accounts.items():
+            known = self._tokens.get(account_sid, ())
+            self._tokens[account_sid] = known + _secrets(tokens)
+        self._line = twilio_messages.Line(
+            base_url=options.base_url,
+            account_sid=options.account_sid,
+            auth_token=self._tokens[options.account_sid][0],
+            messaging_service_sid=options.messaging_service_sid,
+            timeout_s=options.timeout_s,
+        )
+
+    def verify(self, request: Request) -> SignatureResult:
+        """Whether a token of the account that the request names signed it. The account is the
+        AccountSid parameter, never where the request came in; an account that the YAML does not
+        know is invalid."""
+        given = request.headers.get(signature.HEADER, "")
+        if request.form or not request.body:
+            account = _parameters(request).get("AccountSid", "")
+            tokens = self._tokens.get(account, ())
+            valid = signature.verify(request.url, request.form, given, tokens)
+        else:
+            everybody = [token for tokens in self._tokens.values() for token in tokens]
+            valid = signature.verify_json(request.url, request.body, given, everybody)
+        return "valid" if valid else "invalid"
+
+    def parse_inbound(self, request: Request) -> Sequence[Inbound]:
+        """The one message in an inbound webhook; raises Junk."""
+        return [twilio_form.inbound(self.name, _parameters(request))]
+
+    def parse_status(self, request: Request) -> Sequence[Status]:
+        """The status in a StatusCallback; empty for words that are no status; raises Junk."""
+        status = twilio_form.status(self.name, _parameters(request), request.query.get("receipt"))
+        return [] if status is None else [status]
+
+    def answer(self, messages: Sequence[Inbound]) -> Answer:
+        """Empty TwiML: we answer by sending, not in the webhook's answer."""
+        return Answer(NOTHING_TO_SAY, "text/xml")
+
+    async def send(self, outgoing: Outgoing, context: Context) -> Accepted:
+        """Create a Message resource; raises Temporary, Permanent or Unknown."""
+        return await twilio_messages.create(self._line, outgoing, context)
+
+    async def look_up(self, outgoing: Outgoing, context: Context) -> Accepted | Lookup:
+        """Ask the Messages list whether it holds this send; raises Temporary."""
+        return await twilio_messages.find(self._line, outgoing, context)
+
+
+KIND = Kind("twilio", Options, Twilio)
+
+
+def _parameters(request: Request) -> MultiMapping[str]:
+    """A webhook set to GET has its parameters in the query."""
+    return request.query if request.method == "GET" else request.form
+
+
+def _secrets(tokens: Sequence[SecretStr]) -> tuple[str, ...]:
+    return tuple(token.get_secret_value() for token in tokens)
