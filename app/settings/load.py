@@ -1,0 +1,72 @@
+"""The file and the environment become settings, or one error that lists every problem."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from app.settings import parse, secrets, sense, shape
+from app.settings.document import Document
+from app.settings.models import Settings
+from app.settings.problems import ConfigErrors, Problem
+
+FILE_BYTES_MAX = 1_048_576
+# Stands in for `database.url`, also when the file gives one.
+DATABASE_URL = "PARLEY_DATABASE_URL"
+
+
+def load(
+    path: Path,
+    kinds: Mapping[str, type[BaseModel]],
+    environment: Mapping[str, str] = os.environ,
+) -> Settings:
+    """The settings in this file. `kinds` names the model of each carrier kind's own options.
+
+    Raises ConfigErrors with every problem at once; nothing of it repeats a secret.
+    """
+    document = parse.parse(str(path), _read(path))
+    secrets.fill(document, environment, path.parent)
+    _database_url(document, environment)
+    sense.carriers(document, kinds)
+    settings = shape.match(document, Settings)
+    sense.senders(document)
+    sense.services(document)
+    sense.addresses(document)
+    if document.problems or settings is None:
+        raise ConfigErrors(document.problems)
+    return settings
+
+
+def _read(path: Path) -> str:
+    """The text of the file, without a byte order mark."""
+    line = 1
+    try:
+        with path.open("rb") as file:
+            data = file.read(FILE_BYTES_MAX + 1)
+        if len(data) <= FILE_BYTES_MAX:
+            return data.decode("utf-8-sig")
+        message = f"is larger than {FILE_BYTES_MAX} bytes"
+    except FileNotFoundError:
+        message = "does not exist"
+    except UnicodeDecodeError as error:
+        message, line = "is not UTF-8 text", data.count(b"\n", 0, error.start) + 1
+    except (OSError, ValueError) as error:
+        message = f"cannot be read: {getattr(error, 'strerror', None) or 'not a path'}"
+    raise ConfigErrors([Problem(str(path), line, 1, "file", message)])
+
+
+def _database_url(document: Document, environment: Mapping[str, str]) -> None:
+    """PARLEY_DATABASE_URL, when it is set and not empty, wins over the file."""
+    url = environment.get(DATABASE_URL)
+    if not url or not isinstance(document.data, dict):
+        return
+    section = document.data.get("database")
+    if section is None:
+        section = document.data["database"] = {}
+    if isinstance(section, dict):
+        section["url"] = url
+        document.veil(("database", "url"))
+        document.broken.discard(("database", "url"))

@@ -1,0 +1,153 @@
+"""The kinds of value that the file's keys take: SIDs, names, addresses, URLs, events.
+
+A check raises a message for operators and never repeats the value: it may be a secret.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from typing import Annotated, Literal, TypeVar
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_core import PydanticCustomError
+
+from app.settings import address
+
+# The type of every error raised here: its message is ours and is shown as it is.
+PLAIN = "parley"
+
+_T = TypeVar("_T")
+_UNSAFE = re.compile(r"[\x00-\x20\x7f\\]")
+_HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE)
+
+
+def _plainly(check: Callable[[_T], _T]) -> AfterValidator:
+    """A check that raises ValueError, as a validator whose message is shown as it is."""
+
+    def checked(value: _T) -> _T:
+        try:
+            return check(value)
+        except ValueError as error:
+            message = str(error)
+        raise PydanticCustomError(PLAIN, "{message}", {"message": message})
+
+    return AfterValidator(checked)
+
+
+def web_url(text: str) -> str:
+    """An http or https URL, unchanged: signatures are computed over it as written."""
+    _split(text)
+    return text
+
+
+def public_url(text: str) -> str:
+    """The http or https URL under which the world knows us, without a slash at its end."""
+    parts = _split(text)
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError("give scheme, host and path only: no user, ? or #")
+    return text.rstrip("/")
+
+
+def network(text: str) -> str:
+    """An IP address or a network in CIDR notation."""
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        text = ""
+    if not text:
+        raise ValueError("should be an IP address or a network like 10.0.0.0/8")
+    return text
+
+
+def target(text: str) -> str:
+    """An IP address, a network, or one exact host name."""
+    try:
+        return network(text)
+    except ValueError:
+        pass
+    if "/" in text or not _HOST.fullmatch(text):
+        raise ValueError("should be a host name, an IP address or a network like 10.0.0.0/8")
+    return text.lower()
+
+
+def database_url(secret: SecretStr) -> SecretStr:
+    """A URL of a PostgreSQL database."""
+    scheme, separator, _ = secret.get_secret_value().partition("://")
+    if not separator or scheme not in ("postgresql", "postgres"):
+        raise ValueError("should be a URL like postgresql://user:password@host/database")
+    return secret
+
+
+def _split(text: str) -> SplitResult:
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or _UNSAFE.search(text):
+        raise ValueError("should be a URL that starts with http:// or https://")
+    return parts
+
+
+AccountSid = Annotated[str, Field(pattern=r"^AC[0-9a-fA-F]{32}$")]
+ApiKeySid = Annotated[str, Field(pattern=r"^SK[0-9a-fA-F]{32}$")]
+FlowSid = Annotated[str, Field(pattern=r"^FW[0-9a-fA-F]{32}$")]
+MessagingServiceSid = Annotated[str, Field(pattern=r"^MG[0-9a-fA-F]{32}$")]
+ServiceSid = Annotated[str, Field(pattern=r"^IS[0-9a-fA-F]{32}$")]
+CarrierName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+Name = Annotated[str, Field(min_length=1, max_length=256)]
+Rate = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}/[smh]$")]
+Secret = Annotated[SecretStr, Field(min_length=1)]
+
+Address = Annotated[str, _plainly(address.normalise)]
+WebUrl = Annotated[str, _plainly(web_url)]
+PublicUrl = Annotated[str, _plainly(public_url)]
+Network = Annotated[str, _plainly(network)]
+Target = Annotated[str, _plainly(target)]
+DatabaseUrl = Annotated[SecretStr, _plainly(database_url)]
+
+# What each pattern asks for, in words.
+PATTERNS = {
+    r"^[a-z0-9][a-z0-9_-]{0,62}$": (
+        "a carrier's name is part of its URL: use lower-case letters, digits, _ and -"
+    ),
+    r"^[1-9][0-9]{0,8}/[smh]$": "should be a rate like 1/s, 30/m or 1000/h",
+    **{
+        f"^{prefix}[0-9a-fA-F]{{32}}$": f"should be {prefix} and 32 hexadecimal digits"
+        for prefix in ("AC", "SK", "FW", "MG", "IS")
+    },
+}
+
+SignatureMode = Literal["enforce", "report", "off"]
+HttpMethod = Literal["GET", "POST"]
+PostEvent = Literal[
+    "onConversationAdded",
+    "onConversationUpdated",
+    "onConversationRemoved",
+    "onConversationStateUpdated",
+    "onMessageAdded",
+    "onMessageUpdated",
+    "onMessageRemoved",
+    "onParticipantAdded",
+    "onParticipantUpdated",
+    "onParticipantRemoved",
+    "onDeliveryUpdated",
+    "onUserAdded",
+    "onUserUpdated",
+]
+PreEvent = Literal[
+    "onConversationAdd",
+    "onConversationUpdate",
+    "onConversationRemove",
+    "onMessageAdd",
+    "onMessageUpdate",
+    "onMessageRemove",
+    "onParticipantAdd",
+    "onParticipantUpdate",
+    "onParticipantRemove",
+    "onUserUpdate",
+]
+AccountEvent = Literal[PreEvent, PostEvent]
