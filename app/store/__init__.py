@@ -1,0 +1,1 @@
+"""The questions: one file per noun; a .sql beside it when the query is a sentence."""
