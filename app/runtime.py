@@ -1,0 +1,62 @@
+"""The one thing handed down: what every part of the service works with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from app.carriers.contract import Carrier, Context
+from app.clock import Clock
+from app.observe import Observe
+from app.settings.models import Settings
+from app.store.database import Database
+
+
+class Wakes:
+    """Bells by kind of work: rung after a commit, heard by the loop that does that work. `also`
+    is told of every ring: the way to workers in other processes."""
+
+    def __init__(self) -> None:
+        self._bells: dict[str, asyncio.Event] = {}
+        self.also: Callable[[str], None] | None = None
+
+    def bell(self, kind: str) -> asyncio.Event:
+        """The bell of one kind of work."""
+        return self._bells.setdefault(kind, asyncio.Event())
+
+    def ring(self, kind: str) -> None:
+        """There is work of this kind."""
+        self.bell(kind).set()
+        if self.also is not None:
+            self.also(kind)
+
+
+@dataclass(slots=True)
+class Runtime:
+    """Settings, database, clients, clock, carriers, bells; made by service.py, closed there.
+
+    `http` calls carriers (their URLs are the operator's), `egress` calls URLs that users give.
+    `public_url` is how the world reaches us, without a slash at its end.
+    """
+
+    settings: Settings
+    db: Database
+    http: aiohttp.ClientSession
+    egress: aiohttp.ClientSession
+    clock: Clock
+    observe: Observe
+    carriers: Mapping[str, Carrier]
+    public_url: str
+    wakes: Wakes = field(default_factory=Wakes)
+
+    @property
+    def context(self) -> Context:
+        """What a carrier may use."""
+        return Context(self.http, self.clock)
+
+    def status_url(self, carrier: str, receipt_sid: str) -> str:
+        """Where a carrier reports on one send; naming the receipt settles unknown outcomes too."""
+        return f"{self.public_url}/carriers/{carrier}/status?receipt={receipt_sid}"

@@ -1,0 +1,218 @@
+"""The outbox: items in lanes, claimed by lease, settled under a fence.
+
+A lane's row exists while it has items. Who adds to a lane or settles it holds its row lock, so the
+sequence numbers of a lane follow the order of commits, and a lane never vanishes under an item.
+Lock order everywhere: bindings, conversations, lanes in the order of their names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+import orjson
+
+from app.store.database import sentence
+
+ADD = sentence(__file__, "outbox_add.sql")
+CLAIM = sentence(__file__, "outbox_claim.sql")
+HEADS = sentence(__file__, "outbox_heads.sql")
+FENCE = sentence(__file__, "outbox_fence.sql")
+SETTLE = sentence(__file__, "outbox_settle.sql")
+RELEASE = sentence(__file__, "outbox_release.sql")
+SLOTS = sentence(__file__, "outbox_slots.sql")
+
+
+SWEEP = """
+DELETE FROM lanes l WHERE l.lane = ANY ($1::text[])
+  AND NOT EXISTS (SELECT FROM outbox o WHERE o.lane = l.lane)
+"""
+GIVE_BACK = "UPDATE lanes SET lease = NULL, due = $2 WHERE lane = ANY ($1::text[])"
+
+
+@dataclass(frozen=True, slots=True)
+class NewItem:
+    """A thing to do, and the lane it must keep its place in. `sender` is set where the sender's
+    rate is limited. `params` is what a webhook says."""
+
+    lane: str
+    kind: str
+    token: str
+    account_sid: str
+    conversation_sid: str | None = None
+    message_sid: str | None = None
+    receipt_sid: str | None = None
+    sender: str | None = None
+    event: str | None = None
+    scope: str | None = None
+    url: str | None = None
+    method: str | None = None
+    params: dict[str, str] | None = None
+    retries_max: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The head of a lane, ours until the lease ends. `unknown_since` is when an earlier attempt
+    began whose outcome nobody knows; `attempts` counts this one."""
+
+    seq: int
+    lane: str
+    lease: str
+    kind: str
+    account_sid: str
+    conversation_sid: str | None
+    message_sid: str | None
+    receipt_sid: str | None
+    event: str | None
+    scope: str | None
+    url: str | None
+    method: str | None
+    params: dict[str, str] | None
+    retries_max: int | None
+    token: str
+    attempts: int
+    unknown_since: datetime | None
+    created_at: datetime
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How a claimed item ends: done (None), dead (a reason), or again at `due`. `unknown` keeps
+    the mark that the last attempt's outcome is not known."""
+
+    item: Claimed
+    outcome: str
+    due: datetime | None = None
+    dead: str | None = None
+    unknown: bool = False
+    finished_at: datetime | None = None
+    status_code: int | None = None
+    error_code: int | None = None
+    detail: str | None = None
+    external_id: str | None = None
+
+
+async def add(sql: asyncpg.Connection, items: Sequence[NewItem], now: datetime) -> None:
+    """Put items at the end of their lanes. Call once per transaction, last."""
+    if items:
+        rows = [{**asdict(item), "n": n} for n, item in enumerate(items)]
+        await sql.execute(ADD, orjson.dumps(rows).decode(), now)
+
+
+async def claim(
+    sql: asyncpg.Connection,
+    kind: str,
+    *,
+    limit: int,
+    lease: str,
+    now: datetime,
+    lease_s: float,
+    rates: dict[tuple[str, str], float],
+) -> list[Claimed]:
+    """Lease up to `limit` lanes whose head is due and start an attempt of each head.
+
+    `rates` gives sends per second of rated senders, by (account, address): their lanes are given
+    slots and wait for them without a lease. Run inside a transaction.
+    """
+    lanes = await sql.fetch(CLAIM, kind, now, limit, lease, now + timedelta(seconds=lease_s))
+    ready = [row["lane"] for row in lanes if row["sender"] is None or row["slot_at"] is not None]
+    paced = [row for row in lanes if row["sender"] is not None and row["slot_at"] is None]
+    if paced:
+        ready += await _slots(sql, paced, now, rates)
+    if not ready:
+        return []
+    heads = await sql.fetch(HEADS, ready, now)
+    if len(heads) < len(ready):  # nobody leaves a lane behind; if somebody did, it goes
+        await sql.execute(SWEEP, sorted(set(ready) - {row["lane"] for row in heads}))
+    return [_claimed(row, lease) for row in heads]
+
+
+async def next_due(sql: asyncpg.Connection, kind: str) -> datetime | None:
+    """When the next lane of this kind is due; None when there is none."""
+    due: datetime | None = await sql.fetchval("SELECT min(due) FROM lanes WHERE kind = $1", kind)
+    return due
+
+
+async def _slots(
+    sql: asyncpg.Connection,
+    lanes: Sequence[Any],
+    now: datetime,
+    rates: dict[tuple[str, str], float],
+) -> list[str]:
+    """Give each lane of a rated sender its turn; those whose turn is now are ready."""
+    ready: list[str] = []
+    by_sender: dict[str, list[str]] = {}
+    for row in lanes:
+        by_sender.setdefault(row["sender"], []).append(row["lane"])
+    for sender in sorted(by_sender):
+        account_sid, _, address = sender.partition(" ")
+        rate = rates.get((account_sid, address))
+        names = by_sender[sender]
+        if rate is None:  # no longer rated
+            ready += names
+            continue
+        ready += await sql.fetchval(SLOTS, account_sid, address, names, now, 1.0 / rate)
+    return ready
+
+
+async def fence(sql: asyncpg.Connection, claimed: Sequence[Claimed]) -> set[int]:
+    """Lock the lanes of these items; gives the items whose lease still holds. Others were taken
+    over and must not be settled."""
+    held = await sql.fetch(FENCE, sorted({item.lane for item in claimed}))
+    lease_of = {row["lane"]: row["lease"] for row in held}
+    return {item.seq for item in claimed if lease_of.get(item.lane) == item.lease}
+
+
+async def settle(sql: asyncpg.Connection, settled: Sequence[Settled], now: datetime) -> None:
+    """Record the attempts, remove what is done or dead, and let the lanes go on. The lanes are
+    locked (`fence`) by the caller."""
+    if not settled:
+        return
+    await sql.execute(SETTLE, orjson.dumps([_row(one, now) for one in settled]).decode())
+    await sql.execute(RELEASE, [one.item.lane for one in settled], now)
+
+
+async def release(sql: asyncpg.Connection, claimed: Sequence[Claimed], now: datetime) -> None:
+    """Give leases back without settling: the attempts' outcomes stay unknown."""
+    ours = await fence(sql, claimed)
+    lanes = [item.lane for item in claimed if item.seq in ours]
+    await sql.execute(GIVE_BACK, lanes, now)
+
+
+def _row(one: Settled, now: datetime) -> dict[str, Any]:
+    item = one.item
+    return {
+        "seq": item.seq,
+        "kind": item.kind,
+        "number": item.attempts,
+        "conversation_sid": item.conversation_sid,
+        "message_sid": item.message_sid,
+        "receipt_sid": item.receipt_sid,
+        "event": item.event,
+        "target": item.url,
+        "outcome": one.outcome,
+        "status_code": one.status_code,
+        "error_code": one.error_code,
+        "detail": one.detail,
+        "external_id": one.external_id,
+        "started_at": item.started_at,
+        "finished_at": one.finished_at or now,
+        "done": one.due is None,
+        "due": one.due,
+        "dead": one.dead,
+        "unknown": one.unknown,
+        "lane": item.lane,
+        "now": now,
+    }
+
+
+def _claimed(row: Any, lease: str) -> Claimed:
+    values = dict(row)
+    if values["params"] is not None:
+        values["params"] = orjson.loads(values["params"])
+    return Claimed(lease=lease, **values)

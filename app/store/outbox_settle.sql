@@ -1,0 +1,30 @@
+-- Write the log of attempts, bury the dead, remove what is done, set the rest on its next try.
+WITH ended AS (
+  SELECT * FROM json_to_recordset($1::text::json) AS e (
+    seq bigint, kind text, number int, conversation_sid text, message_sid text, receipt_sid text,
+    event text, target text, outcome text, status_code int, error_code int, detail text,
+    external_id text, started_at timestamptz, finished_at timestamptz,
+    done boolean, due timestamptz, dead text, unknown boolean, lane text, now timestamptz)
+), logged AS (
+  INSERT INTO attempts (
+    kind, seq, number, conversation_sid, message_sid, receipt_sid, event, target, outcome,
+    status_code, error_code, detail, external_id, started_at, finished_at)
+  SELECT kind, seq, number, conversation_sid, message_sid, receipt_sid, event, target, outcome,
+    status_code, error_code, detail, external_id, started_at, finished_at
+  FROM ended ORDER BY seq
+), removed AS (
+  DELETE FROM outbox o USING ended e WHERE o.seq = e.seq AND e.done
+  RETURNING o.*, e.dead, e.now
+), buried AS (
+  INSERT INTO dead_letters (
+    seq, lane, kind, account_sid, conversation_sid, message_sid, receipt_sid, event, scope, url,
+    method, params, retries_max, token, attempts, created_at, reason, died_at)
+  SELECT seq, lane, kind, account_sid, conversation_sid, message_sid, receipt_sid, event, scope,
+    url, method, params, retries_max, token, attempts, created_at, dead, now
+  FROM removed WHERE dead IS NOT NULL
+), again AS (
+  UPDATE outbox o SET started_at = CASE WHEN e.unknown THEN o.started_at END
+  FROM ended e WHERE o.seq = e.seq AND NOT e.done
+)
+UPDATE lanes l SET lease = NULL, slot_at = NULL, due = coalesce(e.due, e.now)
+FROM ended e WHERE l.lane = e.lane COLLATE "C"
