@@ -1,0 +1,141 @@
+"""Outgoing HTTP to URLs that users give: one guarded client.
+
+The check is made on the address that a socket is about to connect to, so no spelling of a host
+(decimal or octal IPv4, IPv4 inside IPv6, a name that changes its answer) gets around it. Two tiers
+are refused: *forbidden* (loopback, link-local and metadata, multicast, unspecified, reserved),
+opened only by an exact entry in `egress.open`, and *private* (RFC 1918, CGNAT, unique local),
+opened by `egress.private`. No redirects, no proxy from the environment, no cookies.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+from yarl import URL
+
+from app.settings.models import EgressSettings
+
+PRIVATE = tuple(
+    ip_network(text)
+    for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+)
+NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
+ANSWER_BYTES_MAX = 65_536
+
+Address = IPv4Address | IPv6Address
+
+
+class Refused(OSError):
+    """The target's address must not be called; the text says which setting would open it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(errno.EACCES, text)
+
+
+class Guard:
+    """Which addresses may be connected to."""
+
+    def __init__(self, settings: EgressSettings) -> None:
+        self._private = settings.private
+        self._networks = tuple(
+            ip_network(entry, strict=False) for entry in settings.open if _is_network(entry)
+        )
+        self._hosts = frozenset(entry.lower() for entry in settings.open if not _is_network(entry))
+
+    def check(self, address: str, host: str = "") -> None:
+        """Raises Refused for an address that is closed. `host` is the name that led there."""
+        ip = _unwrapped(ip_address(address.partition("%")[0]))
+        if host in self._hosts or any(ip in net for net in self._networks):
+            return
+        if any(ip in net for net in PRIVATE):
+            if not self._private:
+                raise Refused(f"{ip} is a private address: set egress.private or egress.open")
+            return
+        if not ip.is_global or ip.is_multicast or ip.is_reserved:
+            raise Refused(f"{ip} is a forbidden address: only an entry in egress.open opens it")
+
+    def socket(self, info: Any) -> socket.socket:
+        """A socket for this address, if it may be connected to."""
+        family, kind, proto, _, target = info
+        self.check(target[0], _host.get())
+        made = socket.socket(family=family, type=kind, proto=proto)
+        made.setblocking(False)
+        return made
+
+
+_host: ContextVar[str] = ContextVar("host", default="")
+"""The host of the URL that the present task calls; a host opened by name opens its addresses."""
+
+
+def client(settings: EgressSettings, *, limit: int) -> aiohttp.ClientSession:
+    """The guarded client; at most `limit` connections at once. Call it through `call`."""
+    connector = aiohttp.TCPConnector(
+        limit=limit, socket_factory=Guard(settings).socket, ttl_dns_cache=10
+    )
+    return aiohttp.ClientSession(
+        connector=connector,
+        trust_env=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": "Parley/1.0"},
+    )
+
+
+@asynccontextmanager
+async def call(
+    client: aiohttp.ClientSession, method: str, url: str, *, timeout_s: float, **request: Any
+) -> AsyncIterator[aiohttp.ClientResponse]:
+    """One request to a URL that a user gave, under a total deadline and without redirects.
+
+    Raises aiohttp.ClientError, TimeoutError or ValueError (not a URL that can be called).
+    """
+    mark = _host.set((urlsplit(url).hostname or "").lower())
+    try:
+        async with client.request(
+            method,
+            URL(url, encoded=True),
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=timeout_s),
+            **request,
+        ) as response:
+            yield response
+    finally:
+        _host.reset(mark)
+
+
+async def read(response: aiohttp.ClientResponse, bytes_max: int = ANSWER_BYTES_MAX) -> bytes:
+    """The answer's body, cut at `bytes_max`."""
+    parts: list[bytes] = []
+    room = bytes_max
+    async for chunk in response.content.iter_any():
+        parts.append(chunk[:room])
+        room -= len(chunk)
+        if room <= 0:
+            response.close()
+            break
+    return b"".join(parts)
+
+
+def _unwrapped(ip: Address) -> Address:
+    """The IPv4 address inside an IPv6 one (mapped, 6to4, Teredo, NAT64), else the address."""
+    if isinstance(ip, IPv4Address):
+        return ip
+    if any(ip in net for net in NAT64):
+        return IPv4Address(int(ip) & 0xFFFF_FFFF)
+    teredo = ip.teredo[1] if ip.teredo else None
+    return ip.ipv4_mapped or ip.sixtofour or teredo or ip
+
+
+def _is_network(entry: str) -> bool:
+    try:
+        ip_network(entry, strict=False)
+    except ValueError:
+        return False
+    return True

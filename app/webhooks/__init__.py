@@ -1,0 +1,1 @@
+"""Telling the customer: events, whom they concern, signatures, delivery."""

@@ -1,0 +1,234 @@
+"""What happened, in the exact parameters of the original's webhooks (Conversations Webhooks page).
+
+All values are strings; absent optional values are omitted, not sent empty. `RetryCount` is added
+with each attempt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from app.clock import iso_millis
+from app.model import Conversation, Media, Message, Participant, Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened in one conversation."""
+
+    name: str
+    account_sid: str
+    service_sid: str
+    conversation_sid: str
+    params: dict[str, str]
+    message_sid: str | None = None
+
+
+def conversation_added(
+    conversation: Conversation, source: str, pair: Participant | None = None
+) -> Event:
+    """A conversation exists; with the pair that created it when it was created by a message."""
+    return _of_conversation("onConversationAdded", conversation, source, _pair(pair))
+
+
+def conversation_updated(conversation: Conversation, source: str) -> Event:
+    """Something of a conversation changed."""
+    return _of_conversation("onConversationUpdated", conversation, source, {})
+
+
+def conversation_removed(conversation: Conversation, source: str, at: datetime) -> Event:
+    """A conversation is gone."""
+    removed = {"DateRemoved": iso_millis(at)}
+    return _of_conversation("onConversationRemoved", conversation, source, removed)
+
+
+def conversation_state_updated(
+    conversation: Conversation, source: str, old_state: str, reason: str, at: datetime
+) -> Event:
+    """A conversation changed its state; reason is API, TIMER or EVENT (a new message)."""
+    params = {
+        "MessagingServiceSid": conversation.messaging_service_sid,
+        "Reason": reason,
+        "StateFrom": old_state,
+        "StateTo": conversation.state,
+        "StateUpdated": iso_millis(at),
+    }
+    return _event("onConversationStateUpdated", conversation, conversation.sid, source, params)
+
+
+def participant_added(participant: Participant, source: str) -> Event:
+    """Somebody joined."""
+    return _of_participant("onParticipantAdded", participant, source, {})
+
+
+def participant_updated(participant: Participant, source: str) -> Event:
+    """Something of a participant changed."""
+    changed = {
+        "DateUpdated": iso_millis(participant.date_updated),
+        "LastReadMessageIndex": _number(participant.last_read_message_index),
+    }
+    return _of_participant("onParticipantUpdated", participant, source, changed)
+
+
+def participant_removed(participant: Participant, source: str, at: datetime) -> Event:
+    """Somebody left or was removed."""
+    removed = {
+        "DateUpdated": iso_millis(participant.date_updated),
+        "DateRemoved": iso_millis(at),
+    }
+    return _of_participant("onParticipantRemoved", participant, source, removed)
+
+
+def message_added(
+    conversation: Conversation, message: Message, media: Sequence[Media], source: str
+) -> Event:
+    """A message is in the conversation."""
+    added = {"MessagingServiceSid": conversation.messaging_service_sid}
+    return _of_message("onMessageAdded", message, media, source, added)
+
+
+def message_updated(
+    conversation: Conversation, message: Message, media: Sequence[Media], source: str
+) -> Event:
+    """A message was edited."""
+    changed = {"DateUpdated": iso_millis(message.date_updated)}
+    return _of_message("onMessageUpdated", message, media, source, changed)
+
+
+def message_removed(
+    conversation: Conversation,
+    message: Message,
+    media: Sequence[Media],
+    source: str,
+    at: datetime,
+) -> Event:
+    """A message was deleted."""
+    removed = {"DateUpdated": iso_millis(message.date_updated), "DateRemoved": iso_millis(at)}
+    return _of_message("onMessageRemoved", message, media, source, removed)
+
+
+def delivery_updated(receipt: Receipt, status: str, error_code: int | None, at: datetime) -> Event:
+    """A receipt moved on; one event per change and recipient."""
+    params = {
+        "MessageSid": receipt.message_sid,
+        "DeliveryReceiptSid": receipt.sid,
+        "ChannelMessageSid": receipt.channel_message_sid,
+        "ParticipantSid": receipt.participant_sid,
+        "Status": status,
+        "ErrorCode": _number(error_code),
+        "DateCreated": iso_millis(receipt.date_created),
+        "DateUpdated": iso_millis(at),
+    }
+    source = receipt.channel.upper()
+    return _event(
+        "onDeliveryUpdated",
+        receipt,
+        receipt.conversation_sid,
+        source,
+        params,
+        receipt.message_sid,
+    )
+
+
+def _of_conversation(
+    name: str, conversation: Conversation, source: str, more: Mapping[str, str | None]
+) -> Event:
+    params = {
+        "FriendlyName": conversation.friendly_name,
+        "UniqueName": conversation.unique_name,
+        "Attributes": conversation.attributes,
+        "DateCreated": iso_millis(conversation.date_created),
+        "DateUpdated": iso_millis(conversation.date_updated),
+        "MessagingServiceSid": conversation.messaging_service_sid,
+        "State": conversation.state,
+        **more,
+    }
+    return _event(name, conversation, conversation.sid, source, params)
+
+
+def _of_participant(
+    name: str, participant: Participant, source: str, more: Mapping[str, str | None]
+) -> Event:
+    params = {
+        "ParticipantSid": participant.sid,
+        "DateCreated": iso_millis(participant.date_created),
+        "Identity": participant.identity,
+        "RoleSid": participant.role_sid,
+        "Attributes": participant.attributes,
+        "MessagingBinding.Type": participant.channel,
+        **_pair(participant),
+        **more,
+    }
+    return _event(name, participant, participant.conversation_sid, source, params)
+
+
+def _of_message(
+    name: str, message: Message, media: Sequence[Media], source: str, more: Mapping[str, str | None]
+) -> Event:
+    params = {
+        "MessageSid": message.sid,
+        "Index": _number(message.index),
+        "DateCreated": iso_millis(message.date_created),
+        "Body": message.body,
+        "Author": message.author,
+        "ParticipantSid": message.participant_sid,
+        "Attributes": message.attributes,
+        "Media": _media(media),
+        **more,
+    }
+    return _event(name, message, message.conversation_sid, source, params, message.sid)
+
+
+def _event(
+    name: str,
+    row: Any,
+    conversation_sid: str,
+    source: str,
+    params: Mapping[str, str | None],
+    message_sid: str | None = None,
+) -> Event:
+    common = {
+        "AccountSid": row.account_sid,
+        "ChatServiceSid": row.chat_service_sid,
+        "ConversationSid": conversation_sid,
+        "EventType": name,
+        "Source": source,
+    }
+    told = {key: value for key, value in params.items() if value is not None}
+    return Event(
+        name, row.account_sid, row.chat_service_sid, conversation_sid, common | told, message_sid
+    )
+
+
+def _pair(participant: Participant | None) -> dict[str, str | None]:
+    if participant is None:
+        return {}
+    return {
+        "MessagingBinding.Address": participant.address,
+        "MessagingBinding.ProxyAddress": participant.proxy_address,
+        "MessagingBinding.ProjectedAddress": participant.projected_address,
+    }
+
+
+def _media(media: Sequence[Media]) -> str | None:
+    if not media:
+        return None
+    described = [
+        {
+            "Sid": item.sid,
+            "Filename": item.filename,
+            "ContentType": item.content_type,
+            "Size": item.size,
+        }
+        for item in media
+    ]
+    return orjson.dumps(described).decode()
+
+
+def _number(value: int | None) -> str | None:
+    return None if value is None else str(value)

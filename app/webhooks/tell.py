@@ -1,0 +1,65 @@
+"""From what happened to what must be said: events become outbox items, one per target.
+
+A lane is one target and one conversation: its events arrive in the order in which they happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from app import ids
+from app.model.outbox import HOOK
+from app.settings.models import Settings
+from app.store import outbox, webhooks
+from app.store.database import Tx
+from app.store.outbox import NewItem
+from app.store.webhooks import Target
+from app.webhooks.events import Event
+
+
+async def tell(tx: Tx, settings: Settings, events: Sequence[Event]) -> None:
+    """Find the targets of these events and put the items into the outbox, in this transaction.
+
+    Call once, last; for a removal before the delete (scoped targets go with their conversation).
+    """
+    targets = await webhooks.targets(tx.sql, (event.conversation_sid for event in events))
+    told = items(events, targets, settings)
+    await outbox.add(tx.sql, told, tx.now)
+    if told:
+        tx.rings.add(HOOK)
+
+
+def items(
+    events: Sequence[Event], targets: Mapping[str, Sequence[Target]], settings: Settings
+) -> list[NewItem]:
+    """One item per event and target that wants it, in the order of the events."""
+    return [
+        _item(event, target, url)
+        for event in events
+        for target in targets.get(event.conversation_sid, ())
+        if event.name in target.filters and (url := _url(target, settings)) is not None
+    ]
+
+
+def _url(target: Target, settings: Settings) -> str | None:
+    if target.scope != "studio":
+        return target.url
+    flow = settings.flows.get(target.flow_sid or "")
+    return None if flow is None else flow.url
+
+
+def _item(event: Event, target: Target, url: str) -> NewItem:
+    return NewItem(
+        lane=f"h:{target.sid}:{event.conversation_sid}",
+        kind=HOOK,
+        token=ids.token(),
+        account_sid=event.account_sid,
+        conversation_sid=event.conversation_sid,
+        message_sid=event.message_sid,
+        event=event.name,
+        scope=target.scope,
+        url=url,
+        method=target.method,
+        params=event.params,
+        retries_max=target.retries_max,
+    )
