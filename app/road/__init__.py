@@ -1,0 +1,1 @@
+"""The road: the one way in which a message comes into being."""

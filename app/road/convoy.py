@@ -1,0 +1,100 @@
+"""What a convoy carries while it walks: a carriage per item, and what was learned on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from app.errors import Refused
+from app.model import Conversation, Media, Message
+from app.model.traffic import Member
+from app.road.items import Arrival, Draft, Posted, Taken
+from app.road.resolve import Create, Decision
+from app.settings.models import Settings
+from app.store.outbox import NewItem
+from app.store.webhooks import Target
+from app.webhooks.events import Event
+
+
+class Stale(Exception):
+    """What the convoy decided on changed before its lock: it rolls back and walks again."""
+
+
+@dataclass(slots=True, eq=False)
+class Carriage:
+    """One item on its way. An arrival has a `decision`; whoever goes on has a conversation."""
+
+    item: Arrival | Draft
+    message_sid: str
+    author: str
+    conversation_sid: str = ""
+    participant_sid: str | None = None
+    decision: Decision | None = None
+    created: Create | None = None
+    message: Message | None = None
+    media: tuple[Media, ...] = ()
+    statuses: list[str] = field(default_factory=list)
+    taken: Taken | None = None
+    refused: Refused | None = None
+
+    def refuse(self, refused: Refused) -> None:
+        """This one must not happen; its neighbours go on."""
+        self.refused = refused
+
+    @property
+    def goes(self) -> bool:
+        """Whether a message comes of it."""
+        return self.refused is None and self.taken is None
+
+    def result(self) -> Taken | Posted | Exception:
+        """What its sender is answered."""
+        if self.refused is not None:
+            return self.refused
+        if self.taken is not None:
+            return self.taken
+        if isinstance(self.item, Draft):
+            assert self.message is not None
+            return Posted(self.message, self.media, tuple(self.statuses))
+        assert self.decision is not None
+        return Taken(
+            outcome="created" if self.created else "joined",
+            rule=self.decision.rule,
+            conversation_sid=self.conversation_sid,
+            message_sid=self.message_sid,
+            autocreate=self.created.type if self.created else None,
+        )
+
+
+@dataclass(slots=True)
+class Load:
+    """The convoy: its carriages in the order in which they came, and what the steps found."""
+
+    carriages: list[Carriage]
+    settings: Settings
+    now: datetime
+    conversations: dict[str, Conversation] = field(default_factory=dict)
+    new_conversations: dict[str, Carriage] = field(default_factory=dict)
+    members: Mapping[str, Sequence[Member]] = field(default_factory=dict)
+    targets: Mapping[str, Sequence[Target]] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    items: list[NewItem] = field(default_factory=list)
+    receipts: list[dict[str, Any]] = field(default_factory=list)
+    forwarded: list[Carriage] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, convoy: Sequence[Arrival | Draft], settings: Settings, now: datetime) -> Load:
+        """A fresh load."""
+        from app.road.messages import board
+
+        return cls([board(item) for item in convoy], settings, now)
+
+    def going(self) -> list[Carriage]:
+        """Those of which a message comes."""
+        return [carriage for carriage in self.carriages if carriage.goes]
+
+    def wants(self, conversation_sid: str, event: str) -> bool:
+        """Whether anybody is told of this event; if not, it need not be put into words."""
+        targets = self.targets.get(conversation_sid, ())
+        return any(event in target.filters for target in targets)

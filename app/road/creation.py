@@ -1,0 +1,150 @@
+"""Deciding where inbounds go, and creating conversations for pairs that nobody holds.
+
+A pair is claimed in the partial unique index before its conversation exists. Who loses the claim
+finds the winner's conversation, committed, and joins it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+
+from app import ids
+from app.errors import Unavailable
+from app.model.outbox import HOOK
+from app.road.convoy import Carriage, Load
+from app.road.items import Arrival, Taken
+from app.road.resolve import Bound, Create, Decision, Drop, Forward, resolve
+from app.store import road
+from app.store.outbox import NewItem
+
+TRIES = 5
+"""How often a lost claim is looked up again; each loss means that somebody else made progress."""
+
+
+async def decide(sql: asyncpg.Connection, load: Load) -> None:
+    """Give every arrival its decision; afterwards those that go on have a conversation."""
+    open_ = [carriage for carriage in load.going() if isinstance(carriage.item, Arrival)]
+    for _ in range(TRIES):
+        if not open_:
+            return
+        open_ = await _round(sql, load, open_)
+    if open_:
+        raise Unavailable("the pair keeps changing hands; try again")
+
+
+async def _round(
+    sql: asyncpg.Connection, load: Load, carriages: Sequence[Carriage]
+) -> list[Carriage]:
+    """Decide on these carriages; gives those whose claim was lost to somebody else."""
+    facts = await road.facts(sql, sorted({_pair(carriage) for carriage in carriages}))
+    creating: dict[road.Pair, list[Carriage]] = {}
+    for carriage in carriages:
+        decision = _decision(load, carriage, facts[_pair(carriage)])
+        carriage.decision = decision
+        match decision.action:
+            case Bound(conversation_sid, participant_sid):
+                carriage.conversation_sid = conversation_sid
+                carriage.participant_sid = participant_sid
+            case Create():
+                creating.setdefault(_pair(carriage), []).append(carriage)
+            case Forward() as forward:
+                _forward(load, carriage, forward)
+            case Drop(reason):
+                carriage.taken = Taken(outcome="dropped", rule=decision.rule, reason=reason)
+    return await _create(sql, load, creating) if creating else []
+
+
+def _decision(load: Load, carriage: Carriage, facts: Any) -> Decision:
+    conversation_sid, participant_sid, configuration = facts
+    bound = Bound(conversation_sid, participant_sid) if conversation_sid else None
+    inbound = _arrival(carriage).inbound
+    return resolve(load.settings, inbound.carrier, inbound.proxy_address, bound, configuration)
+
+
+async def _create(
+    sql: asyncpg.Connection, load: Load, creating: dict[road.Pair, list[Carriage]]
+) -> list[Carriage]:
+    """One conversation for each pair that we win; the first of its carriages creates it."""
+    claims = {pair: (ids.new(ids.CONVERSATION), ids.new(ids.PARTICIPANT)) for pair in creating}
+    won = await road.claim_pairs(sql, [(*pair, *made) for pair, made in claims.items()])
+    lost: list[Carriage] = []
+    rows: list[dict[str, Any]] = []
+    for pair, carriages in creating.items():
+        conversation_sid, participant_sid = claims[pair]
+        if participant_sid not in won:
+            lost += carriages
+            continue
+        for carriage in carriages:
+            carriage.conversation_sid = conversation_sid
+            carriage.participant_sid = participant_sid
+        rows.append(_row(carriages[0]))
+        load.new_conversations[conversation_sid] = carriages[0]
+    if rows:
+        await road.create(sql, rows, load.now)
+    return lost
+
+
+def _row(carriage: Carriage) -> dict[str, Any]:
+    assert carriage.decision is not None
+    create = carriage.decision.action
+    assert isinstance(create, Create)
+    carriage.created = create
+    inbound = _arrival(carriage).inbound
+    attaches = create.type in ("webhook", "studio")
+    return {
+        "sid": carriage.conversation_sid,
+        "account_sid": _arrival(carriage).account_sid,
+        "service_sid": create.service_sid,
+        "messaging_service_sid": create.messaging_service_sid,
+        "participant_sid": carriage.participant_sid,
+        "channel": "sms" if inbound.channel == "mms" else inbound.channel,
+        "address": inbound.address,
+        "proxy_address": inbound.proxy_address,
+        "webhook_sid": ids.new(ids.WEBHOOK) if attaches else None,
+        "target": create.type,
+        "url": create.webhook_url,
+        "method": create.webhook_method,
+        "filters": create.webhook_filters,
+        "flow_sid": create.flow_sid,
+        "retry_count": create.retry_count,
+        "identities": [
+            {"sid": ids.new(ids.PARTICIPANT), "identity": identity}
+            for identity in create.identities
+        ],
+    }
+
+
+def _forward(load: Load, carriage: Carriage, forward: Forward) -> None:
+    """The sender's own webhook gets what the carrier sent, in order per pair."""
+    arrival = _arrival(carriage)
+    inbound = arrival.inbound
+    assert carriage.decision is not None
+    carriage.taken = Taken(
+        outcome="forwarded", rule=carriage.decision.rule, reason="no conversation takes it"
+    )
+    load.items.append(
+        NewItem(
+            lane=f"h:sender:{inbound.proxy_address}:{inbound.address}",
+            kind=HOOK,
+            token=ids.token(),
+            account_sid=arrival.account_sid,
+            event="incomingMessage",
+            scope="sender",
+            url=forward.url,
+            method=forward.method,
+            params=inbound.form,
+        )
+    )
+
+
+def _pair(carriage: Carriage) -> road.Pair:
+    arrival = _arrival(carriage)
+    return arrival.account_sid, arrival.inbound.proxy_address, arrival.inbound.address
+
+
+def _arrival(carriage: Carriage) -> Arrival:
+    assert isinstance(carriage.item, Arrival)
+    return carriage.item

@@ -1,0 +1,108 @@
+"""Fan-out on the road: a receipt for every external recipient, and a place in its lane."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+from app import ids
+from app.model import Receipt
+from app.model.outbox import DELIVERY
+from app.model.traffic import MediaPart
+from app.road.convoy import Carriage, Load
+from app.rules import fanout
+from app.rules.content import Fail
+from app.rules.fanout import Planned
+from app.settings.models import SenderSettings, rate_per_s
+from app.store.outbox import NewItem
+from app.webhooks import events
+
+SENDER_GONE = 21606
+"""The From address is not one that can send (the original's number)."""
+
+
+def plan(load: Load, carriage: Carriage) -> None:
+    """Receipts for everybody but the author; what cannot be sent fails at once."""
+    message = carriage.message
+    assert message is not None
+    media = [
+        MediaPart(medium.source_url or "", medium.content_type, medium.size, medium.filename)
+        for medium in carriage.media
+    ]
+    for planned in fanout.plan(
+        load.members.get(carriage.conversation_sid, ()),
+        carriage.participant_sid,
+        message.body,
+        media,
+        load.settings.limits.profile,
+    ):
+        _receipt(load, carriage, planned)
+
+
+def _receipt(load: Load, carriage: Carriage, planned: Planned) -> None:
+    sender = load.settings.sender(planned.proxy_address)
+    content = _carried(sender, planned)
+    receipt = _row(carriage, planned, sender.carrier if sender else "", content)
+    load.receipts.append(receipt)
+    carriage.statuses.append(receipt["status"])
+    if isinstance(content, Fail):
+        _tell_failure(load, receipt)
+    else:
+        load.items.append(_item(receipt, sender))
+
+
+def _carried(sender: SenderSettings | None, planned: Planned) -> Any:
+    """What the plan becomes given what the sender may carry."""
+    content = planned.content
+    if isinstance(content, Fail):
+        return content
+    if sender is None:
+        return Fail(content.channel, SENDER_GONE, "the proxy address is not a sender of ours")
+    if content.channel not in sender.effective_channels:
+        return Fail(content.channel, SENDER_GONE, f"the sender does not carry {content.channel}")
+    return content
+
+
+def _row(carriage: Carriage, planned: Planned, carrier: str, content: Any) -> dict[str, Any]:
+    message = carriage.message
+    assert message is not None
+    failed = isinstance(content, Fail)
+    return {
+        "sid": ids.new(ids.RECEIPT),
+        "account_sid": message.account_sid,
+        "chat_service_sid": message.chat_service_sid,
+        "conversation_sid": message.conversation_sid,
+        "message_sid": message.sid,
+        "participant_sid": planned.participant_sid,
+        "channel": content.channel,
+        "address": planned.address,
+        "proxy_address": planned.proxy_address,
+        "carrier": carrier,
+        "status": "failed" if failed else "queued",
+        "error_code": content.code if failed else None,
+        "error_message": content.reason if failed else None,
+        "dropped": None if failed else content.dropped,
+    }
+
+
+def _item(receipt: dict[str, Any], sender: SenderSettings | None) -> NewItem:
+    pair = f"{receipt['account_sid']} {receipt['proxy_address']}"
+    rated = sender is not None and rate_per_s(sender) is not None
+    return NewItem(
+        lane=f"d:{pair}:{receipt['address']}",
+        kind=DELIVERY,
+        token=receipt["sid"],
+        account_sid=receipt["account_sid"],
+        conversation_sid=receipt["conversation_sid"],
+        message_sid=receipt["message_sid"],
+        receipt_sid=receipt["sid"],
+        sender=pair if rated else None,
+    )
+
+
+def _tell_failure(load: Load, receipt: dict[str, Any]) -> None:
+    if load.wants(receipt["conversation_sid"], "onDeliveryUpdated"):
+        row = SimpleNamespace(**receipt, channel_message_sid=None, date_created=load.now)
+        load.events.append(
+            events.delivery_updated(cast(Receipt, row), "failed", receipt["error_code"], load.now)
+        )

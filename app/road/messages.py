@@ -1,0 +1,194 @@
+"""A message comes into being: its place in the conversation, and what is told of it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+from app import ids
+from app.channels.facts import binding_type
+from app.errors import NotFound
+from app.model import Conversation, Media, Message, Participant
+from app.model.traffic import Member
+from app.road.convoy import Carriage, Load
+from app.road.items import Arrival, Draft
+from app.rules.conversations import check_writable
+from app.rules.timers import next_timer
+from app.webhooks import events
+
+BODY_BYTES_MAX = 32_768
+"""An inbound body over 32 KB is cut, and the message says so in its attributes."""
+
+
+def board(item: Arrival | Draft) -> Carriage:
+    """A carriage for this item; its message's SID is drawn now, in the order of arrival."""
+    author = item.inbound.address if isinstance(item, Arrival) else item.author
+    conversation_sid = item.conversation_sid if isinstance(item, Draft) else ""
+    return Carriage(item, ids.new(ids.MESSAGE), author, conversation_sid)
+
+
+def check_postable(conversation: Conversation | None, draft: Draft) -> None:
+    """Raises NotFound when the conversation is gone or not in the caller's service, and what the
+    states refuse (50377 closed, 50386 initializing)."""
+    owner = (draft.account_sid, draft.service_sid)
+    if conversation is None or (conversation.account_sid, conversation.chat_service_sid) != owner:
+        path = f"/Conversations/{draft.conversation_sid}"
+        raise NotFound(20404, f"The requested resource {path} was not found")
+    check_writable(cast(Any, conversation.state))
+
+
+def number(load: Load, carriage: Carriage) -> None:
+    """Give the message its index, wake an inactive conversation, put into words what happened."""
+    conversation = load.conversations[carriage.conversation_sid]
+    source = _source(carriage.item)
+    if load.new_conversations.get(conversation.sid) is carriage:
+        _tell_creation(load, carriage, conversation, source)
+    carriage.media = _media(conversation, carriage)
+    carriage.message = _message(load, conversation, carriage, source)
+    conversation.message_count += 1
+    if _told(carriage.item) and load.wants(conversation.sid, "onMessageAdded"):
+        added = events.message_added(conversation, carriage.message, carriage.media, source)
+        load.events.append(added)
+    if conversation.state == "inactive":
+        _wake(load, conversation, source)
+
+
+def _message(load: Load, conversation: Conversation, carriage: Carriage, source: str) -> Message:
+    item = carriage.item
+    columns: dict[str, Any] = {
+        "sid": carriage.message_sid,
+        "account_sid": conversation.account_sid,
+        "chat_service_sid": conversation.chat_service_sid,
+        "conversation_sid": conversation.sid,
+        "index": conversation.message_count,
+        "author": carriage.author,
+        "participant_sid": carriage.participant_sid,
+        "source": source,
+        "date_created": load.now,
+        "date_updated": load.now,
+    }
+    if isinstance(item, Draft):
+        carriage.participant_sid = columns["participant_sid"] = _author(load, carriage)
+        columns |= _drafted(item, columns)
+    else:
+        columns |= _received(item)
+    # Rows on the road are plain: to build a table's object costs more than the rest of the step.
+    return cast(Message, SimpleNamespace(**columns))
+
+
+def _drafted(draft: Draft, columns: dict[str, Any]) -> dict[str, Any]:
+    created = draft.date_created or columns["date_created"]
+    return {
+        "body": draft.body,
+        "subject": draft.subject,
+        "attributes": draft.attributes,
+        "content_sid": draft.content_sid,
+        "content_variables": draft.content_variables,
+        "channel_metadata": None,
+        "date_created": created,
+        "date_updated": draft.date_updated or created,
+    }
+
+
+def _received(arrival: Arrival) -> dict[str, Any]:
+    body = arrival.inbound.body
+    attributes = "{}"
+    if body is not None and len(body) * 4 > BODY_BYTES_MAX:
+        whole = body.encode()
+        if len(whole) > BODY_BYTES_MAX:
+            body = whole[:BODY_BYTES_MAX].decode(errors="ignore")
+            attributes = '{"truncated":true}'
+    return {
+        "body": body or None,
+        "subject": None,
+        "attributes": attributes,
+        "content_sid": None,
+        "content_variables": None,
+        "channel_metadata": arrival.inbound.channel_metadata,
+    }
+
+
+def _media(conversation: Conversation, carriage: Carriage) -> tuple[Media, ...]:
+    if isinstance(carriage.item, Draft):
+        return ()
+    return tuple(
+        cast(
+            Media,
+            SimpleNamespace(
+                sid=ids.new(ids.MEDIA),
+                account_sid=conversation.account_sid,
+                chat_service_sid=conversation.chat_service_sid,
+                message_sid=carriage.message_sid,
+                position=position,
+                content_type=part.content_type,
+                filename=part.filename,
+                size=part.size,
+                source_url=part.url,
+            ),
+        )
+        for position, part in enumerate(carriage.item.inbound.media)
+    )
+
+
+def _author(load: Load, carriage: Carriage) -> str | None:
+    """The participant that the author's name or address means, if it is one of them."""
+    for member in load.members.get(carriage.conversation_sid, ()):
+        if carriage.author in (member.identity, member.address):
+            return member.sid
+    return None
+
+
+def _wake(load: Load, conversation: Conversation, source: str) -> None:
+    """A new message makes an inactive conversation active ("States and Timers")."""
+    conversation.state, conversation.state_at = "active", load.now
+    due = next_timer(
+        "active",
+        load.now,
+        load.now,
+        conversation.inactive_timer_s,
+        conversation.closed_timer_s,
+    )
+    conversation.next_timer_at = due[0] if due else None
+    if load.wants(conversation.sid, "onConversationStateUpdated"):
+        load.events.append(
+            events.conversation_state_updated(conversation, source, "inactive", "EVENT", load.now)
+        )
+
+
+def _tell_creation(load: Load, carriage: Carriage, conversation: Conversation, source: str) -> None:
+    participants = [_participant(conversation, member) for member in load.members[conversation.sid]]
+    if load.wants(conversation.sid, "onConversationAdded"):
+        pair = next(one for one in participants if one.sid == carriage.participant_sid)
+        load.events.append(events.conversation_added(conversation, source, pair))
+    if load.wants(conversation.sid, "onParticipantAdded"):
+        load.events += [events.participant_added(one, source) for one in participants]
+
+
+def _participant(conversation: Conversation, member: Member) -> Participant:
+    return cast(
+        Participant,
+        SimpleNamespace(
+            sid=member.sid,
+            account_sid=conversation.account_sid,
+            chat_service_sid=conversation.chat_service_sid,
+            conversation_sid=conversation.sid,
+            identity=member.identity,
+            channel=binding_type(member.channel) if member.channel else None,
+            address=member.address,
+            proxy_address=member.proxy_address,
+            projected_address=None,
+            role_sid=None,
+            attributes="{}",
+            date_created=conversation.date_created,
+            date_updated=conversation.date_updated,
+        ),
+    )
+
+
+def _told(item: Arrival | Draft) -> bool:
+    return item.tell if isinstance(item, Draft) else True
+
+
+def _source(item: Arrival | Draft) -> str:
+    """`SMS`, `WHATSAPP`, ...: where a change comes from, in a webhook's words."""
+    return item.source if isinstance(item, Draft) else binding_type(item.inbound.channel).upper()

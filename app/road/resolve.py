@@ -1,0 +1,167 @@
+"""Which rule takes an inbound message: a pure decision over what is known of its pair.
+
+In this order ("Inbound Message Handling & Autocreation"): a sender of ours; the conversation that
+holds the pair; the address configuration of the To address; the sender's messaging service with
+autocreation; the sender's own messaging webhook; else it is dropped, with a reason. `steps` keeps
+what every rule said, for the operator who asks why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from app.model import AddressConfiguration
+from app.settings.models import SenderSettings, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The participant that holds the pair in a conversation that is not closed."""
+
+    conversation_sid: str
+    participant_sid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """What a conversation is created with. type: default, webhook or studio; service None: the
+    account's default one."""
+
+    type: str = "default"
+    service_sid: str | None = None
+    messaging_service_sid: str | None = None
+    webhook_url: str | None = None
+    webhook_method: str = "POST"
+    webhook_filters: tuple[str, ...] = ()
+    flow_sid: str | None = None
+    retry_count: int | None = None
+    identities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """The sender's own webhook gets the original form."""
+
+    url: str
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Nobody wants it."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The rule that took it, what it does, and what every rule said on the way."""
+
+    rule: str
+    action: Bound | Create | Forward | Drop
+    steps: tuple[tuple[str, str], ...] = field(default=())
+
+
+Verdict = tuple[Bound | Create | Forward | Drop | None, str]
+
+
+def resolve(
+    settings: Settings,
+    carrier: str,
+    proxy_address: str,
+    bound: Bound | None,
+    configuration: AddressConfiguration | None,
+) -> Decision:
+    """The decision on one pair, given who holds it and how its To address is configured."""
+    sender = settings.sender(proxy_address)
+    judges: tuple[tuple[str, Callable[[], Verdict]], ...] = (
+        ("sender", lambda: _sender(sender, carrier)),
+        ("binding", lambda: _binding(bound)),
+        ("address", lambda: _address(settings, sender, configuration)),
+        ("messaging_service", lambda: _messaging_service(settings, sender)),
+        ("sender_webhook", lambda: _sender_webhook(sender)),
+    )
+    steps: list[tuple[str, str]] = []
+    for rule, judge in judges:
+        action, said = judge()
+        steps.append((rule, said))
+        if action is not None:
+            return Decision(rule, action, tuple(steps))
+    reason = "no rule takes messages to this address from somebody without a conversation"
+    return Decision("none", Drop(reason), tuple(steps))
+
+
+def _sender(sender: SenderSettings | None, carrier: str) -> Verdict:
+    if sender is None:
+        return Drop("unknown sender"), "the To address is not one of our senders"
+    if sender.carrier != carrier:
+        said = f"the To address belongs to carrier {sender.carrier}, not to {carrier}"
+        return Drop("wrong carrier"), said
+    return None, f"the To address is ours, held by {carrier}"
+
+
+def _binding(bound: Bound | None) -> Verdict:
+    if bound is None:
+        return None, "no open conversation holds this pair"
+    return bound, f"the pair is held in {bound.conversation_sid} by {bound.participant_sid}"
+
+
+def _address(
+    settings: Settings, sender: SenderSettings | None, configuration: AddressConfiguration | None
+) -> Verdict:
+    if configuration is None:
+        return None, "the To address has no address configuration"
+    if not configuration.auto_enabled:
+        return None, f"address configuration {configuration.sid} is disabled"
+    create = Create(
+        service_sid=configuration.auto_service_sid,
+        messaging_service_sid=_messaging_service_sid(settings, sender),
+        identities=tuple(configuration.default_identities),
+    )
+    create = _attached(create, configuration)
+    return create, f"address configuration {configuration.sid} creates by {create.type} rule"
+
+
+def _attached(create: Create, configuration: AddressConfiguration) -> Create:
+    """With the webhook that the rule attaches to every conversation that it creates."""
+    if configuration.auto_type == "webhook":
+        return replace(
+            create,
+            type="webhook",
+            webhook_url=configuration.auto_webhook_url,
+            webhook_method=configuration.auto_webhook_method or "POST",
+            webhook_filters=tuple(configuration.auto_webhook_filters),
+        )
+    if configuration.auto_type == "studio":
+        return replace(
+            create,
+            type="studio",
+            flow_sid=configuration.auto_studio_flow_sid,
+            retry_count=configuration.auto_studio_retry_count,
+        )
+    return create
+
+
+def _messaging_service(settings: Settings, sender: SenderSettings | None) -> Verdict:
+    name = sender.messaging_service if sender else None
+    service = settings.messaging_services.get(name) if name else None
+    if service is None:
+        return None, "the sender is in no messaging service"
+    if not service.autocreate:
+        return None, f"messaging service {name} does not create conversations"
+    create = Create(messaging_service_sid=_messaging_service_sid(settings, sender))
+    return create, f"messaging service {name} creates by default rule"
+
+
+def _sender_webhook(sender: SenderSettings | None) -> Verdict:
+    if sender is None or sender.webhook is None:
+        return None, "the sender has no messaging webhook of its own"
+    forward = Forward(sender.webhook.url, sender.webhook.method)
+    return forward, "the sender's own messaging webhook gets the original form"
+
+
+def _messaging_service_sid(settings: Settings, sender: SenderSettings | None) -> str | None:
+    if sender is None or sender.messaging_service is None:
+        return None
+    return settings.messaging_service_sid(sender.messaging_service)

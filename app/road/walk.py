@@ -1,0 +1,122 @@
+"""The one place that knows the order of the road.
+
+A convoy of inbounds and posted messages goes through these steps together, in one transaction:
+
+    enter       the ledger: what came before is a duplicate
+    decide      whose pair is it, which rule takes it; claim the pairs of new conversations
+    lock        the conversations, in the order of their SIDs; what changed meanwhile walks again
+    number      each message gets the next index of its conversation
+    fan out     one receipt for each external recipient, a place in its lane
+    tell        post-events to whom they concern
+    write       all of it, and the decisions
+    commit      then everybody is answered
+
+Locks come in one order everywhere: ledger, bindings, conversations, lanes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import asyncpg
+
+from app.errors import Refused, Unavailable
+from app.road import creation, fanout, ledger, messages
+from app.road.convoy import Carriage, Load, Stale
+from app.road.items import Arrival, Draft, Posted, Taken
+from app.runtime import Runtime
+from app.store import outbox, road, webhooks
+from app.webhooks import tell
+
+ROUNDS = 5
+"""How often a convoy walks again because a conversation closed or a participant left under it."""
+
+Result = Taken | Posted | Exception
+
+
+class Walker:
+    """Walks convoys on a connection of its own."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._held = runtime.db.hold(pinned=True)
+
+    async def __call__(self, convoy: Sequence[Arrival | Draft]) -> Sequence[Result]:
+        """Take the convoy through; gives what became of each, committed."""
+        for _ in range(ROUNDS):
+            load = Load.of(convoy, self._runtime.settings, self._runtime.clock.now())
+            try:
+                async with self._held.begin() as sql:
+                    await walk(sql, load)
+            except Stale:
+                continue
+            self._ring(load)
+            return [carriage.result() for carriage in load.carriages]
+        raise Unavailable("the conversation keeps changing; try again")
+
+    async def close(self) -> None:
+        """Give the connection back."""
+        await self._held.close()
+
+    def _ring(self, load: Load) -> None:
+        for kind in {item.kind for item in load.items}:
+            self._runtime.wakes.ring(kind)
+
+
+async def walk(sql: asyncpg.Connection, load: Load) -> None:
+    """The road, step by step."""
+    await ledger.enter(sql, load)
+    await creation.decide(sql, load)
+    await lock(sql, load)
+    await gather(sql, load)
+    for carriage in load.going():
+        messages.number(load, carriage)
+        fanout.plan(load, carriage)
+    load.items += tell.items(load.events, load.targets, load.settings)
+    await road.write(sql, ledger.rows(load), load.now)
+    await outbox.add(sql, load.items, load.now)
+
+
+async def lock(sql: asyncpg.Connection, load: Load) -> None:
+    """Lock the conversations; a message to one that closed is refused, an inbound walks again."""
+    wanted = sorted({carriage.conversation_sid for carriage in load.going()})
+    if wanted:
+        load.conversations = await road.lock(sql, wanted)
+    for carriage in load.going():
+        conversation = load.conversations.get(carriage.conversation_sid)
+        if isinstance(carriage.item, Arrival):
+            if conversation is None or conversation.state == "closed":
+                raise Stale
+            continue
+        try:
+            messages.check_postable(conversation, carriage.item)
+        except Refused as refused:
+            carriage.refuse(refused)
+
+
+async def gather(sql: asyncpg.Connection, load: Load) -> None:
+    """Who is in these conversations and who is told; read under the locks, so it holds still."""
+    going = load.going()
+    if not going:
+        return
+    sids = sorted({carriage.conversation_sid for carriage in going})
+    load.members = await road.members(sql, sids, _named(load, going))
+    load.targets = await webhooks.targets(sql, sids)
+    for carriage in going:
+        if isinstance(carriage.item, Arrival) and not _still_there(load, carriage):
+            raise Stale
+
+
+def _named(load: Load, going: Sequence[Carriage]) -> list[tuple[str, str]]:
+    """The identities that matter: authors, and those that a rule put into new conversations."""
+    named = [(one.conversation_sid, one.author) for one in going if isinstance(one.item, Draft)]
+    for sid, carriage in load.new_conversations.items():
+        identities = carriage.created.identities if carriage.created else ()
+        named += [(sid, identity) for identity in identities]
+    return named
+
+
+def _still_there(load: Load, carriage: Carriage) -> bool:
+    """Whether the participant that holds the pair has not been removed before the lock."""
+    members = load.members.get(carriage.conversation_sid, ())
+    return any(member.sid == carriage.participant_sid for member in members)
