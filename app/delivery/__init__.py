@@ -1,0 +1,1 @@
+"""The road out: loop -> attempt -> receipts."""

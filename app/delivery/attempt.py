@@ -1,0 +1,134 @@
+"""One attempt at one recipient.
+
+A send is repeated only when it is known not to have happened. When an earlier attempt's outcome is
+unknown (a lost answer, a crash in between), the carrier is asked first; where it cannot be asked,
+the carrier's `on_unknown` setting decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from app.carriers.contract import Carrier
+from app.errors import CarrierError, Permanent, Temporary, Unknown
+from app.model.traffic import Accepted, Outgoing
+from app.rules.content import Fail, fit
+from app.runtime import Runtime
+from app.store.deliveries import Parcel
+from app.store.outbox import Claimed
+
+UNKNOWN_CODE = 30008
+"""The original's "unknown error": what a receipt gets when nobody can say what happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What an attempt came to.
+
+    outcome: accepted, temporary, permanent, unknown; settled (a status callback told us
+    meanwhile), gone (the message was deleted), postponed (until `not_before`).
+    """
+
+    item: Claimed
+    outcome: str
+    accepted: Accepted | None = None
+    error: CarrierError | None = None
+    not_before: datetime | None = None
+    channel: str = "sms"
+    carrier: str = ""
+    took_s: float = 0.0
+    lag_s: float = 0.0
+
+
+async def attempt(runtime: Runtime, item: Claimed, parcel: Parcel | None) -> Tried:
+    """Try to hand this parcel to its carrier; never raises a CarrierError."""
+    if parcel is None:
+        return Tried(item, "gone")
+    if parcel.external_id is not None or parcel.status != "queued":
+        return Tried(item, "settled", channel=parcel.channel, carrier=parcel.carrier)
+    started = runtime.clock.monotonic()
+    tried = await _try(runtime, item, parcel)
+    return Tried(
+        item=item,
+        outcome=tried.outcome,
+        accepted=tried.accepted,
+        error=tried.error,
+        not_before=tried.not_before,
+        channel=parcel.channel,
+        carrier=parcel.carrier,
+        took_s=runtime.clock.monotonic() - started,
+        lag_s=max(0.0, (runtime.clock.now() - item.created_at).total_seconds()),
+    )
+
+
+async def _try(runtime: Runtime, item: Claimed, parcel: Parcel) -> Tried:
+    carrier = runtime.carriers.get(parcel.carrier)
+    if carrier is None:
+        missing = Temporary(f"carrier {parcel.carrier} is not in the configuration")
+        return Tried(item, "temporary", error=missing)
+    outgoing = _outgoing(runtime, item, parcel)
+    if isinstance(outgoing, Permanent):
+        return Tried(item, "permanent", error=outgoing)
+    if item.unknown_since is not None:
+        settled = await _settle_unknown(runtime, carrier, item, outgoing)
+        if settled is not None:
+            return settled
+    try:
+        accepted = await carrier.send(outgoing, runtime.context)
+    except Temporary as error:
+        return Tried(item, "temporary", error=error)
+    except Permanent as error:
+        return Tried(item, "permanent", error=error)
+    except Unknown as error:
+        return _unknown(runtime, carrier, item, error)
+    return Tried(item, "accepted", accepted=accepted)
+
+
+async def _settle_unknown(
+    runtime: Runtime, carrier: Carrier, item: Claimed, outgoing: Outgoing
+) -> Tried | None:
+    """What became of the earlier attempt; None when it is safe to send (again)."""
+    if not carrier.can_look_up:
+        return _by_policy(runtime, carrier, item)
+    assert item.unknown_since is not None
+    trusted_from = item.unknown_since + timedelta(seconds=carrier.look_up_after_s)
+    if runtime.clock.now() < trusted_from:
+        return Tried(item, "postponed", not_before=trusted_from)
+    try:
+        found = await carrier.look_up(outgoing, runtime.context)
+    except CarrierError as error:
+        return _unknown(runtime, carrier, item, Unknown(f"look-up: {error.message}"))
+    if isinstance(found, Accepted):
+        return Tried(item, "accepted", accepted=found)
+    return None if found == "not_found" else _by_policy(runtime, carrier, item)
+
+
+def _by_policy(runtime: Runtime, carrier: Carrier, item: Claimed) -> Tried | None:
+    if runtime.settings.carriers[carrier.name].on_unknown == "resend":
+        return None
+    lost = Permanent("the outcome of the send is not known", UNKNOWN_CODE)
+    return Tried(item, "permanent", error=lost)
+
+
+def _unknown(runtime: Runtime, carrier: Carrier, item: Claimed, error: Unknown) -> Tried:
+    since = item.unknown_since or item.started_at
+    after = since + timedelta(seconds=carrier.look_up_after_s)
+    return Tried(item, "unknown", error=error, not_before=after)
+
+
+def _outgoing(runtime: Runtime, item: Claimed, parcel: Parcel) -> Outgoing | Permanent:
+    content = fit(parcel.channel, parcel.body, parcel.media, runtime.settings.limits.profile)
+    if isinstance(content, Fail):
+        return Permanent(content.reason, content.code)
+    assert item.receipt_sid is not None
+    return Outgoing(
+        reference=item.receipt_sid,
+        channel=content.channel,
+        address=parcel.address,
+        proxy_address=parcel.proxy_address,
+        body=content.body,
+        media=content.media,
+        status_url=runtime.status_url(parcel.carrier, item.receipt_sid),
+        started_at=item.unknown_since or item.started_at,
+    )

@@ -1,0 +1,42 @@
+"""The delivery loop: claim what is due, attempt it, settle it."""
+
+from __future__ import annotations
+
+from app.delivery.attempt import attempt
+from app.delivery.settle import Settling
+from app.lanes import LaneLoop
+from app.model.outbox import DELIVERY
+from app.runtime import Runtime
+from app.settings.models import rate_per_s
+from app.store.deliveries import Parcel, parcels
+from app.store.outbox import Claimed
+
+SETTLE_S = 15.0
+"""How long settling may take on top of the carrier's answer before the lease runs out."""
+
+
+def delivery_loop(runtime: Runtime, settling: Settling) -> LaneLoop[Parcel]:
+    """The loop that hands messages to carriers; its outcomes go through `settling`."""
+    schedule = runtime.settings.delivery
+
+    async def work(item: Claimed, parcel: Parcel | None) -> None:
+        await settling.submit(await attempt(runtime, item, parcel))
+
+    account_sid = runtime.settings.account.sid
+    rates = {
+        (account_sid, sender.address): rate
+        for sender in runtime.settings.senders
+        if (rate := rate_per_s(sender)) is not None
+    }
+    return LaneLoop(
+        DELIVERY,
+        runtime.db,
+        runtime.wakes.bell(DELIVERY),
+        runtime.clock,
+        runtime.observe,
+        parcels,
+        work,
+        in_flight=schedule.in_flight,
+        lease_s=schedule.effective_lease_s(2 * schedule.timeout_s + SETTLE_S),
+        rates=rates,
+    )

@@ -1,0 +1,239 @@
+"""What became of sends: attempts and carriers' statuses walk together, in convoys like the road.
+
+A receipt only moves forward. Everything about one batch commits in one transaction: receipts, the
+log of attempts, lanes going on, post-events. A worker whose lease ran out settles nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import asyncpg
+
+from app import ids
+from app.channels.facts import channel_message_sid
+from app.convoy import Convoy
+from app.delivery.attempt import UNKNOWN_CODE, Tried
+from app.errors import Permanent, Temporary
+from app.model import Receipt
+from app.model.outbox import DELIVERY, HOOK
+from app.model.traffic import Status
+from app.observe import DeadLettered, DeliveryTried
+from app.rules.receipts import advance
+from app.rules.schedule import next_attempt
+from app.runtime import Runtime
+from app.store import deliveries, outbox, webhooks
+from app.store.outbox import Settled
+from app.webhooks import events, tell
+
+DETAIL_CHARS_MAX = 500
+
+Settling = Convoy[Tried | Status, bool]
+"""True: the receipt was found (for an attempt: the lease still held)."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """One batch on its way: the receipts it moves and what is said of that."""
+
+    now: datetime
+    receipts: dict[str, Receipt] = field(default_factory=dict)
+    moved: dict[str, Receipt] = field(default_factory=dict)
+    steps: list[tuple[Receipt, str, int | None]] = field(default_factory=list)
+    settled: list[Settled] = field(default_factory=list)
+    accepted: list[deliveries.External] = field(default_factory=list)
+
+
+class Settler:
+    """Settles batches on a connection of its own."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._held = runtime.db.hold(pinned=True)
+
+    async def __call__(self, items: Sequence[Tried | Status]) -> Sequence[bool]:
+        """Settle a batch; gives for each whether it found its receipt."""
+        batch = Batch(self._runtime.clock.now())
+        async with self._held.begin() as sql:
+            found = await self._settle(sql, batch, items)
+        self._runtime.wakes.ring(DELIVERY)
+        if batch.steps:
+            self._runtime.wakes.ring(HOOK)
+        self._observe(batch, items)
+        return found
+
+    async def close(self) -> None:
+        """Give the connection back."""
+        await self._held.close()
+
+    async def _settle(
+        self, sql: asyncpg.Connection, batch: Batch, items: Sequence[Tried | Status]
+    ) -> list[bool]:
+        tried = [item for item in items if isinstance(item, Tried)]
+        receipts = await self._lock(sql, batch, items)
+        ours = await outbox.fence(sql, [one.item for one in tried]) if tried else set()
+        found: list[bool] = []
+        unmatched: list[Status] = []
+        for item, receipt in zip(items, receipts, strict=True):
+            if isinstance(item, Tried):
+                found.append(item.item.seq in ours)
+                if found[-1]:
+                    self._attempted(batch, item, receipt)
+                continue
+            found.append(receipt is not None)
+            if receipt is not None:
+                _say(batch, receipt, item)
+            elif item.receipt_sid is None:
+                unmatched.append(item)
+        await self._early(sql, batch, unmatched)
+        await self._write(sql, batch)
+        return found
+
+    async def _lock(
+        self, sql: asyncpg.Connection, batch: Batch, items: Sequence[Tried | Status]
+    ) -> list[Receipt | None]:
+        """The receipt of each item, read under the locks of their conversations."""
+        named = [_receipt_sid(item) for item in items]
+        nameless = [
+            (item.carrier, item.external_id)
+            for item in items
+            if isinstance(item, Status) and item.receipt_sid is None
+        ]
+        places, by_external = await deliveries.places(sql, filter(None, named), nameless)
+        await deliveries.lock(sql, places.values())
+        batch.receipts = await deliveries.rows(sql, places)
+        sids = [
+            sid or by_external.get((item.carrier, item.external_id))
+            if isinstance(item, Status)
+            else sid
+            for item, sid in zip(items, named, strict=True)
+        ]
+        return [batch.receipts.get(sid) if sid else None for sid in sids]
+
+    def _attempted(self, batch: Batch, tried: Tried, receipt: Receipt | None) -> None:
+        """Apply an attempt to its receipt and say what happens to its item."""
+        settled = self._verdict(batch, tried)
+        if receipt is not None:
+            if tried.accepted is not None:
+                name = tried.accepted.external_id
+                status = Status(receipt.carrier, name, tried.accepted.status)
+                batch.accepted.append((receipt.carrier, name))
+                _say(batch, receipt, status)
+            elif isinstance(tried.error, Permanent):
+                _advance(batch, receipt, tried.error.status, tried.error.code, tried.error.message)
+            elif settled.dead is not None:
+                code = (tried.error.code if tried.error else None) or UNKNOWN_CODE
+                _advance(batch, receipt, "failed", code, settled.dead)
+        batch.settled.append(settled)
+
+    def _verdict(self, batch: Batch, tried: Tried) -> Settled:
+        error = tried.error
+        ended = Settled(
+            tried.item,
+            tried.outcome,
+            error_code=error.code if error else None,
+            detail=error.message[:DETAIL_CHARS_MAX] if error else None,
+            external_id=tried.accepted.external_id if tried.accepted else None,
+        )
+        if tried.outcome == "postponed":
+            return replace(ended, due=tried.not_before, unknown=True)
+        if tried.outcome not in ("temporary", "unknown"):
+            return ended
+        due = self._next(batch, tried)
+        if due is None:
+            return replace(ended, dead=f"given up: {ended.detail}"[:DETAIL_CHARS_MAX])
+        if tried.not_before is not None:
+            due = max(due, tried.not_before)
+        return replace(ended, due=due, unknown=tried.outcome == "unknown")
+
+    def _next(self, batch: Batch, tried: Tried) -> datetime | None:
+        schedule = self._runtime.settings.delivery
+        error = tried.error
+        return next_attempt(
+            tried.item.attempts,
+            batch.now,
+            schedule.waits_s,
+            schedule.jitter,
+            ids.chance(),
+            error.retry_after_s if isinstance(error, Temporary) else None,
+            schedule.retry_after_max_s,
+        )
+
+    async def _early(
+        self, sql: asyncpg.Connection, batch: Batch, unmatched: Sequence[Status]
+    ) -> None:
+        """Keep what came too early; apply what is known of the sends that we just learned of."""
+        await deliveries.keep_early(sql, unmatched, batch.now)
+        by_external = {
+            (receipt.carrier, receipt.external_id): receipt for receipt in batch.receipts.values()
+        }
+        for status in await deliveries.take_early(sql, batch.accepted):
+            _say(batch, by_external[status.carrier, status.external_id], status)
+
+    async def _write(self, sql: asyncpg.Connection, batch: Batch) -> None:
+        await deliveries.move(sql, list(batch.moved.values()), batch.now)
+        told = []
+        if batch.steps:
+            concerned = {receipt.conversation_sid for receipt, _, _ in batch.steps}
+            targets = await webhooks.targets(sql, concerned)
+            happened = [
+                events.delivery_updated(receipt, status, code, batch.now)
+                for receipt, status, code in batch.steps
+            ]
+            told = tell.items(happened, targets, self._runtime.settings)
+        await outbox.settle(sql, batch.settled, batch.now)
+        await outbox.add(sql, told, batch.now)
+
+    def _observe(self, batch: Batch, items: Sequence[Tried | Status]) -> None:
+        for settled in batch.settled:
+            if settled.dead is not None:
+                gone = settled.item.conversation_sid
+                self._runtime.observe(DeadLettered(DELIVERY, settled.outcome, gone))
+        for item in items:
+            if isinstance(item, Tried):
+                self._runtime.observe(_observation(item))
+
+
+def _say(batch: Batch, receipt: Receipt, status: Status) -> None:
+    """Apply what a carrier says: its name for the send, and its status if that is news."""
+    if receipt.external_id is None:
+        receipt.external_id = status.external_id
+        receipt.channel_message_sid = channel_message_sid(
+            receipt.channel, status.external_id, receipt.sid
+        )
+        batch.moved[receipt.sid] = receipt
+    if status.status is not None:
+        _advance(batch, receipt, status.status, status.error_code, status.error_message)
+
+
+def _advance(
+    batch: Batch, receipt: Receipt, status: str, code: int | None, message: str | None
+) -> None:
+    if not advance(receipt.status, status):  # type: ignore[arg-type]
+        return
+    receipt.status = status
+    if status in ("failed", "undelivered"):
+        receipt.error_code, receipt.error_message = code, message
+    batch.moved[receipt.sid] = receipt
+    batch.steps.append((receipt, status, receipt.error_code))
+
+
+def _receipt_sid(item: Tried | Status) -> str | None:
+    return item.item.receipt_sid if isinstance(item, Tried) else item.receipt_sid
+
+
+def _observation(tried: Tried) -> DeliveryTried:
+    error = tried.error
+    return DeliveryTried(
+        channel=tried.channel,
+        outcome=tried.outcome,
+        reason=str(error.code) if error and error.code else type(error).__name__.lower(),
+        attempt=tried.item.attempts,
+        took_s=tried.took_s,
+        lag_s=tried.lag_s,
+        receipt_sid=tried.item.receipt_sid or "",
+        message_sid=tried.item.message_sid or "",
+        conversation_sid=tried.item.conversation_sid or "",
+    )

@@ -1,0 +1,1 @@
+"""The doors: where carriers call."""

@@ -1,0 +1,158 @@
+"""The carriers' doors: verify, parse, queue; answered when everything is committed.
+
+`/carriers/{name}/inbound` and `/carriers/{name}/status`, one URL for all numbers of a carrier. 2xx
+only after the commit; 403 on a bad signature, 413 and 400 on bad input, 503 with Retry-After when
+we could not store it (the carrier tries again).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import cast
+
+from aiohttp import web
+
+from app.carriers.contract import Carrier, Junk, Request
+from app.channels.address import masked
+from app.errors import Unavailable
+from app.inbound import requests
+from app.inbound.requests import BadRequest
+from app.model.traffic import Inbound, SignatureResult, Status
+from app.observe import Failed, InboundSeen
+from app.road.items import Arrival, Road, Taken
+from app.runtime import Runtime
+
+Report = Callable[[Status], Awaitable[bool]]
+"""Settles one status; says whether its receipt was found."""
+
+SEEN_AS = {"dropped": "unroutable", "duplicate": "duplicate"}
+"""The metric's word for what the road made of an inbound; everything else is accepted."""
+
+
+class Doors:
+    """Both doors of every configured carrier."""
+
+    def __init__(self, runtime: Runtime, road: Road, report: Report) -> None:
+        self._runtime = runtime
+        self._road = road
+        self._report = report
+
+    def routes(self) -> list[web.RouteDef]:
+        """What the service serves."""
+        return [
+            web.post("/carriers/{carrier}/inbound", self.inbound),
+            web.post("/carriers/{carrier}/status", self.status),
+        ]
+
+    async def inbound(self, request: web.Request) -> web.Response:
+        """A message came; answered when what it caused is committed."""
+        started = self._runtime.clock.monotonic()
+        try:
+            carrier, read, signature = await self._open(request)
+            messages = carrier.parse_inbound(read)
+        except Exception as error:
+            return self._turned_away(request, started, error)
+        arrivals = [self._arrival(message, signature) for message in messages]
+        results = await self._walk(arrivals)
+        took = self._runtime.clock.monotonic() - started
+        for arrival, result in zip(arrivals, results, strict=True):
+            self._seen(arrival, result, took)
+        failed = next((one for one in results if isinstance(one, BaseException)), None)
+        if failed is not None:
+            return _unavailable(failed)
+        answer = carrier.answer(messages)
+        return web.Response(text=answer.body, content_type=answer.content_type)
+
+    async def status(self, request: web.Request) -> web.Response:
+        """A carrier reports on a send; answered when the receipt's move is committed."""
+        try:
+            carrier, read, _ = await self._open(request)
+            statuses = carrier.parse_status(read)
+            await asyncio.gather(*(self._report(status) for status in statuses))
+        except Exception as error:
+            return _refusal(error, self._runtime)
+        return web.Response(text="")
+
+    async def _open(self, request: web.Request) -> tuple[Carrier, Request, SignatureResult]:
+        """The carrier, its request and what its signature is worth. Raises BadRequest."""
+        name = request.match_info["carrier"]
+        carrier = self._runtime.carriers.get(name)
+        if carrier is None:
+            raise BadRequest(404, f"no carrier {name!r} is configured")
+        settings = self._runtime.settings
+        read = await requests.read(request, settings.server, self._runtime.public_url)
+        mode = settings.carriers[name].signature
+        if mode == "off":
+            return carrier, read, "unchecked"
+        signature = carrier.verify(read)
+        if signature == "invalid" and mode == "enforce":
+            raise BadRequest(403, "the signature is not valid for this URL and body")
+        return carrier, read, signature
+
+    def _arrival(self, message: Inbound, signature: SignatureResult) -> Arrival:
+        account_sid = self._runtime.settings.account.sid
+        return Arrival(account_sid, replace(message, signature=signature))
+
+    async def _walk(self, arrivals: Sequence[Arrival]) -> list[Taken | BaseException]:
+        """Walk the road with all of them, in their order."""
+        results = await asyncio.gather(
+            *(self._road.submit(arrival) for arrival in arrivals), return_exceptions=True
+        )
+        return cast(list[Taken | BaseException], results)
+
+    def _seen(self, arrival: Arrival, result: Taken | BaseException, took_s: float) -> None:
+        inbound = arrival.inbound
+        seen = InboundSeen(
+            carrier=inbound.carrier,
+            outcome="throttled" if isinstance(result, Unavailable) else "failed",
+            ack_s=took_s,
+            signature=inbound.signature,
+            external_id=inbound.external_id,
+            address=masked(inbound.address),
+            proxy_address=masked(inbound.proxy_address),
+        )
+        if isinstance(result, Taken):
+            seen = replace(
+                seen,
+                outcome=SEEN_AS.get(result.outcome, "accepted"),
+                rule=result.rule,
+                decision=result.outcome,
+                autocreate=result.autocreate,
+                message_sid=result.message_sid,
+                conversation_sid=result.conversation_sid,
+            )
+        elif not isinstance(result, Unavailable):
+            self._runtime.observe(Failed("the road", result))
+        self._runtime.observe(seen)
+
+    def _turned_away(self, request: web.Request, started: float, error: Exception) -> web.Response:
+        name = request.match_info["carrier"]
+        known = name if name in self._runtime.carriers else "unknown"
+        status = error.status if isinstance(error, BadRequest) else 400
+        outcome = "bad_signature" if status == 403 else "junk"
+        took = self._runtime.clock.monotonic() - started
+        self._runtime.observe(InboundSeen(known, outcome, took, signature="invalid"))
+        return _refusal(error, self._runtime)
+
+
+def _refusal(error: Exception, runtime: Runtime) -> web.Response:
+    if isinstance(error, BadRequest):
+        return _error(error.status, error.reason)
+    if isinstance(error, Junk):
+        return _error(400, str(error))
+    if not isinstance(error, Unavailable):
+        runtime.observe(Failed("a carrier's door", error))
+    return _unavailable(error)
+
+
+def _unavailable(error: BaseException) -> web.Response:
+    after = error.retry_after_s if isinstance(error, Unavailable) else 1.0
+    response = _error(503, "not stored; please try again")
+    response.headers["Retry-After"] = str(max(1, round(after)))
+    return response
+
+
+def _error(status: int, message: str) -> web.Response:
+    return web.json_response({"status": status, "message": message}, status=status)

@@ -1,0 +1,66 @@
+"""From an HTTP request to what a carrier's dialect reads, under limits that hold before parsing."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+from multidict import CIMultiDict, MultiDict, MultiDictProxy
+
+from app.carriers.contract import Request
+from app.settings.models import ServerSettings
+
+FORM = "application/x-www-form-urlencoded"
+
+
+class BadRequest(Exception):
+    """The request is over a limit or cannot be read; `status` is the answer."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+async def read(request: web.Request, settings: ServerSettings, public_url: str) -> Request:
+    """The request as its carrier made it: `url` is the public one that was signed. Raises
+    BadRequest (413 too large, 400 not readable)."""
+    body = await _body(request, settings.body_bytes_max)
+    form: MultiDict[str] = MultiDict()
+    if request.content_type == FORM:
+        form = _form(body, settings.form_fields_max)
+    return Request(
+        method=request.method,
+        url=public_url + request.raw_path,
+        headers=CIMultiDict(request.headers),
+        query=request.query,
+        form=MultiDictProxy(form),
+        body=body,
+    )
+
+
+async def _body(request: web.Request, bytes_max: int) -> bytes:
+    if (request.content_length or 0) > bytes_max:
+        raise BadRequest(413, f"the body is larger than {bytes_max} bytes")
+    parts: list[bytes] = []
+    size = 0
+    async for chunk in request.content.iter_any():
+        size += len(chunk)
+        if size > bytes_max:
+            raise BadRequest(413, f"the body is larger than {bytes_max} bytes")
+        parts.append(chunk)
+    return b"".join(parts)
+
+
+def _form(body: bytes, fields_max: int) -> MultiDict[str]:
+    try:
+        pairs = parse_qsl(
+            body.decode(), keep_blank_values=True, errors="strict", max_num_fields=fields_max
+        )
+    except UnicodeDecodeError:
+        raise BadRequest(400, "the form is not UTF-8") from None
+    except ValueError:
+        raise BadRequest(400, f"the form has more than {fields_max} fields") from None
+    if any("\x00" in key or "\x00" in value for key, value in pairs):
+        raise BadRequest(400, "the form has a NUL character")
+    return MultiDict(pairs)

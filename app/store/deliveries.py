@@ -1,0 +1,184 @@
+"""What a delivery needs, and the receipts that it moves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any, cast
+
+import asyncpg
+import orjson
+
+from app.model import Receipt
+from app.model.traffic import MediaPart, Status
+from app.store.outbox import Claimed
+
+PARCELS = """
+SELECT r.sid, r.channel, r.address, r.proxy_address, r.carrier, r.external_id, r.status,
+  m.body, m.date_created,
+  (SELECT json_agg(json_build_array(f.source_url, f.content_type, f.size, f.filename)
+                   ORDER BY f.position) FROM media f WHERE f.message_sid = m.sid)::text AS media
+FROM receipts r JOIN messages m ON m.sid = r.message_sid
+WHERE r.sid = ANY ($1::text[])
+"""
+
+PLACES = """
+SELECT sid, conversation_sid, NULL AS carrier, NULL AS external_id
+FROM receipts WHERE sid = ANY ($1::text[])
+UNION ALL
+SELECT r.sid, r.conversation_sid, r.carrier, r.external_id
+FROM unnest($2::text[], $3::text[]) AS s (carrier, external_id)
+JOIN receipts r ON r.carrier = s.carrier AND r.external_id = s.external_id
+"""
+
+LOCK = """
+SELECT sid FROM conversations WHERE sid = ANY ($1::text[]) ORDER BY sid FOR NO KEY UPDATE
+"""
+
+ROWS = "SELECT * FROM receipts WHERE sid = ANY ($1::text[])"
+
+TOUCH = "UPDATE conversations SET revision = revision + 1 WHERE sid = ANY ($1::text[])"
+
+MOVE = """
+UPDATE receipts r SET status = n.status, error_code = n.error_code,
+  error_message = n.error_message, external_id = n.external_id,
+  channel_message_sid = n.channel_message_sid, date_updated = $2
+FROM json_to_recordset($1::text::json) AS n (
+  sid text, status text, error_code int, error_message text, external_id text,
+  channel_message_sid text)
+WHERE r.sid = n.sid COLLATE "C"
+"""
+
+KEEP_EARLY = """
+INSERT INTO early_statuses AS e (carrier, external_id, status, error_code, received_at)
+SELECT DISTINCT ON (carrier, external_id) carrier, external_id, status, error_code, $5
+FROM unnest($1::text[], $2::text[], $3::text[], $4::int[])
+  WITH ORDINALITY AS s (carrier, external_id, status, error_code, n)
+ORDER BY carrier, external_id, n DESC
+ON CONFLICT (carrier, external_id)
+DO UPDATE SET status = excluded.status, error_code = excluded.error_code
+"""
+
+TAKE_EARLY = """
+DELETE FROM early_statuses e USING unnest($1::text[], $2::text[]) AS s (carrier, external_id)
+WHERE e.carrier = s.carrier AND e.external_id = s.external_id
+RETURNING e.carrier, e.external_id, e.status, e.error_code
+"""
+
+RIPE_EARLY = """
+SELECT e.carrier, e.external_id, e.status, e.error_code
+FROM early_statuses e
+WHERE EXISTS (SELECT FROM receipts r
+              WHERE r.carrier = e.carrier AND r.external_id = e.external_id)
+LIMIT 500
+"""
+
+External = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What goes to one recipient, and what is known of it already."""
+
+    channel: str
+    address: str
+    proxy_address: str
+    carrier: str
+    external_id: str | None
+    status: str
+    body: str | None
+    date_created: datetime
+    media: tuple[MediaPart, ...]
+
+
+async def parcels(sql: asyncpg.Connection, items: Sequence[Claimed]) -> Mapping[int, Parcel]:
+    """The parcels of these items by their place; a receipt that is gone has none."""
+    rows = {row["sid"]: row for row in await sql.fetch(PARCELS, [i.receipt_sid for i in items])}
+    return {item.seq: _parcel(rows[item.receipt_sid]) for item in items if item.receipt_sid in rows}
+
+
+async def places(
+    sql: asyncpg.Connection, sids: Iterable[str], externals: Iterable[External]
+) -> tuple[dict[str, str], dict[External, str]]:
+    """The conversation of each receipt, and the receipt of each carrier's id, as far as known."""
+    pairs = sorted(set(externals))
+    rows = await sql.fetch(
+        PLACES, sorted(set(sids)), [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    )
+    found = {(row["carrier"], row["external_id"]): row["sid"] for row in rows if row["carrier"]}
+    return {row["sid"]: row["conversation_sid"] for row in rows}, found
+
+
+async def lock(sql: asyncpg.Connection, conversations: Iterable[str]) -> None:
+    """Lock these conversations in the order of their SIDs."""
+    await sql.execute(LOCK, sorted(set(conversations)))
+
+
+async def rows(sql: asyncpg.Connection, sids: Iterable[str]) -> dict[str, Receipt]:
+    """The receipts, read under their conversations' locks."""
+    found = await sql.fetch(ROWS, sorted(set(sids)))
+    return {row["sid"]: cast(Receipt, SimpleNamespace(**row)) for row in found}
+
+
+async def move(sql: asyncpg.Connection, receipts: Sequence[Receipt], now: datetime) -> None:
+    """Write receipts that changed, and say so in the revision of their conversations."""
+    if not receipts:
+        return
+    columns = ("sid", "status", "error_code", "error_message", "external_id")
+    changed = [
+        {
+            **{name: getattr(receipt, name) for name in columns},
+            "channel_message_sid": receipt.channel_message_sid,
+        }
+        for receipt in receipts
+    ]
+    await sql.execute(MOVE, orjson.dumps(changed).decode(), now)
+    await sql.execute(TOUCH, sorted({receipt.conversation_sid for receipt in receipts}))
+
+
+async def keep_early(sql: asyncpg.Connection, statuses: Sequence[Status], now: datetime) -> None:
+    """Keep statuses whose send we know nothing of yet."""
+    told = sorted(
+        (status for status in statuses if status.status is not None),
+        key=lambda status: (status.carrier, status.external_id),
+    )
+    if told:
+        columns: list[list[Any]] = [
+            [status.carrier for status in told],
+            [status.external_id for status in told],
+            [status.status for status in told],
+            [status.error_code for status in told],
+        ]
+        await sql.execute(KEEP_EARLY, *columns, now)
+
+
+async def take_early(sql: asyncpg.Connection, externals: Sequence[External]) -> list[Status]:
+    """What carriers said of these sends before we knew them."""
+    if not externals:
+        return []
+    found = await sql.fetch(
+        TAKE_EARLY, [pair[0] for pair in externals], [pair[1] for pair in externals]
+    )
+    return [Status(*row) for row in found]
+
+
+async def ripe_early(sql: asyncpg.Connection) -> list[Status]:
+    """Early statuses whose send is known by now (both were under way at once); at most 500."""
+    return [Status(*row) for row in await sql.fetch(RIPE_EARLY)]
+
+
+def _parcel(row: Any) -> Parcel:
+    media = tuple(MediaPart(*part) for part in orjson.loads(row["media"] or "[]"))
+    return Parcel(
+        channel=row["channel"],
+        address=row["address"],
+        proxy_address=row["proxy_address"],
+        carrier=row["carrier"],
+        external_id=row["external_id"],
+        status=row["status"],
+        body=row["body"],
+        date_created=row["date_created"],
+        media=media,
+    )
