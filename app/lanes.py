@@ -1,7 +1,8 @@
 """Working on lanes: claim the heads that are due, attempt many at once, never let one error out.
 
 What an attempt came to is settled by whoever works (in convoys); until then the lease keeps others
-away, and when this process dies the lease runs out and somebody else asks what became of it.
+away, and when this process dies the lease runs out and somebody else asks what became of it. An
+attempt never outlives its lease: it is cut in time, so that whoever comes next asks after its end.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Generic, TypeVar
 
 import asyncpg
@@ -22,18 +24,24 @@ from app.store.database import Database
 from app.store.outbox import Claimed
 
 P = TypeVar("P")
+T = TypeVar("T")
 
 BATCH_MAX = 128
 MOMENT_S = 0.005
 POLL_S = 1.0
 """The net under the bell: how long a due lane can wait when its bell was lost."""
 
+ATTEMPT_SHARE = 2 / 3
+"""How much of a lease an attempt may take; the rest is for settling what it came to."""
+
 Load = Callable[[asyncpg.Connection, Sequence[Claimed]], Awaitable[Mapping[int, P]]]
-Work = Callable[[Claimed, P | None], Awaitable[None]]
+Attempt = Callable[[Claimed, P | None], Awaitable[T]]
+Settle = Callable[[T], Awaitable[object]]
 
 
-class LaneLoop(Generic[P]):
-    """One loop for one kind of item: `load` reads what a batch needs, `work` does one item."""
+class LaneLoop(Generic[P, T]):
+    """One loop for one kind of item: `load` reads what a batch needs, `attempt` tries one item,
+    `settle` writes down what the attempt came to."""
 
     def __init__(
         self,
@@ -43,17 +51,18 @@ class LaneLoop(Generic[P]):
         clock: Clock,
         observe: Observe,
         load: Load[P],
-        work: Work[P],
+        attempt: Attempt[P, T],
+        settle: Settle[T],
         *,
         in_flight: int,
         lease_s: float,
         rates: dict[tuple[str, str], float] | None = None,
     ) -> None:
         self._kind, self._bell, self._clock, self._observe = kind, bell, clock, observe
-        self._load, self._work = load, work
+        self._load, self._attempt, self._settle = load, attempt, settle
         self._held = db.hold(pinned=True)
         self._in_flight, self._lease_s, self._rates = in_flight, lease_s, rates or {}
-        self._busy: dict[int, Claimed] = {}
+        self._busy = 0
         self._left: list[Claimed] = []
         self._closing = False
 
@@ -79,12 +88,10 @@ class LaneLoop(Generic[P]):
 
     async def _turn(self, group: asyncio.TaskGroup) -> None:
         self._bell.clear()
-        room = min(self._in_flight - len(self._busy), BATCH_MAX)
-        wait_s = POLL_S
+        room = min(self._in_flight - self._busy, BATCH_MAX)
+        cut_at = self._clock.monotonic() + ATTEMPT_SHARE * self._lease_s
         try:
-            claimed = await self._claim(room) if room > 0 else []
-            if len(claimed) < room:
-                wait_s = await self._next_s()
+            claimed, wait_s = await self._claim(room) if room > 0 else ([], POLL_S)
         except Unavailable:
             await self._clock.sleep(0.2)
             return
@@ -93,37 +100,36 @@ class LaneLoop(Generic[P]):
             await self._clock.sleep(POLL_S)
             return
         for item, parcel in claimed:
-            self._busy[item.seq] = item
-            group.create_task(self._one(item, parcel))
+            self._busy += 1
+            group.create_task(self._one(item, parcel, cut_at))
         if len(claimed) < room or room <= 0:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._bell.wait(), wait_s)
 
-    async def _claim(self, room: int) -> list[tuple[Claimed, P | None]]:
+    async def _claim(self, room: int) -> tuple[list[tuple[Claimed, P | None]], float]:
+        """What is ours to do now, and how long nothing else is due."""
+        now = self._clock.now()
+        wait_s = POLL_S
         async with self._held.begin() as sql:
             claimed = await outbox.claim(
                 sql,
                 self._kind,
                 limit=room,
                 lease=ids.token(),
-                now=self._clock.now(),
+                now=now,
                 lease_s=self._lease_s,
                 rates=self._rates,
             )
             parcels = await self._load(sql, claimed) if claimed else {}
-        return [(item, parcels.get(item.seq)) for item in claimed]
+            if len(claimed) < room:
+                wait_s = _seconds(now, await outbox.next_due(sql, self._kind))
+        return [(item, parcels.get(item.seq)) for item in claimed], wait_s
 
-    async def _next_s(self) -> float:
-        """How long nothing is due, as far as we know; at most a poll, at least a moment."""
-        async with self._held.begin() as sql:
-            due = await outbox.next_due(sql, self._kind)
-        if due is None:
-            return POLL_S
-        return min(POLL_S, max(MOMENT_S, (due - self._clock.now()).total_seconds()))
-
-    async def _one(self, item: Claimed, parcel: P | None) -> None:
+    async def _one(self, item: Claimed, parcel: P | None, cut_at: float) -> None:
         try:
-            await self._work(item, parcel)
+            async with asyncio.timeout(cut_at - self._clock.monotonic()):
+                tried = await self._attempt(item, parcel)
+            await self._settle(tried)
         except Unavailable:
             pass  # not settled: the lease runs out and the item is claimed again
         except asyncio.CancelledError:
@@ -132,5 +138,12 @@ class LaneLoop(Generic[P]):
         except Exception as error:
             self._observe(Failed(f"working on {self._kind}", error))
         finally:
-            del self._busy[item.seq]
+            self._busy -= 1
             self._bell.set()
+
+
+def _seconds(now: datetime, due: datetime | None) -> float:
+    """From now until something is due; at least a moment, at most a poll."""
+    if due is None:
+        return POLL_S
+    return min(POLL_S, max(MOMENT_S, (due - now).total_seconds()))

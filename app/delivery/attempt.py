@@ -112,8 +112,9 @@ def _by_policy(runtime: Runtime, carrier: Carrier, item: Claimed) -> Tried | Non
 
 
 def _unknown(runtime: Runtime, carrier: Carrier, item: Claimed, error: Unknown) -> Tried:
-    since = item.unknown_since or item.started_at
-    after = since + timedelta(seconds=carrier.look_up_after_s)
+    """The carrier is asked later. The wait counts from now, the end of this attempt: an earlier
+    one, asked about before, says nothing about when this one shows."""
+    after = runtime.clock.now() + timedelta(seconds=carrier.look_up_after_s)
     return Tried(item, "unknown", error=error, not_before=after)
 
 

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from app.delivery.attempt import attempt
+from functools import partial
+
+from app.delivery.attempt import Tried, attempt
 from app.delivery.settle import Settling
 from app.lanes import LaneLoop
 from app.model.outbox import DELIVERY
 from app.runtime import Runtime
 from app.settings.models import rate_per_s
 from app.store.deliveries import Parcel, parcels
-from app.store.outbox import Claimed
 
 SETTLE_S = 15.0
 """How long settling may take on top of the carrier's answer before the lease runs out."""
 
 
-def delivery_loop(runtime: Runtime, settling: Settling) -> LaneLoop[Parcel]:
+def delivery_loop(runtime: Runtime, settling: Settling) -> LaneLoop[Parcel, Tried]:
     """The loop that hands messages to carriers; its outcomes go through `settling`."""
     schedule = runtime.settings.delivery
-
-    async def work(item: Claimed, parcel: Parcel | None) -> None:
-        await settling.submit(await attempt(runtime, item, parcel))
-
     account_sid = runtime.settings.account.sid
     rates = {
         (account_sid, sender.address): rate
@@ -35,7 +32,8 @@ def delivery_loop(runtime: Runtime, settling: Settling) -> LaneLoop[Parcel]:
         runtime.clock,
         runtime.observe,
         parcels,
-        work,
+        partial(attempt, runtime),
+        settling.submit,
         in_flight=schedule.in_flight,
         lease_s=schedule.effective_lease_s(2 * schedule.timeout_s + SETTLE_S),
         rates=rates,

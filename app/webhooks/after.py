@@ -58,12 +58,12 @@ class Told:
 Telling = Convoy[Told, None]
 
 
-def hook_loop(runtime: Runtime, telling: Telling) -> LaneLoop[None]:
+def hook_loop(runtime: Runtime, telling: Telling) -> LaneLoop[None, Told]:
     """The loop that calls customers; outcomes go through `telling`."""
     schedule = runtime.settings.hooks
 
-    async def work(item: Claimed, _: None) -> None:
-        await telling.submit(await post(runtime, item))
+    async def attempt(item: Claimed, _: None) -> Told:
+        return await post(runtime, item)
 
     return LaneLoop(
         HOOK,
@@ -72,7 +72,8 @@ def hook_loop(runtime: Runtime, telling: Telling) -> LaneLoop[None]:
         runtime.clock,
         runtime.observe,
         _nothing,
-        work,
+        attempt,
+        telling.submit,
         in_flight=schedule.in_flight,
         lease_s=schedule.effective_lease_s(3 * schedule.timeout_s + 15),
     )
