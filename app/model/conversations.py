@@ -39,6 +39,15 @@ class Conversation(SQLModel, table=True):
             text("sid DESC"),
         ),
         Index(
+            "conversations_open",
+            "account_sid",
+            "chat_service_sid",
+            "state",
+            text("date_created DESC"),
+            text("sid DESC"),
+            postgresql_where=text("state <> 'closed'"),
+        ),
+        Index(
             "conversations_next_timer",
             "next_timer_at",
             postgresql_where=text("next_timer_at IS NOT NULL"),
@@ -78,6 +87,20 @@ class Participant(SQLModel, table=True):
             "conversation_sid",
             "identity",
             unique=True,
+            postgresql_where=text("identity IS NOT NULL"),
+        ),
+        Index(
+            "participants_by_address",
+            "chat_service_sid",
+            "address",
+            "conversation_sid",
+            postgresql_where=text("address IS NOT NULL"),
+        ),
+        Index(
+            "participants_by_identity",
+            "chat_service_sid",
+            "identity",
+            "conversation_sid",
             postgresql_where=text("identity IS NOT NULL"),
         ),
         Index(

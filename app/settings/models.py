@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from app import ids
 from app.settings import address as form_of
 from app.settings.types import (
-    AccountEvent,
     AccountSid,
     Address,
     ApiKeySid,
@@ -25,7 +24,6 @@ from app.settings.types import (
     HttpMethod,
     MessagingServiceSid,
     Name,
-    Network,
     PublicUrl,
     Rate,
     Secret,
@@ -34,7 +32,6 @@ from app.settings.types import (
     WebUrl,
 )
 from app.settings.types import PostEvent as PostEvent
-from app.settings.types import PreEvent as PreEvent
 from app.settings.types import SignatureMode as SignatureMode
 
 DEFAULT = "default"
@@ -82,7 +79,6 @@ class ServerSettings(Model):
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     public_url: PublicUrl | None = None
-    trusted_proxies: tuple[Network, ...] = ()
     body_bytes_max: Annotated[int, Field(gt=0)] = 1_048_576
     form_fields_max: Annotated[int, Field(gt=0)] = 1000
     drain_s: Annotated[float, Field(ge=0)] = 20.0
@@ -173,10 +169,9 @@ class AddressSettings(Model):
 class WebhookSettings(Model):
     """The account's webhooks. `filters` lists the events that are sent; none: nothing is sent."""
 
-    pre_url: WebUrl | None = None
     post_url: WebUrl | None = None
     method: HttpMethod = "POST"
-    filters: tuple[AccountEvent, ...] = ()
+    filters: tuple[PostEvent, ...] = ()
 
 
 class FlowSettings(Model):
@@ -263,7 +258,6 @@ class LimitSettings(Model):
     body_bytes_max: Annotated[int, Field(gt=0)] = 32_768
     participants_max: Annotated[int, Field(gt=0)] = 1000
     participants_external_max: Annotated[int, Field(gt=0)] = 50
-    scoped_webhooks_max: Annotated[int, Field(gt=0)] = 5
 
 
 class RetentionSettings(Model):

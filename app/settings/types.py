@@ -105,7 +105,6 @@ Secret = Annotated[SecretStr, Field(min_length=1)]
 Address = Annotated[str, _plainly(address.normalise)]
 WebUrl = Annotated[str, _plainly(web_url)]
 PublicUrl = Annotated[str, _plainly(public_url)]
-Network = Annotated[str, _plainly(network)]
 Target = Annotated[str, _plainly(target)]
 DatabaseUrl = Annotated[SecretStr, _plainly(database_url)]
 
@@ -138,16 +137,3 @@ PostEvent = Literal[
     "onUserAdded",
     "onUserUpdated",
 ]
-PreEvent = Literal[
-    "onConversationAdd",
-    "onConversationUpdate",
-    "onConversationRemove",
-    "onMessageAdd",
-    "onMessageUpdate",
-    "onMessageRemove",
-    "onParticipantAdd",
-    "onParticipantUpdate",
-    "onParticipantRemove",
-    "onUserUpdate",
-]
-AccountEvent = Literal[PreEvent, PostEvent]

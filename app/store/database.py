@@ -11,12 +11,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncpg
 from sqlalchemy import Executable, insert
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -43,6 +43,8 @@ GONE = (
 connection broke under a COMMIT) nobody knows whether it did."""
 
 AWAY = "the database is away"
+
+SESSION = {"application_name": "parley"}
 
 PINNED = {
     "plan_cache_mode": "force_generic_plan",
@@ -93,8 +95,11 @@ class Database:
         self.dsn = dsn
         self.clock = clock
         self.ring: Callable[[str], None] = _nobody
+        # The driver reads the DSN itself: it knows more of libpq's options than SQLAlchemy does.
+        connect = partial(asyncpg.connect, dsn, timeout=5, server_settings=SESSION)
         self.engine: AsyncEngine = create_async_engine(
-            make_url(dsn).set(drivername="postgresql+asyncpg"),
+            "postgresql+asyncpg://",
+            async_creator=connect,
             isolation_level="AUTOCOMMIT",  # the transaction below is the driver's own
             pool_size=pool_max,
             max_overflow=0,
@@ -157,7 +162,7 @@ class Held:
 
     def __init__(self, dsn: str, *, pinned: bool) -> None:
         self._dsn = dsn
-        self._settings = {"application_name": "parley", **(PINNED if pinned else {})}
+        self._settings = SESSION | (PINNED if pinned else {})
         self._connection: asyncpg.Connection | None = None
 
     async def live(self) -> asyncpg.Connection:

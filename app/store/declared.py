@@ -169,7 +169,6 @@ def webhooks(settings: Settings, now: datetime) -> list[WebhookConfiguration]:
     row = WebhookConfiguration(
         sid=ids.stable(ids.WEBHOOK, settings.account.sid, "webhooks"),
         account_sid=settings.account.sid,
-        pre_url=said.pre_url,
         post_url=said.post_url,
         method=said.method,
         filters=list(said.filters),

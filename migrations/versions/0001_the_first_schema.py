@@ -281,6 +281,18 @@ def upgrade() -> None:
         postgresql_where=sa.text("next_timer_at IS NOT NULL"),
     )
     op.create_index(
+        "conversations_open",
+        "conversations",
+        [
+            "account_sid",
+            "chat_service_sid",
+            "state",
+            sa.literal_column("date_created DESC"),
+            sa.literal_column("sid DESC"),
+        ],
+        postgresql_where=sa.text("state <> 'closed'"),
+    )
+    op.create_index(
         "conversations_unique_name",
         "conversations",
         ["chat_service_sid", "unique_name"],
@@ -370,6 +382,18 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("sid", name="participants_pkey"),
+    )
+    op.create_index(
+        "participants_by_address",
+        "participants",
+        ["chat_service_sid", "address", "conversation_sid"],
+        postgresql_where=sa.text("address IS NOT NULL"),
+    )
+    op.create_index(
+        "participants_by_identity",
+        "participants",
+        ["chat_service_sid", "identity", "conversation_sid"],
+        postgresql_where=sa.text("identity IS NOT NULL"),
     )
     op.create_index(
         "participants_external",

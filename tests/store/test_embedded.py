@@ -437,8 +437,8 @@ async def test_the_log_holds_no_values_and_stays_small(tmp_path, start, monkeypa
     await until(lambda: "duplicate key" in log.read_text())
     assert "+15558675310" not in log.read_text()
     await server.stop()
-    monkeypatch.setattr(embedded, "_LOG_BYTES_MAX", 1000)
-    monkeypatch.setattr(embedded, "_LOG_BYTES_KEPT", 100)
+    monkeypatch.setattr(embedded.folder, "_LOG_BYTES_MAX", 1000)
+    monkeypatch.setattr(embedded.folder, "_LOG_BYTES_KEPT", 100)
     before = log.stat().st_size
     await start(data)
     assert log.stat().st_size < before
@@ -453,6 +453,6 @@ def test_the_programs_of_version_18_are_found() -> None:
 
 
 def test_a_wheel_without_version_18_is_refused(monkeypatch) -> None:
-    monkeypatch.setattr(embedded, "MAJOR", 99)
+    monkeypatch.setattr(embedded.binaries, "MAJOR", 99)
     with pytest.raises(EmbeddedError, match=r"has no PostgreSQL 99 \(only \[.*18.*\]\)"):
         embedded.pg_home.__wrapped__()

@@ -78,7 +78,7 @@ async def test_alembic_finds_nothing_to_do_after_the_last_revision(dsn: str) -> 
     def differences(connection: Connection) -> list[Any]:
         options = {"compare_type": True, "compare_server_default": True}
         context = MigrationContext.configure(connection, opts=options)
-        return compare_metadata(context, SQLModel.metadata)
+        return list(compare_metadata(context, SQLModel.metadata))
 
     async with schema.connection(dsn) as connection:
         assert await connection.run_sync(differences) == [], REDRAFT
