@@ -1,0 +1,219 @@
+"""Messages ("Conversation Message Resource"). A new one joins the road; all others are here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from app import ids
+from app.api import parameters as kinds
+from app.api.call import Call, takes
+from app.api.conversations import DATE_CREATED, DATE_UPDATED, SOURCE
+from app.api.forms import INVALID, Form
+from app.api.page import Listing
+from app.api.parent import locked, named, writable
+from app.api.scope import Links
+from app.clock import iso_seconds
+from app.errors import Invalid, NotFound
+from app.model import Conversation, Media, Message
+from app.model.traffic import DeliveryStatus
+from app.road.items import Draft, Posted
+from app.rules.conversations import check_attributes
+from app.rules.receipts import aggregate
+from app.store import conversations, messages, participants, receipts_read
+from app.store.database import Tx
+from app.store.scope import Scope
+from app.webhooks import events
+
+SYSTEM = "system"  # the author of a message that names none
+NAME_CHARS_MAX = 256
+ORDERS = {"asc": "asc", "desc": "desc"}
+
+AUTHOR = kinds.short("Author", NAME_CHARS_MAX, 50310, "Author parameter is too long")
+BODY = kinds.clearable("Body")
+SUBJECT = kinds.short("Subject", NAME_CHARS_MAX, INVALID, "Invalid Subject")
+ATTRIBUTES = kinds.text("Attributes", check_attributes)
+MEDIA_SID = kinds.sid("MediaSid", ids.MEDIA, 50510, "Invalid message media SID")
+CONTENT_SID = kinds.sid("ContentSid", ids.CONTENT, 50526, "Invalid content SID")
+CONTENT_VARIABLES = kinds.json_object("ContentVariables", 50527, "Invalid content variables format")
+ORDER = kinds.choice("Order", ORDERS, INVALID, "Invalid Order")
+BOTH = (AUTHOR, BODY, SUBJECT, ATTRIBUTES, DATE_CREATED, DATE_UPDATED)
+
+LISTING = Listing("messages", (int,), size=50, size_max=100)
+
+
+@takes(ORDER)
+async def page(call: Call) -> dict[str, Any]:
+    """The messages of a conversation, by index."""
+    async with call.begin() as (tx, scope):
+        conversation = await named(call, tx, scope)
+        wanted = call.wanted(LISTING)
+        falling = call.form.get(ORDER) == "desc"
+        rows = await messages.page(tx, conversation.sid, wanted.slice, descending=falling)
+        shown = await _shown(tx, rows, call.links)
+    return wanted.answer(rows, messages.key, lambda message: shown[message.sid])
+
+
+@takes(*BOTH, MEDIA_SID, CONTENT_SID, CONTENT_VARIABLES)
+async def create(call: Call) -> dict[str, Any]:
+    """Post a message: it gets its index and goes to everybody else in the conversation."""
+    async with call.begin() as (tx, scope):
+        conversation = await named(call, tx, scope)
+        draft = _draft(call, scope, conversation)
+    try:
+        posted = await call.road.submit(draft)
+    except NotFound:
+        raise call.missing() from None
+    assert isinstance(posted, Posted)
+    statuses = cast(Sequence[DeliveryStatus], posted.statuses)
+    return show(posted.message, posted.media, statuses, call.links)
+
+
+@takes()
+async def fetch(call: Call) -> dict[str, Any]:
+    """One message."""
+    async with call.begin() as (tx, scope):
+        conversation = await named(call, tx, scope)
+        message = await _named(call, tx, conversation)
+        shown = await _shown(tx, [message], call.links)
+    return shown[message.sid]
+
+
+@takes(*BOTH)
+async def update(call: Call) -> dict[str, Any]:
+    """Edit a message; external recipients keep what they got."""
+    async with call.begin() as (tx, scope):
+        parent = await named(call, tx, scope)
+        sid = (await _named(call, tx, parent)).sid
+        form = call.form
+        conversation = await locked(call, tx, parent.sid)
+        message = call.found(await messages.find(tx, parent.sid, sid))
+        media = (await messages.media(tx, [sid]))[sid]
+        _edit(message, media, form, tx.now, call.runtime.settings.limits.body_bytes_max)
+        if AUTHOR in form:
+            author = await participants.called(tx, parent.sid, message.author)
+            message.participant_sid = author.sid if author else None
+        await messages.write(tx, message)
+        await conversations.touch(tx, parent.sid)
+        shown = await _shown(tx, [message], call.links)
+        await call.tell(tx, events.message_updated(conversation, message, media, SOURCE))
+    return shown[sid]
+
+
+@takes()
+async def delete(call: Call) -> None:
+    """Delete a message with its media and receipts; its index is not given out again."""
+    async with call.begin() as (tx, scope):
+        parent = await named(call, tx, scope)
+        message = await _named(call, tx, parent)
+        conversation = await locked(call, tx, parent.sid)
+        media = (await messages.media(tx, [message.sid]))[message.sid]
+        if not await messages.remove(tx, message.sid):
+            raise call.missing()
+        await conversations.touch(tx, parent.sid)
+        await call.tell(tx, events.message_removed(conversation, message, media, SOURCE, tx.now))
+
+
+def show(
+    message: Message, media: Sequence[Media], statuses: Iterable[DeliveryStatus], links: Links
+) -> dict[str, Any]:
+    """The resource."""
+    url = f"{links.conversation(message.conversation_sid)}/Messages/{message.sid}"
+    return {
+        "sid": message.sid,
+        "account_sid": message.account_sid,
+        **links.shown(message.chat_service_sid),
+        "conversation_sid": message.conversation_sid,
+        "body": message.body,
+        "media": [_medium(item) for item in media] or None,
+        "author": message.author,
+        "participant_sid": message.participant_sid,
+        "attributes": message.attributes,
+        "date_created": iso_seconds(message.date_created),
+        "date_updated": iso_seconds(message.date_updated),
+        "index": message.index,
+        "delivery": aggregate(statuses),
+        "content_sid": message.content_sid,
+        "url": url,
+        "links": {
+            "delivery_receipts": f"{url}/Receipts",
+            "channel_metadata": f"{url}/ChannelMetadata",
+        },
+    }
+
+
+def _medium(item: Media) -> dict[str, Any]:
+    return {
+        "sid": item.sid,
+        "size": item.size,
+        "content_type": item.content_type,
+        "filename": item.filename,
+    }
+
+
+async def _shown(tx: Tx, rows: Sequence[Message], links: Links) -> dict[str, dict[str, Any]]:
+    """These messages as resources, by SID."""
+    sids = [message.sid for message in rows]
+    media = await messages.media(tx, sids)
+    statuses = await receipts_read.statuses(tx, sids)
+    return {row.sid: show(row, media[row.sid], statuses[row.sid], links) for row in rows}
+
+
+async def _named(call: Call, tx: Tx, conversation: Conversation) -> Message:
+    return call.found(await messages.find(tx, conversation.sid, call.key("Sid")))
+
+
+def _draft(call: Call, scope: Scope, conversation: Conversation) -> Draft:
+    form = call.form
+    _check_content(form)
+    author, body = form.get(AUTHOR), form.get(BODY)
+    if body is None:
+        raise Invalid(50503, "Message body not provided")
+    _check_length(body, call.runtime.settings.limits.body_bytes_max)
+    writable(conversation)
+    return Draft(
+        account_sid=scope.account_sid,
+        service_sid=scope.service_sid,
+        conversation_sid=conversation.sid,
+        author=author or SYSTEM,
+        body=body,
+        subject=form.get(SUBJECT),
+        attributes=form.get(ATTRIBUTES, "{}"),
+        date_created=form.get(DATE_CREATED),
+        date_updated=form.get(DATE_UPDATED),
+        source=SOURCE,
+        tell=call.told,
+    )
+
+
+def _check_content(form: Form) -> None:
+    """Until media and templates are kept here, none exists. Raises NotFound, Invalid."""
+    if CONTENT_SID in form:
+        raise NotFound(20404, "Content not found")
+    if CONTENT_VARIABLES in form:
+        raise Invalid(50528, "Content SID is missing")
+    if MEDIA_SID in form:
+        raise NotFound(50507, "Media not found")
+
+
+def _check_length(body: str, bytes_max: int) -> None:
+    if len(body.encode()) > bytes_max:
+        raise Invalid(50504, "Message body parameter is too long")
+
+
+def _edit(
+    message: Message, media: Sequence[Media], form: Form, now: datetime, body_bytes_max: int
+) -> None:
+    m = message
+    author = form.get(AUTHOR, m.author)
+    m.author = author or SYSTEM
+    m.body = form.get(BODY, m.body)
+    m.subject = form.get(SUBJECT, m.subject)
+    m.attributes = form.get(ATTRIBUTES, m.attributes)
+    m.date_created = form.get(DATE_CREATED, m.date_created)
+    m.date_updated = form.get(DATE_UPDATED, now)
+    if m.body is None and not media:
+        raise Invalid(50503, "Message body not provided")
+    if BODY in form:
+        _check_length(m.body or "", body_bytes_max)

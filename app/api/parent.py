@@ -1,0 +1,33 @@
+"""The conversation that a path leads through, for everything that lies below one."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from app.api.call import Call
+from app.model import Conversation
+from app.model.conversations import State
+from app.rules.conversations import check_writable
+from app.store import conversations
+from app.store.database import Tx
+from app.store.scope import Scope
+
+
+async def named(call: Call, tx: Tx, scope: Scope, segment: str = "ConversationSid") -> Conversation:
+    """The conversation that a segment of the path names, by SID or unique name."""
+    return call.found(await conversations.find(tx, scope, call.key(segment)))
+
+
+async def locked(call: Call, tx: Tx, sid: str) -> Conversation:
+    """The conversation, locked for a change of it or below it; bindings were changed before.
+
+    Raises NotFound when it is gone, Invalid 50377 (closed), Conflict 50386 (initializing).
+    """
+    conversation = call.found(await conversations.lock(tx, sid))
+    writable(conversation)
+    return conversation
+
+
+def writable(conversation: Conversation) -> None:
+    """Raises Invalid 50377 (closed), Conflict 50386 (initializing)."""
+    check_writable(cast(State, conversation.state))

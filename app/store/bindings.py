@@ -1,0 +1,68 @@
+"""Claims on pairs of address and proxy address: one open conversation per pair and account.
+
+The partial unique index decides. Lock order: bindings first, then conversations, so a pair is
+claimed before the conversation that will hold it is locked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.model import Participant
+from app.store.database import Tx
+
+CLAIM = """
+INSERT INTO bindings (account_sid, proxy_address, address, conversation_sid, participant_sid)
+VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (account_sid, proxy_address, address) WHERE open DO NOTHING
+RETURNING participant_sid
+"""
+HOLDER = """
+SELECT b.conversation_sid, b.participant_sid, c.state
+FROM bindings b JOIN conversations c ON c.sid = b.conversation_sid
+WHERE b.account_sid = $1 AND b.proxy_address = $2 AND b.address = $3 AND b.open
+"""
+RELEASE = "DELETE FROM bindings WHERE participant_sid = $1"
+RELEASE_ALL = "DELETE FROM bindings WHERE conversation_sid = $1"
+CLOSE = "UPDATE bindings SET open = false WHERE conversation_sid = $1 AND open"
+ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a pair: a participant of a conversation that is not closed."""
+
+    conversation_sid: str
+    participant_sid: str
+    state: str
+
+
+async def claim(tx: Tx, participant: Participant) -> Holder | None:
+    """Claim the participant's pair; gives who holds it when somebody does.
+
+    Waits for a transaction that claims the same pair. The participant's row may come later in this
+    transaction.
+    """
+    pair = (participant.account_sid, participant.proxy_address, participant.address)
+    for _ in range(ATTEMPTS):
+        if await tx.sql.fetchval(CLAIM, *pair, participant.conversation_sid, participant.sid):
+            return None
+        held = await tx.sql.fetchrow(HOLDER, *pair)
+        if held is not None:
+            return Holder(*held)
+    raise AssertionError("a pair changed hands again and again")
+
+
+async def release(tx: Tx, participant_sid: str) -> None:
+    """Free the pair of a participant that leaves or changes it."""
+    await tx.sql.execute(RELEASE, participant_sid)
+
+
+async def release_all(tx: Tx, conversation_sid: str) -> None:
+    """Free all pairs of a conversation that is deleted."""
+    await tx.sql.execute(RELEASE_ALL, conversation_sid)
+
+
+async def close(tx: Tx, conversation_sid: str) -> None:
+    """Free all pairs of a conversation that closes; who held them stays known."""
+    await tx.sql.execute(CLOSE, conversation_sid)

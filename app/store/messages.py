@@ -1,0 +1,68 @@
+"""Questions about messages and their media. A message comes into being on the road alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, select, update
+from sqlmodel import SQLModel
+
+from app import ids
+from app.model import Media, Message
+from app.store.database import Tx
+from app.store.slices import Key, Slice, cut
+
+MESSAGES = SQLModel.metadata.tables["messages"]
+MEDIA = SQLModel.metadata.tables["media"]
+M = MESSAGES.c
+
+EDITABLE = {
+    "author",
+    "participant_sid",
+    "body",
+    "subject",
+    "attributes",
+    "date_created",
+    "date_updated",
+}
+
+
+async def find(tx: Tx, conversation_sid: str, sid: str) -> Message | None:
+    """The message of this conversation with this SID."""
+    if not ids.is_sid(sid, ids.MESSAGE):
+        return None
+    named = M.sid == sid[:2] + sid[2:].lower()
+    inside = M.conversation_sid == conversation_sid
+    return await tx.first(Message, select(MESSAGES).where(inside, named))
+
+
+async def page(tx: Tx, conversation_sid: str, wanted: Slice, *, descending: bool) -> list[Message]:
+    """A slice of the messages of a conversation, by index."""
+    inside = select(MESSAGES).where(M.conversation_sid == conversation_sid)
+    return await tx.every(Message, cut(inside, (M.index,), wanted, descending=descending))
+
+
+def key(message: Message) -> Key:
+    """Its place in `page`."""
+    return (message.index,)
+
+
+async def media(tx: Tx, message_sids: Sequence[str]) -> dict[str, list[Media]]:
+    """The media of these messages, in their order."""
+    of = MEDIA.c.message_sid.in_(message_sids)
+    statement = select(MEDIA).where(of).order_by(MEDIA.c.message_sid, MEDIA.c.position)
+    found: dict[str, list[Media]] = {sid: [] for sid in message_sids}
+    for item in await tx.every(Media, statement):
+        found[item.message_sid or ""].append(item)
+    return found
+
+
+async def write(tx: Tx, message: Message) -> None:
+    """Keep an edit."""
+    changed = message.model_dump(include=EDITABLE)
+    await tx.run(update(MESSAGES).where(M.sid == message.sid).values(changed))
+
+
+async def remove(tx: Tx, message_sid: str) -> int:
+    """Delete a message with its media and receipts; gives how many there were."""
+    return await tx.run(delete(MESSAGES).where(M.sid == message_sid))

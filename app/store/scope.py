@@ -1,0 +1,26 @@
+"""Whose: every question about a conversation or anything below it is asked within one service."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from app.store.database import Tx
+
+SERVICE = """
+SELECT s.sid FROM accounts a JOIN services s ON s.account_sid = a.sid
+WHERE a.sid = $1 AND s.sid = coalesce($2, a.default_chat_service_sid)
+"""
+
+
+class Scope(NamedTuple):
+    """An account and one of its conversation services."""
+
+    account_sid: str
+    service_sid: str
+
+
+async def find(tx: Tx, account_sid: str, service_sid: str | None) -> Scope | None:
+    """The scope of a service of this account (None: its default one), or None if it has none
+    such."""
+    sid = await tx.sql.fetchval(SERVICE, account_sid, service_sid)
+    return None if sid is None else Scope(account_sid, sid)
