@@ -16,7 +16,7 @@ from app import ids
 from app.channels.facts import channel_message_sid
 from app.convoy import Convoy
 from app.delivery.attempt import UNKNOWN_CODE, Tried
-from app.errors import Permanent, Temporary
+from app.errors import CarrierError, Permanent, Temporary
 from app.model import Receipt
 from app.model.outbox import DELIVERY, HOOK
 from app.model.traffic import Status
@@ -229,7 +229,7 @@ def _observation(tried: Tried) -> DeliveryTried:
     return DeliveryTried(
         channel=tried.channel,
         outcome=tried.outcome,
-        reason=str(error.code) if error and error.code else type(error).__name__.lower(),
+        reason=_reason(error),
         attempt=tried.item.attempts,
         took_s=tried.took_s,
         lag_s=tried.lag_s,
@@ -237,3 +237,10 @@ def _observation(tried: Tried) -> DeliveryTried:
         message_sid=tried.item.message_sid or "",
         conversation_sid=tried.item.conversation_sid or "",
     )
+
+
+def _reason(error: CarrierError | None) -> str:
+    """The code, or else the class of the error, or nothing."""
+    if error is None:
+        return "none"
+    return str(error.code or type(error).__name__.lower())
