@@ -126,8 +126,11 @@ class LaneLoop(Generic[P, T]):
         return [(item, parcels.get(item.seq)) for item in claimed], wait_s
 
     async def _one(self, item: Claimed, parcel: P | None, cut_at: float) -> None:
+        left_s = cut_at - self._clock.monotonic()
         try:
-            async with asyncio.timeout(cut_at - self._clock.monotonic()):
+            if left_s <= 0:
+                raise TimeoutError("the lease is too old to begin")
+            async with asyncio.timeout(left_s):
                 tried = await self._attempt(item, parcel)
             await self._settle(tried)
         except Unavailable:

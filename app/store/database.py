@@ -36,15 +36,15 @@ GONE = (
     asyncpg.CrashShutdownError,
     asyncpg.IdleSessionTimeoutError,
     asyncpg.TooManyConnectionsError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
 )
-"""What the driver raises when the server is away or asks us to try again: nothing happened, or (the
-connection broke under a COMMIT) nobody knows whether it did."""
+"""What the driver raises when the server is away: nothing happened, or (the connection broke under
+a COMMIT) nobody knows whether it did."""
 
 AWAY = "the database is away"
 
-SESSION = {"application_name": "parley"}
+SESSION = {"application_name": "parley", "idle_in_transaction_session_timeout": "30s"}
+"""A process that freezes (or a machine that is gone without a word) inside a transaction keeps its
+locks, and everybody behind them, no longer than this. Nothing of ours waits so long in one."""
 
 PINNED = {
     "plan_cache_mode": "force_generic_plan",
@@ -204,7 +204,7 @@ def sentence(beside: str, name: str) -> str:
 
 
 def is_away(error: BaseException) -> bool:
-    """Whether this says that the server is away (or wants a new try), not that we asked wrongly."""
+    """Whether this says that the server is away, not that we asked wrongly."""
     if isinstance(error, DBAPIError):
         cause = error.orig.__cause__ if error.orig is not None else None
         return error.connection_invalidated or (cause is not None and is_away(cause))
