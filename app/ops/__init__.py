@@ -1,0 +1,1 @@
+"""Keeping the service running and seeing what it does: health, metrics, logs, jobs, questions."""

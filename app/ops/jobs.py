@@ -1,0 +1,162 @@
+"""What happens by the clock: the timers' sweep, gauges, early statuses, retention.
+
+APScheduler only rings: no job is kept anywhere, and each is idempotent, so that any number of
+replicas may run them at once and a missed turn is made up for by the next one. A job that fails
+says so and is rung again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC, timedelta
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from app.errors import Unavailable
+from app.model.outbox import DELIVERY, HOOK
+from app.model.traffic import Status
+from app.observe import Failed, Measured, TimerFired
+from app.ops import retention
+from app.runtime import Runtime
+from app.store import deliveries, gauges, timers
+from app.store.timers import Elapsed, Step
+from app.webhooks import tell
+from app.webhooks.events import Event, conversation_state_updated
+
+TIMERS_S, EARLY_S, GAUGES_S, RETENTION_S = 1.0, 1.0, 5.0, 3600.0
+FIRST_S = 30.0
+"""How long the first turn of a rare job waits: a process may live less than an hour."""
+STOP_S = 5.0
+"""How long a job that is under way may take when we stop; then it is rolled back."""
+
+TIMER = "TIMER"
+"""Reason and Source of a change by timer. The original documents the reason; its source was never
+observed. A word of its own keeps apart what a customer's program changed (API, SDK): programs
+that skip their own changes by Source must not skip these."""
+
+Report = Callable[[Status], Awaitable[bool]]
+"""Settles one status; says whether its receipt was found."""
+Job = Callable[[], Awaitable[None]]
+
+
+class Jobs:
+    """The jobs of one process, rung between `start` and `stop`; `report` settles statuses."""
+
+    def __init__(self, runtime: Runtime, report: Report) -> None:
+        self._runtime, self._report = runtime, report
+        self._scheduler = AsyncIOScheduler(timezone=UTC)
+        self._running = 0
+        self._stopping = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def start(self) -> None:
+        """Ring from now on."""
+        for name, job, every_s in (
+            ("the timers' sweep", self.sweep, TIMERS_S),
+            ("early statuses", self.settle_early, EARLY_S),
+            ("gauges", self.measure, GAUGES_S),
+            ("retention", self.retain, RETENTION_S),
+        ):
+            self._scheduler.add_job(
+                self._run,
+                IntervalTrigger(seconds=every_s, timezone=UTC),
+                args=(name, job),
+                max_instances=1,
+                coalesce=True,
+                misfire_grace_time=None,
+                next_run_time=self._runtime.clock.now() + timedelta(seconds=min(every_s, FIRST_S)),
+            )
+        self._scheduler.start()
+
+    async def stop(self) -> None:
+        """Ring no more, and wait for what is under way."""
+        self._stopping = True
+        if not self._scheduler.running:
+            return
+        self._scheduler.pause()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), STOP_S)
+        self._scheduler.shutdown(wait=False)
+        await self._runtime.clock.sleep(0)  # it shuts down in the loop's next turn
+
+    async def _run(self, name: str, job: Job) -> None:
+        """One turn of one job; what goes wrong is observed, never raised."""
+        if self._stopping:
+            return
+        self._running += 1
+        self._idle.clear()
+        try:
+            await job()
+        except Unavailable:
+            pass  # the next turn asks again
+        except Exception as error:
+            self._runtime.observe(Failed(name, error))
+        finally:
+            self._running -= 1
+            if not self._running:
+                self._idle.set()
+
+    async def sweep(self) -> None:
+        """Move every conversation whose timer has elapsed, step by step, and tell of it."""
+        full = True
+        while full and not self._stopping:
+            full = (await self.sweep_step()).full
+
+    async def sweep_step(self, limit: int = timers.STEP_MAX) -> Step:
+        """One step: the transitions and what is told of them commit together."""
+        async with self._runtime.db.begin() as tx:
+            step = await timers.sweep(tx.sql, tx.now, limit=limit)
+            if step.elapsed:
+                told = [_event(one) for one in step.elapsed]
+                await tell.tell(tx, self._runtime.settings, told)
+        for one in step.elapsed:
+            lag_s = (tx.now - one.due).total_seconds()
+            self._runtime.observe(TimerFired(one.conversation.sid, one.conversation.state, lag_s))
+        return step
+
+    async def settle_early(self) -> None:
+        """Settle statuses that came before their send was known and whose send is known now."""
+        async with self._runtime.db.begin() as tx:
+            ripe = await deliveries.ripe_early(tx.sql)
+        if not ripe:
+            return
+        found = await asyncio.gather(*(self._report(status) for status in ripe))
+        settled = [status for status, was in zip(ripe, found, strict=True) if was]
+        async with self._runtime.db.begin() as tx:
+            await retention.forget_early(tx.sql, settled)
+
+    async def measure(self) -> None:
+        """What the database says of the outbox and of the dead letters, and how long we waited for
+        a connection to ask."""
+        observe, clock, kinds = self._runtime.observe, self._runtime.clock, (DELIVERY, HOOK)
+        asked = clock.monotonic()
+        async with self._runtime.db.begin() as tx:
+            waited_s = clock.monotonic() - asked
+            oldest = await gauges.oldest(tx.sql, kinds, tx.now)
+            dead = await gauges.dead_letters(tx.sql, kinds)
+        observe(Measured("db_pool_wait_seconds", waited_s))
+        for kind in kinds:
+            observe(Measured("outbox_oldest_seconds", oldest[kind], kind))
+            observe(Measured("dead_letters", dead[kind], kind))
+
+    async def retain(self) -> None:
+        """Delete what is kept no longer, in small transactions."""
+        days = self._runtime.settings.retention
+        for trim, age in (
+            (retention.attempts, days.attempts_days),
+            (retention.decisions, days.decisions_days),
+            (retention.early_statuses, retention.EARLY_DAYS),
+        ):
+            gone = retention.BATCH_MAX
+            while gone == retention.BATCH_MAX and not self._stopping:
+                async with self._runtime.db.begin() as tx:
+                    gone = await trim(tx.sql, tx.now, age)
+
+
+def _event(elapsed: Elapsed) -> Event:
+    row = elapsed.conversation
+    return conversation_state_updated(row, TIMER, elapsed.state_from, TIMER, row.state_at)

@@ -1,0 +1,208 @@
+"""Metrics for Prometheus: a consumer of observations, and the page that shows them.
+
+Names and labels are those of the operators' manual (README, "Metrics"): prefix `parley_`, base
+units, every label value there from the start with 0, and never a number, SID or URL as a label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import product
+from typing import Any
+
+from aiohttp import web
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from app import VERSION
+from app.channels.facts import FACTS
+from app.model.outbox import DELIVERY, HOOK
+from app.observe import DeliveryTried, HookTried, InboundSeen, Measured, Observation, TimerFired
+
+UNKNOWN_CARRIER = "unknown"
+
+INBOUND_OUTCOMES = (
+    *("accepted", "duplicate", "bad_signature", "unroutable", "throttled", "junk", "failed"),
+)
+RESOLUTIONS = (
+    ("sender", "dropped"),
+    ("binding", "joined"),
+    ("address", "created"),
+    ("address", "joined"),
+    ("messaging_service", "created"),
+    ("messaging_service", "joined"),
+    ("sender_webhook", "forwarded"),
+    ("none", "dropped"),
+    ("ledger", "duplicate"),
+)
+AUTOCREATES = tuple(product(("default", "webhook", "studio"), ("created",)))
+ATTEMPTS = (
+    *((outcome, "none") for outcome in ("accepted", "settled", "gone", "postponed")),
+    *(("temporary", reason) for reason in ("temporary", "request", "carrier", "channel", "other")),
+    *(("permanent", reason) for reason in ("request", "carrier", "channel", "other")),
+    ("unknown", "unknown"),
+)
+HOOKS = (
+    *product(
+        ("global", "service", "scoped", "studio", "sender"),
+        ("post",),
+        ("delivered", "refused", "unreachable"),
+    ),
+    *product(("global", "service"), ("pre",), ("delivered", "refused", "unreachable")),
+)
+
+CODE_FAMILIES: Mapping[str, str] = {"21": "request", "30": "carrier", "63": "channel"}
+"""Who objects, by the first digits of the original's five-digit error codes."""
+
+ACK_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
+LAG_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 3600.0)
+HOOK_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+TIMER_S = (0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 3600.0, 86_400.0)
+
+
+class Metrics:
+    """All metrics of this process. `carriers` are the configured names: labels of inbound_total."""
+
+    def __init__(self, carriers: Iterable[str] = ()) -> None:
+        # A second series for every counter, which nobody asks for.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._registry = registry = CollectorRegistry()
+        names = (*carriers, UNKNOWN_CARRIER)
+        counter, histogram = _makers(registry)
+        self._inbound = counter(
+            "inbound_total",
+            "Calls of the carriers' inbound doors",
+            ("carrier", "outcome"),
+            product(names, INBOUND_OUTCOMES),
+        )
+        self._resolution = counter(
+            "resolution_total", "Decisions on inbounds", ("rule", "outcome"), RESOLUTIONS
+        )
+        self._autocreate = counter(
+            "autocreate_total", "Conversations by rule", ("type", "outcome"), AUTOCREATES
+        )
+        self._attempts = counter(
+            "delivery_attempts_total",
+            "Attempts to hand a message to a carrier",
+            ("channel", "outcome", "reason"),
+            ((channel, *ended) for channel in FACTS if channel != "chat" for ended in ATTEMPTS),
+        )
+        self._hooks = counter(
+            "hook_attempts_total", "Calls of webhooks", ("scope", "phase", "outcome"), HOOKS
+        )
+        self._ack = histogram("inbound_ack_seconds", "Inbound request to our answer", ACK_S)
+        self._lag = histogram("delivery_lag_seconds", "Commit to the carrier's answer", LAG_S)
+        self._hook_s = histogram("hook_duration_seconds", "One call of a webhook", HOOK_S)
+        self._timer_lag = histogram(
+            "timer_lag_seconds", "Due time of a conversation's timer to its transition", TIMER_S
+        )
+        self._gauges = _gauges(registry)
+        self._consumers: Mapping[type, Callable[[Any], None]] = {
+            InboundSeen: self._inbound_seen,
+            DeliveryTried: self._delivery_tried,
+            HookTried: self._hook_tried,
+            TimerFired: lambda fired: self._timer_lag.observe(fired.lag_s),
+            Measured: self._measured,
+        }
+        Info("parley_build", "This release", registry=registry).info({"version": VERSION})
+        ProcessCollector(registry=registry)
+
+    def consume(self, observation: Observation) -> None:
+        """Count one observation."""
+        consumer = self._consumers.get(type(observation))
+        if consumer is not None:
+            consumer(observation)
+
+    def page(self) -> bytes:
+        """Every metric in the text format."""
+        return generate_latest(self._registry)
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """GET /metrics."""
+        return web.Response(body=self.page(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    def _inbound_seen(self, seen: InboundSeen) -> None:
+        self._inbound.add(seen.carrier, seen.outcome)
+        self._ack.observe(seen.ack_s)
+        if seen.rule is not None and seen.decision is not None:
+            self._resolution.add(seen.rule, seen.decision)
+            if seen.autocreate is not None:
+                self._autocreate.add(seen.autocreate, seen.decision)
+
+    def _delivery_tried(self, tried: DeliveryTried) -> None:
+        self._attempts.add(tried.channel, tried.outcome, reason(tried.outcome, tried.reason))
+        if tried.outcome == "accepted":
+            self._lag.observe(tried.lag_s)
+
+    def _hook_tried(self, tried: HookTried) -> None:
+        self._hooks.add(tried.scope, tried.phase, tried.outcome)
+        self._hook_s.observe(tried.took_s)
+
+    def _measured(self, measured: Measured) -> None:
+        gauge = self._gauges.get((measured.name, measured.label))
+        if gauge is not None:
+            gauge.set(measured.value)
+
+
+class Counted:
+    """A counter whose children are kept: finding one by its labels costs seven times as much."""
+
+    def __init__(self, counter: Counter, known: Iterable[Sequence[str]]) -> None:
+        self._counter = counter
+        self._children = {tuple(labels): counter.labels(*labels) for labels in known}
+
+    def add(self, *labels: str) -> None:
+        """One more."""
+        child = self._children.get(labels)
+        if child is None:
+            child = self._children[labels] = self._counter.labels(*labels)
+        child.inc()
+
+
+def reason(outcome: str, said: str) -> str:
+    """The label for what an attempt came to: words as they are, error codes by their family."""
+    if outcome in ("accepted", "settled", "gone", "postponed"):
+        return "none"
+    if said.isdecimal():
+        return CODE_FAMILIES.get(said[:2], "other") if len(said) == 5 else "other"
+    return said
+
+
+def _makers(registry: CollectorRegistry) -> tuple[Callable[..., Counted], Callable[..., Histogram]]:
+    def counter(
+        name: str, text: str, labels: Sequence[str], known: Iterable[Sequence[str]]
+    ) -> Counted:
+        return Counted(Counter(f"parley_{name}", text, labels, registry=registry), known)
+
+    def histogram(name: str, text: str, buckets: Sequence[float]) -> Histogram:
+        return Histogram(f"parley_{name}", text, buckets=buckets, registry=registry)
+
+    return counter, histogram
+
+
+def _gauges(registry: CollectorRegistry) -> dict[tuple[str, str | None], Gauge]:
+    """Every gauge by the name and label of what is measured."""
+    made: dict[tuple[str, str | None], Gauge] = {}
+    for name, text in (
+        ("outbox_oldest_seconds", "Age of the oldest item that waits"),
+        ("dead_letters", "Items that were given up"),
+    ):
+        gauge = Gauge(f"parley_{name}", text, ["kind"], registry=registry)
+        made |= {(name, kind): gauge.labels(kind) for kind in (DELIVERY, HOOK)}
+    for name, text in (
+        ("db_pool_wait_seconds", "Wait for a database connection, at the last probe"),
+        ("event_loop_lag_seconds", "Worst delay of the event loop in the last 15 s"),
+        ("config_last_reload_success", "Whether the configuration was good when last read"),
+    ):
+        made[name, None] = Gauge(f"parley_{name}", text, registry=registry)
+    made["config_last_reload_success", None].set(1)
+    return made

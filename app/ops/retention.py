@@ -1,0 +1,73 @@
+"""How long logs are kept: each deletion is one statement and one small transaction.
+
+Attempts and decisions are numbered as they are written, so the oldest are found at the low end of
+their primary keys: no index on a date is needed, and a run with nothing to do reads one batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import asyncpg
+
+from app.model.traffic import Status
+
+BATCH_MAX = 2000
+EARLY_DAYS = 7
+"""A status that waited so long for its send is of somebody else's message."""
+
+ATTEMPTS = """
+DELETE FROM attempts WHERE finished_at < $1 AND id IN (
+  SELECT id FROM attempts ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)
+"""
+
+DECISIONS = """
+DELETE FROM decisions WHERE received_at < $1 AND sid IN (
+  SELECT sid FROM decisions ORDER BY sid LIMIT $2 FOR UPDATE SKIP LOCKED)
+"""
+
+EARLY_STATUSES = """
+DELETE FROM early_statuses WHERE (carrier, external_id) IN (
+  SELECT carrier, external_id FROM early_statuses WHERE received_at < $1
+  LIMIT $2 FOR UPDATE SKIP LOCKED)
+"""
+
+# A later status may have taken the place of the one that was settled: that one stays.
+FORGET_EARLY = """
+DELETE FROM early_statuses e
+USING unnest($1::text[], $2::text[], $3::text[]) AS s (carrier, external_id, status)
+WHERE e.carrier = s.carrier AND e.external_id = s.external_id AND e.status = s.status
+"""
+
+
+async def attempts(sql: asyncpg.Connection, now: datetime, days: int) -> int:
+    """Delete a batch of attempts that ended more than `days` ago; gives how many."""
+    return await _trim(sql, ATTEMPTS, now, days)
+
+
+async def decisions(sql: asyncpg.Connection, now: datetime, days: int) -> int:
+    """Delete a batch of decisions on inbounds from more than `days` ago; gives how many. The ledger
+    stays: it keeps the promise that nothing happens twice."""
+    return await _trim(sql, DECISIONS, now, days)
+
+
+async def early_statuses(sql: asyncpg.Connection, now: datetime, days: int) -> int:
+    """Delete a batch of statuses for which no send was found in `days`; gives how many."""
+    return await _trim(sql, EARLY_STATUSES, now, days)
+
+
+async def forget_early(sql: asyncpg.Connection, settled: Sequence[Status]) -> None:
+    """Delete early statuses that are settled."""
+    if settled:
+        columns = [
+            [status.carrier for status in settled],
+            [status.external_id for status in settled],
+            [status.status for status in settled],
+        ]
+        await sql.execute(FORGET_EARLY, *columns)
+
+
+async def _trim(sql: asyncpg.Connection, statement: str, now: datetime, days: int) -> int:
+    tag: str = await sql.execute(statement, now - timedelta(days=days), BATCH_MAX)
+    return int(tag.rpartition(" ")[2])

@@ -1,0 +1,98 @@
+"""What operators may ask over HTTP: probes and metrics for machines, questions for people."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from app.errors import Invalid, Unavailable
+from app.ops import explain, trace
+from app.ops.health import Health
+from app.ops.metrics import Metrics
+from app.runtime import Runtime
+
+MORE_INFO = "https://www.twilio.com/docs/errors/"
+CHALLENGE = {"WWW-Authenticate": 'Basic realm="Twilio API"'}
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def probe_routes(health: Health, metrics: Metrics) -> list[web.RouteDef]:
+    """Health and metrics: no credentials, nothing private."""
+    return [
+        web.get("/livez", health.live),
+        web.get("/readyz", health.ready),
+        web.get("/metrics", metrics.answer),
+    ]
+
+
+def operator_routes(
+    runtime: Runtime, authorized: Callable[[web.Request], bool]
+) -> list[web.RouteDef]:
+    """Questions about messages: for whoever may use the API."""
+
+    async def explained(request: web.Request) -> web.Response:
+        to, from_ = _given(request, "To"), _given(request, "From")
+        async with runtime.db.begin() as tx:
+            found = await explain.explain(
+                tx.sql, runtime.settings, to, from_, request.query.get("Body")
+            )
+        return _json(explain.as_json(found))
+
+    async def traced(request: web.Request) -> web.Response:
+        async with runtime.db.begin() as tx:
+            found = await trace.trace(tx.sql, request.match_info["sid"])
+        if found is None:
+            path = request.rel_url.raw_path
+            return _error(404, 20404, f"The requested resource {path} was not found")
+        return _json(trace.as_json(found))
+
+    return [
+        web.get("/ops/explain", _guarded(explained, authorized)),
+        web.get("/ops/trace/{sid}", _guarded(traced, authorized)),
+    ]
+
+
+def _guarded(handler: Handler, authorized: Callable[[web.Request], bool]) -> Handler:
+    """The handler behind the API's credentials, its errors in the API's shape."""
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        if not authorized(request):
+            return _error(401, 20003, "Authenticate", CHALLENGE)
+        try:
+            return await handler(request)
+        except Invalid as invalid:
+            return _error(400, invalid.code, invalid.message)
+        except Unavailable:
+            return _error(503, 20503, "Service unavailable", {"Retry-After": "1"})
+
+    return guarded
+
+
+def _given(request: web.Request, name: str) -> str:
+    """A parameter that must be there. A + that was not written as %2B came as a space."""
+    value = request.query.get(name, "")
+    if not value.strip():
+        raise Invalid(20001, f"Missing required parameter {name}")
+    return "+" + value.lstrip() if value.startswith(" ") else value.replace(": ", ":+")
+
+
+def _json(body: Mapping[str, Any]) -> web.Response:
+    return web.Response(body=orjson.dumps(body), content_type="application/json")
+
+
+def _error(
+    status: int, code: int, message: str, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    body = {
+        "code": code,
+        "message": message,
+        "more_info": f"{MORE_INFO}{code}",
+        "status": status,
+    }
+    return web.Response(
+        status=status, body=orjson.dumps(body), headers=headers, content_type="application/json"
+    )

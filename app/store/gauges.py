@@ -1,0 +1,38 @@
+"""What is measured in the database every few seconds: cheap questions only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import asyncpg
+
+# The first item of a kind by place is its oldest but for the milliseconds of its transaction. The
+# lanes say cheaply whether there is any: without it, a full outbox would be searched for nothing.
+OLDEST = """
+SELECT k.kind, (
+  SELECT o.created_at FROM outbox o WHERE o.kind = k.kind ORDER BY o.seq LIMIT 1) AS created_at
+FROM unnest($1::text[]) AS k (kind)
+WHERE EXISTS (SELECT FROM lanes l WHERE l.kind = k.kind)
+"""
+
+DEAD = """
+SELECT k.kind, (SELECT count(*) FROM dead_letters d WHERE d.kind = k.kind) AS letters
+FROM unnest($1::text[]) AS k (kind)
+"""
+
+
+async def oldest(
+    sql: asyncpg.Connection, kinds: tuple[str, ...], now: datetime
+) -> Mapping[str, float]:
+    """How many seconds the oldest item of each kind has been waiting in the outbox; 0: none is."""
+    found = dict.fromkeys(kinds, 0.0)
+    for kind, created_at in await sql.fetch(OLDEST, kinds):
+        if created_at is not None:
+            found[kind] = max(0.0, (now - created_at).total_seconds())
+    return found
+
+
+async def dead_letters(sql: asyncpg.Connection, kinds: tuple[str, ...]) -> Mapping[str, int]:
+    """How many items of each kind were given up and are kept."""
+    return dict(await sql.fetch(DEAD, kinds))
