@@ -1,9 +1,12 @@
 """The nouns: SQLModel tables, enumerations and value types. No I/O."""
 
+from app.model.access import ApiKey, IdempotencyKey
 from app.model.addresses import AddressConfiguration, MessagingService, Sender
 from app.model.conversations import Binding, Conversation, Participant
 from app.model.messages import Media, Message, Receipt
 from app.model.outbox import Attempt, DeadLetter, Lane, OutboxItem
+from app.model.people import Role, User
+from app.model.push import Credential, PushBinding
 from app.model.road import Decision, EarlyStatus, Inbox
 from app.model.services import Account, Service
 from app.model.webhooks import ScopedWebhook, WebhookConfiguration
@@ -11,12 +14,15 @@ from app.model.webhooks import ScopedWebhook, WebhookConfiguration
 __all__ = [
     "Account",
     "AddressConfiguration",
+    "ApiKey",
     "Attempt",
     "Binding",
     "Conversation",
+    "Credential",
     "DeadLetter",
     "Decision",
     "EarlyStatus",
+    "IdempotencyKey",
     "Inbox",
     "Lane",
     "Media",
@@ -24,9 +30,12 @@ __all__ = [
     "MessagingService",
     "OutboxItem",
     "Participant",
+    "PushBinding",
     "Receipt",
+    "Role",
     "ScopedWebhook",
     "Sender",
     "Service",
+    "User",
     "WebhookConfiguration",
 ]

@@ -75,6 +75,11 @@ def flag(default: bool) -> Any:
     return Field(default=default, sa_column_kwargs=_default("true" if default else "false"))
 
 
+def word(default: str) -> Any:
+    """A short text with a default on the server as well."""
+    return Field(default=default, sa_column_kwargs=_default(default))
+
+
 def attributes() -> Any:
     """The caller's own JSON, kept as the text that it came in."""
     return Field(default="{}", sa_type=Text, sa_column_kwargs=_default("{}"))

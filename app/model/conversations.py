@@ -33,14 +33,12 @@ class Conversation(SQLModel, table=True):
         ),
         Index(
             "conversations_listing",
-            "account_sid",
             "chat_service_sid",
             text("date_created DESC"),
             text("sid DESC"),
         ),
         Index(
             "conversations_open",
-            "account_sid",
             "chat_service_sid",
             "state",
             text("date_created DESC"),
@@ -69,6 +67,7 @@ class Conversation(SQLModel, table=True):
     state_at: datetime = c.moment()
     next_timer_at: datetime | None = c.moment(null=True)
     message_count: int = c.number()
+    created_by: str = c.word("system")
     revision: int = c.number(big=True)
     email_address: str | None = None
     email_name: str | None = None
@@ -121,6 +120,7 @@ class Participant(SQLModel, table=True):
     projected_address: str | None = None
     attributes: str = c.attributes()
     role_sid: str | None = c.sid(null=True)
+    notification_level: str = c.word("default")
     last_read_message_index: int | None = None
     last_read_timestamp: datetime | None = c.moment(null=True)
     date_created: datetime = c.moment()

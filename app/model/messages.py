@@ -19,7 +19,15 @@ class Message(SQLModel, table=True):
     """
 
     __tablename__ = "messages"
-    __table_args__ = (Index("messages_index", "conversation_sid", "index", unique=True),)
+    __table_args__ = (
+        Index("messages_index", "conversation_sid", "index", unique=True),
+        Index(
+            "messages_text",
+            text("to_tsvector('simple', body)"),
+            postgresql_using="gin",
+            postgresql_where=text("body IS NOT NULL"),
+        ),
+    )
 
     sid: str = c.sid_key()
     account_sid: str = c.sid()
@@ -82,7 +90,7 @@ class Receipt(SQLModel, table=True):
     sid: str = c.sid_key()
     account_sid: str = c.sid()
     chat_service_sid: str = c.sid()
-    conversation_sid: str = c.sid_ref("conversations")
+    conversation_sid: str = c.sid()
     message_sid: str = c.sid_ref("messages")
     participant_sid: str = c.sid()
     channel: str

@@ -14,6 +14,21 @@ DELIVERY = "delivery"
 HOOK = "hook"
 
 
+def delivery_lane(account_sid: str, proxy_address: str, address: str) -> str:
+    """The lane of everything that goes from one address of ours to one recipient."""
+    return f"d:{account_sid} {proxy_address}:{address}"
+
+
+def hook_lane(target_sid: str, conversation_sid: str) -> str:
+    """The lane of everything that one target is told of one conversation."""
+    return f"h:{target_sid}:{conversation_sid}"
+
+
+def sender_lane(proxy_address: str, address: str) -> str:
+    """The lane of what a sender's own webhook gets from one address."""
+    return f"h:sender:{proxy_address}:{address}"
+
+
 class Lane(SQLModel, table=True):
     """What must stay in order: one recipient's sends, or one target's webhooks of a conversation.
 
@@ -77,7 +92,10 @@ class DeadLetter(_Item, table=True):
     """An item that was given up: its lane went on without it."""
 
     __tablename__ = "dead_letters"
-    __table_args__ = (Index("dead_letters_conversation", "conversation_sid"),)
+    __table_args__ = (
+        Index("dead_letters_conversation", "conversation_sid"),
+        Index("dead_letters_kind", "kind"),
+    )
 
     seq: int = Field(
         primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False}

@@ -56,6 +56,7 @@ class EarlyStatus(SQLModel, table=True):
     """A delivery status for a send whose answer we have not got yet; settled with that answer."""
 
     __tablename__ = "early_statuses"
+    __table_args__ = (Index("early_statuses_age", "received_at"),)
 
     carrier: str = Field(primary_key=True)
     external_id: str = Field(primary_key=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlmodel import Field, SQLModel
 
@@ -27,13 +28,19 @@ class Account(SQLModel, table=True):
 
 
 class Service(SQLModel, table=True):
-    """A conversation service (docs/21)."""
+    """A conversation service (docs/21) and its configuration (docs/20): the roles that new users,
+    participants and creators get, and the push notification settings (docs/17) as one document."""
 
     __tablename__ = "services"
 
     sid: str = c.sid_key()
     account_sid: str = c.sid_ref("accounts")
     friendly_name: str
+    default_conversation_creator_role_sid: str | None = c.sid(null=True)
+    default_conversation_role_sid: str | None = c.sid(null=True)
+    default_chat_service_role_sid: str | None = c.sid(null=True)
+    reachability_enabled: bool = c.flag(False)
+    notifications: dict[str, Any] = c.document()
     declared_as: str | None = Field(default=None)
     date_created: datetime = c.moment()
     date_updated: datetime = c.moment()

@@ -42,6 +42,10 @@ Report = Callable[[Status], Awaitable[bool]]
 Job = Callable[[], Awaitable[None]]
 
 
+UNDER_WAY = timedelta(minutes=10)
+"""A status and the answer to its send can miss each other only while both are under way."""
+
+
 class Jobs:
     """The jobs of one process, rung between `start` and `stop`; `report` settles statuses."""
 
@@ -121,7 +125,7 @@ class Jobs:
     async def settle_early(self) -> None:
         """Settle statuses that came before their send was known and whose send is known now."""
         async with self._runtime.db.begin() as tx:
-            ripe = await deliveries.ripe_early(tx.sql)
+            ripe = await deliveries.ripe_early(tx.sql, tx.now - UNDER_WAY)
         if not ripe:
             return
         found = await asyncio.gather(*(self._report(status) for status in ripe))

@@ -13,7 +13,7 @@ import asyncpg
 
 from app import ids
 from app.errors import Unavailable
-from app.model.outbox import HOOK
+from app.model.outbox import HOOK, sender_lane
 from app.road.convoy import Carriage, Load
 from app.road.items import Arrival, Taken
 from app.road.resolve import Bound, Create, Decision, Drop, Forward, resolve
@@ -127,7 +127,7 @@ def _forward(load: Load, carriage: Carriage, forward: Forward) -> None:
     )
     load.items.append(
         NewItem(
-            lane=f"h:sender:{inbound.proxy_address}:{inbound.address}",
+            lane=sender_lane(inbound.proxy_address, inbound.address),
             kind=HOOK,
             token=ids.token(),
             account_sid=arrival.account_sid,

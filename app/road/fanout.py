@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from app import ids
 from app.model import Receipt
-from app.model.outbox import DELIVERY
+from app.model.outbox import DELIVERY, delivery_lane
 from app.model.traffic import MediaPart
 from app.road.convoy import Carriage, Load
 from app.rules import fanout
@@ -89,7 +89,7 @@ def _item(receipt: dict[str, Any], sender: SenderSettings | None) -> NewItem:
     pair = f"{receipt['account_sid']} {receipt['proxy_address']}"
     rated = sender is not None and rate_per_s(sender) is not None
     return NewItem(
-        lane=f"d:{pair}:{receipt['address']}",
+        lane=delivery_lane(receipt["account_sid"], receipt["proxy_address"], receipt["address"]),
         kind=DELIVERY,
         token=receipt["sid"],
         account_sid=receipt["account_sid"],

@@ -70,7 +70,8 @@ RETURNING e.carrier, e.external_id, e.status, e.error_code
 RIPE_EARLY = """
 SELECT e.carrier, e.external_id, e.status, e.error_code
 FROM early_statuses e
-WHERE EXISTS (SELECT FROM receipts r
+WHERE e.received_at > $1
+  AND EXISTS (SELECT FROM receipts r
               WHERE r.carrier = e.carrier AND r.external_id = e.external_id)
 LIMIT 500
 """
@@ -164,9 +165,10 @@ async def take_early(sql: asyncpg.Connection, externals: Sequence[External]) -> 
     return [Status(*row) for row in found]
 
 
-async def ripe_early(sql: asyncpg.Connection) -> list[Status]:
-    """Early statuses whose send is known by now (both were under way at once); at most 500."""
-    return [Status(*row) for row in await sql.fetch(RIPE_EARLY)]
+async def ripe_early(sql: asyncpg.Connection, since: datetime) -> list[Status]:
+    """Early statuses, received since then, whose send is known by now (both were under way at
+    once, in two processes); at most 500."""
+    return [Status(*row) for row in await sql.fetch(RIPE_EARLY, since)]
 
 
 def _parcel(row: Any) -> Parcel:

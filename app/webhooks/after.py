@@ -1,9 +1,9 @@
 """Post-event webhooks: durable, at least once, in order per lane, the same token on every retry.
 
 The request is as the original's: a form POST (or a GET with everything in the query), signed with
-the account's token, `I-Twilio-Idempotency-Token`, and `RetryCount` (0 on the first attempt). Any 2xx
-is success; 410 ends it; everything else is tried again on the schedule, then it is a dead letter
-and the lane goes on.
+the account's token, with `I-Twilio-Idempotency-Token` and `RetryCount` (0 on the first attempt).
+Any 2xx is success; 410 ends it; everything else is tried again on the schedule, then it is a dead
+letter and the lane goes on.
 """
 
 from __future__ import annotations

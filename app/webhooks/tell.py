@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from app import ids
-from app.model.outbox import HOOK
+from app.model.outbox import HOOK, hook_lane
 from app.settings.models import Settings
 from app.store import outbox, webhooks
 from app.store.database import Tx
@@ -50,7 +50,7 @@ def _url(target: Target, settings: Settings) -> str | None:
 
 def _item(event: Event, target: Target, url: str) -> NewItem:
     return NewItem(
-        lane=f"h:{target.sid}:{event.conversation_sid}",
+        lane=hook_lane(target.sid, event.conversation_sid),
         kind=HOOK,
         token=ids.token(),
         account_sid=event.account_sid,

@@ -73,6 +73,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("seq", name="dead_letters_pkey"),
     )
     op.create_index("dead_letters_conversation", "dead_letters", ["conversation_sid"])
+    op.create_index("dead_letters_kind", "dead_letters", ["kind"])
     op.create_table(
         "decisions",
         sa.Column("sid", sa.Text(collation="C"), nullable=False),
@@ -103,6 +104,7 @@ def upgrade() -> None:
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("carrier", "external_id", name="early_statuses_pkey"),
     )
+    op.create_index("early_statuses_age", "early_statuses", ["received_at"])
     op.create_table(
         "inbox",
         sa.Column("carrier", sa.String(), nullable=False),
@@ -186,6 +188,60 @@ def upgrade() -> None:
         unique=True,
     )
     op.create_table(
+        "api_keys",
+        sa.Column("sid", sa.Text(collation="C"), nullable=False),
+        sa.Column("account_sid", sa.Text(collation="C"), nullable=False),
+        sa.Column("friendly_name", sa.String()),
+        sa.Column("secret_hash", sa.String(), nullable=False),
+        sa.Column("scopes", postgresql.ARRAY(sa.Text()), server_default="{}", nullable=False),
+        sa.Column("date_created", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True)),
+        sa.ForeignKeyConstraint(
+            ["account_sid"], ["accounts.sid"], name="api_keys_account_sid_fkey", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("sid", name="api_keys_pkey"),
+    )
+    op.create_index("api_keys_listing", "api_keys", ["account_sid", "sid"])
+    op.create_table(
+        "credentials",
+        sa.Column("sid", sa.Text(collation="C"), nullable=False),
+        sa.Column("account_sid", sa.Text(collation="C"), nullable=False),
+        sa.Column("friendly_name", sa.String()),
+        sa.Column("type", sa.String(), nullable=False),
+        sa.Column("sandbox", sa.Boolean()),
+        sa.Column("certificate", sa.String()),
+        sa.Column("private_key", sa.String()),
+        sa.Column("api_key", sa.String()),
+        sa.Column("secret", sa.String()),
+        sa.Column("date_created", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("date_updated", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_sid"],
+            ["accounts.sid"],
+            name="credentials_account_sid_fkey",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("sid", name="credentials_pkey"),
+    )
+    op.create_index("credentials_listing", "credentials", ["account_sid", "sid"])
+    op.create_table(
+        "idempotency_keys",
+        sa.Column("account_sid", sa.Text(collation="C"), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("fingerprint", sa.String(), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=False),
+        sa.Column("answer", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_sid"],
+            ["accounts.sid"],
+            name="idempotency_keys_account_sid_fkey",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("account_sid", "key", name="idempotency_keys_pkey"),
+    )
+    op.create_index("idempotency_keys_age", "idempotency_keys", ["created_at"])
+    op.create_table(
         "messaging_services",
         sa.Column("sid", sa.Text(collation="C"), nullable=False),
         sa.Column("account_sid", sa.Text(collation="C"), nullable=False),
@@ -220,6 +276,11 @@ def upgrade() -> None:
         sa.Column("sid", sa.Text(collation="C"), nullable=False),
         sa.Column("account_sid", sa.Text(collation="C"), nullable=False),
         sa.Column("friendly_name", sa.String(), nullable=False),
+        sa.Column("default_conversation_creator_role_sid", sa.Text(collation="C")),
+        sa.Column("default_conversation_role_sid", sa.Text(collation="C")),
+        sa.Column("default_chat_service_role_sid", sa.Text(collation="C")),
+        sa.Column("reachability_enabled", sa.Boolean(), server_default="false", nullable=False),
+        sa.Column("notifications", postgresql.JSONB(), server_default="{}", nullable=False),
         sa.Column("declared_as", sa.String()),
         sa.Column("date_created", sa.DateTime(timezone=True), nullable=False),
         sa.Column("date_updated", sa.DateTime(timezone=True), nullable=False),
@@ -244,6 +305,7 @@ def upgrade() -> None:
         sa.Column("state_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("next_timer_at", sa.DateTime(timezone=True)),
         sa.Column("message_count", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("created_by", sa.String(), server_default="system", nullable=False),
         sa.Column("revision", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("email_address", sa.String()),
         sa.Column("email_name", sa.String()),
@@ -267,12 +329,7 @@ def upgrade() -> None:
     op.create_index(
         "conversations_listing",
         "conversations",
-        [
-            "account_sid",
-            "chat_service_sid",
-            sa.literal_column("date_created DESC"),
-            sa.literal_column("sid DESC"),
-        ],
+        ["chat_service_sid", sa.literal_column("date_created DESC"), sa.literal_column("sid DESC")],
     )
     op.create_index(
         "conversations_next_timer",
@@ -284,7 +341,6 @@ def upgrade() -> None:
         "conversations_open",
         "conversations",
         [
-            "account_sid",
             "chat_service_sid",
             "state",
             sa.literal_column("date_created DESC"),
@@ -299,6 +355,69 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("unique_name IS NOT NULL"),
     )
+    op.create_table(
+        "push_bindings",
+        sa.Column("sid", sa.Text(collation="C"), nullable=False),
+        sa.Column("account_sid", sa.Text(collation="C"), nullable=False),
+        sa.Column("chat_service_sid", sa.Text(collation="C"), nullable=False),
+        sa.Column("credential_sid", sa.Text(collation="C")),
+        sa.Column("identity", sa.String(), nullable=False),
+        sa.Column("endpoint", sa.String(), nullable=False),
+        sa.Column("binding_type", sa.String(), nullable=False),
+        sa.Column(
+            "message_types", postgresql.ARRAY(sa.Text()), server_default="{}", nullable=False
+        ),
+        sa.Column("date_created", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("date_updated", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["chat_service_sid"],
+            ["services.sid"],
+            name="push_bindings_chat_service_sid_fkey",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("sid", name="push_bindings_pkey"),
+    )
+    op.create_index("push_bindings_listing", "push_bindings", ["chat_service_sid", "sid"])
+    op.create_table(
+        "roles",
+        sa.Column("sid", sa.Text(collation="C"), nullable=False),
+        sa.Column("account_sid", sa.Text(collation="C"), nullable=False),
+        sa.Column("chat_service_sid", sa.Text(collation="C"), nullable=False),
+        sa.Column("friendly_name", sa.String(), nullable=False),
+        sa.Column("type", sa.String(), nullable=False),
+        sa.Column("permissions", postgresql.ARRAY(sa.Text()), server_default="{}", nullable=False),
+        sa.Column("date_created", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("date_updated", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["chat_service_sid"],
+            ["services.sid"],
+            name="roles_chat_service_sid_fkey",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("sid", name="roles_pkey"),
+    )
+    op.create_index("roles_listing", "roles", ["chat_service_sid", "sid"])
+    op.create_table(
+        "users",
+        sa.Column("sid", sa.Text(collation="C"), nullable=False),
+        sa.Column("account_sid", sa.Text(collation="C"), nullable=False),
+        sa.Column("chat_service_sid", sa.Text(collation="C"), nullable=False),
+        sa.Column("identity", sa.String(), nullable=False),
+        sa.Column("friendly_name", sa.String()),
+        sa.Column("attributes", sa.Text(), server_default="{}", nullable=False),
+        sa.Column("role_sid", sa.Text(collation="C")),
+        sa.Column("date_created", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("date_updated", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["chat_service_sid"],
+            ["services.sid"],
+            name="users_chat_service_sid_fkey",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("sid", name="users_pkey"),
+    )
+    op.create_index("users_identity", "users", ["chat_service_sid", "identity"], unique=True)
+    op.create_index("users_listing", "users", ["chat_service_sid", "sid"])
     op.create_table(
         "webhook_configurations",
         sa.Column("sid", sa.Text(collation="C"), nullable=False),
@@ -358,6 +477,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("sid", name="messages_pkey"),
     )
     op.create_index("messages_index", "messages", ["conversation_sid", "index"], unique=True)
+    op.create_index(
+        "messages_text",
+        "messages",
+        [sa.literal_column("to_tsvector('simple', body)")],
+        postgresql_using="gin",
+        postgresql_where=sa.text("body IS NOT NULL"),
+    )
     op.create_table(
         "participants",
         sa.Column("sid", sa.Text(collation="C"), nullable=False),
@@ -371,6 +497,7 @@ def upgrade() -> None:
         sa.Column("projected_address", sa.String()),
         sa.Column("attributes", sa.Text(), server_default="{}", nullable=False),
         sa.Column("role_sid", sa.Text(collation="C")),
+        sa.Column("notification_level", sa.String(), server_default="default", nullable=False),
         sa.Column("last_read_message_index", sa.Integer()),
         sa.Column("last_read_timestamp", sa.DateTime(timezone=True)),
         sa.Column("date_created", sa.DateTime(timezone=True), nullable=False),
@@ -521,12 +648,6 @@ def upgrade() -> None:
         sa.Column("date_created", sa.DateTime(timezone=True), nullable=False),
         sa.Column("date_updated", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
-            ["conversation_sid"],
-            ["conversations.sid"],
-            name="receipts_conversation_sid_fkey",
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
             ["message_sid"], ["messages.sid"], name="receipts_message_sid_fkey", ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("sid", name="receipts_pkey"),
@@ -549,10 +670,16 @@ def downgrade() -> None:
     op.drop_table("participants")
     op.drop_table("messages")
     op.drop_table("webhook_configurations")
+    op.drop_table("users")
+    op.drop_table("roles")
+    op.drop_table("push_bindings")
     op.drop_table("conversations")
     op.drop_table("services")
     op.drop_table("senders")
     op.drop_table("messaging_services")
+    op.drop_table("idempotency_keys")
+    op.drop_table("credentials")
+    op.drop_table("api_keys")
     op.drop_table("address_configurations")
     op.drop_table("outbox")
     op.drop_table("lanes")

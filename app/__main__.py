@@ -1,0 +1,280 @@
+"""The command line: serve, demo, check-config, explain, trace, migrate."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from app import VERSION, demo
+from app.carriers import discover
+from app.clock import Clock
+from app.errors import ParleyError
+from app.observe import Observe, Said
+from app.ops import explain, logging, trace
+from app.service import ROLES, Service, running
+from app.settings import command as check_config
+from app.settings.load import DATABASE_URL, load
+from app.settings.models import Settings
+from app.store import embedded, schema
+from app.store.database import Database
+from app.store.embedded import EmbeddedError
+
+T = TypeVar("T")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; gives the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+    except (ParleyError, EmbeddedError, OSError) as error:
+        print(f"parley: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+def _serve(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+    roles = tuple(options.role.split(",")) if options.role else ROLES
+    unknown = sorted(set(roles) - set(ROLES))
+    if unknown:
+        print(f"parley: no such role: {', '.join(unknown)}; there are {', '.join(ROLES)}")
+        return 2
+    observe = Observe()
+    logging.set_up(settings.ops)
+    observe.to(logging.consume)
+    _run(serve(settings, roles, observe))
+    return 0
+
+
+async def serve(settings: Settings, roles: tuple[str, ...], observe: Observe) -> None:
+    """Serve until SIGTERM or SIGINT, then drain; a second signal exits at once."""
+    async with _database(settings, observe) as dsn:
+        await schema.migrate(dsn, lambda text: observe(Said("info", "migrate", text)))
+        async with running(settings, dsn, roles=roles, observe=observe) as service:
+            _hear_signals(service)
+            observe(Said("info", "serving", f"{service.url} as {', '.join(roles)}"))
+            await service.stopping.wait()
+            observe(Said("info", "draining", f"at most {settings.server.drain_s:g} s"))
+
+
+def _hear_signals(service: Service) -> None:
+    def heard() -> None:
+        if service.stopping.is_set():
+            os._exit(1)
+        service.stopping.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, heard)
+
+
+@asynccontextmanager
+async def _database(settings: Settings, observe: Observe) -> AsyncIterator[str]:
+    """The DSN of the configured database, or of the embedded one while the block runs."""
+    if settings.database.url is not None:
+        yield settings.database.url.get_secret_value()
+        return
+    server = await embedded.start(Path(settings.database.folder))
+    keeper = asyncio.get_running_loop().create_task(server.keep())
+    try:
+        yield server.dsn
+    finally:
+        keeper.cancel()
+        await asyncio.gather(keeper, return_exceptions=True)
+        await server.stop()
+
+
+def _demo(options: argparse.Namespace) -> int:
+    return _run(demo.play(stay=options.serve))
+
+
+def _check_config(options: argparse.Namespace) -> int:
+    kinds = discover.kinds()
+    if options.schema:
+        return check_config.print_schema(kinds, sys.stdout)
+    if options.file is None:
+        print("parley: check-config wants a FILE (or --schema)", file=sys.stderr)
+        return 2
+    return check_config.check(Path(options.file), kinds, sys.stdout)
+
+
+def _explain(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+
+    async def ask(db: Database) -> int:
+        async with db.begin() as tx:
+            explanation = await explain.explain(
+                tx.sql, settings, options.to, options.from_, options.body
+            )
+        print(explain.text(explanation))
+        return 0
+
+    return _run(_asking(settings, ask))
+
+
+def _trace(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+
+    async def ask(db: Database) -> int:
+        async with db.begin() as tx:
+            found = await trace.trace(tx.sql, options.sid)
+        if found is None:
+            print(f"parley: nothing is known by the name {options.sid}", file=sys.stderr)
+            return 1
+        print(trace.text(found))
+        return 0
+
+    return _run(_asking(settings, ask))
+
+
+def _migrate(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+
+    async def migrate() -> int:
+        async with _database(settings, Observe()) as dsn:
+            print(f"the database is at {await schema.migrate(dsn, print)}")
+        return 0
+
+    return _run(migrate())
+
+
+async def _asking(settings: Settings, ask: Callable[[Database], Coroutine[Any, Any, int]]) -> int:
+    """Ask a question of the database that a service may be using at the same time."""
+    async with _database(settings, Observe()) as dsn:
+        db = Database(dsn, Clock(), pool_max=1)
+        try:
+            return await ask(db)
+        finally:
+            await db.close()
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    return load(Path(options.config), discover.kinds())
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Run on uvloop where it exists."""
+    factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    if sys.platform != "win32":
+        import uvloop
+
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(work)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="parley",
+        description="A self-hosted twin of Twilio Conversations v1.",
+        epilog=f"Without {DATABASE_URL} or database.url an embedded PostgreSQL is used, "
+        "in the folder database.folder (./var/postgres).",
+    )
+    parser.add_argument("--version", action="version", version=f"parley {VERSION}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, run, text, arguments in _COMMANDS:
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(run=run)
+        for flags, details in arguments:
+            command.add_argument(*flags, **details)
+    return parser
+
+
+_CONFIG: tuple[tuple[str, ...], dict[str, Any]] = (
+    ("--config",),
+    {
+        "default": "config/parley.yaml",
+        "metavar": "FILE",
+        "help": "the YAML file (default: %(default)s)",
+    },
+)
+
+_COMMANDS: tuple[
+    tuple[
+        str,
+        Callable[[argparse.Namespace], int],
+        str,
+        tuple[tuple[tuple[str, ...], dict[str, Any]], ...],
+    ],
+    ...,
+] = (
+    (
+        "serve",
+        _serve,
+        "API, inbound doors and workers in one process. SIGTERM drains and exits 0.",
+        (
+            _CONFIG,
+            (
+                ("--role",),
+                {
+                    "metavar": "LIST",
+                    "help": f"only these roles, of {','.join(ROLES)}; any number of processes "
+                    "may share one database",
+                },
+            ),
+        ),
+    ),
+    (
+        "demo",
+        _demo,
+        "Play the main job on an embedded database in a temporary folder and print what was "
+        "routed where and why. Exits 0 when everything went as it should.",
+        (
+            (
+                ("--serve",),
+                {"action": "store_true", "help": "stay up afterwards for a look around"},
+            ),
+        ),
+    ),
+    (
+        "check-config",
+        _check_config,
+        "Report every error of a configuration file at once, as file:line:column: key: message.",
+        (
+            (("file",), {"nargs": "?", "metavar": "FILE", "help": "the YAML file"}),
+            (
+                ("--schema",),
+                {"action": "store_true", "help": "print the JSON Schema of the file instead"},
+            ),
+        ),
+    ),
+    (
+        "explain",
+        _explain,
+        "Say which rule would take a message, which were passed over and why. Changes nothing.",
+        (
+            _CONFIG,
+            (("--to",), {"required": True, "metavar": "A", "help": "our address"}),
+            (
+                ("--from",),
+                {"required": True, "dest": "from_", "metavar": "B", "help": "their address"},
+            ),
+            (("--body",), {"metavar": "T", "help": "the text, to see who would get it"}),
+        ),
+    ),
+    (
+        "trace",
+        _trace,
+        "The timeline of one message or conversation: signature, rule, attempts, receipts, hooks.",
+        (_CONFIG, (("sid",), {"metavar": "SID", "help": "any SID, or the carrier's id"})),
+    ),
+    (
+        "migrate",
+        _migrate,
+        "Bring the database to this version. `serve` does it too, one process at a time.",
+        (_CONFIG,),
+    ),
+)
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,190 @@
+"""The road out with simulated phones: order, retries, unknown outcomes, rates, receipts."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.support.house import house
+from tests.support.settings import SMS, WHATSAPP
+
+MARIA = "+15551230001"
+TOM = "whatsapp:+15551230003"
+QUICK = {"waits_s": [0.02] * 12, "timeout_s": 2}
+
+
+def lab(**more: Any) -> dict[str, Any]:
+    return {"lab": {"kind": "sandbox", "secret": "s", "look_up_after_s": 0.05, **more}}
+
+
+async def test_a_reply_reaches_every_external_participant_and_is_read(dsn: str) -> None:
+    async with house(dsn) as one:
+        ch = await one.conversation(MARIA)
+        await one.post(f"/v1/Conversations/{ch}/Participants", Identity="ann")
+        await one.post(
+            f"/v1/Conversations/{ch}/Participants",
+            MessagingBinding_Address=TOM,
+            MessagingBinding_ProxyAddress=WHATSAPP,
+        )
+        message = await one.say(ch, "hello both")
+        await one.customer.until(lambda: len(one.customer.events("onDeliveryUpdated")) == 5)
+        receipts = {r["channel_message_sid"][:2]: r for r in await one.receipts(message)}
+        assert receipts["SM"]["status"] == "delivered"
+        assert receipts["WA"]["status"] == "read"
+        for phone in (MARIA, TOM):
+            assert [got.body for got in one.world.phone(phone).received] == ["hello both"]
+        steps = [hook.form["Status"] for hook in one.customer.events("onDeliveryUpdated")]
+        assert sorted(steps) == ["delivered", "delivered", "read", "sent", "sent"]
+        assert all(hook.signed for hook in one.customer.hooks)
+        delivery = (await one.get(message["url"]))["delivery"]
+        assert delivery == {
+            "total": 2,
+            "sent": "all",
+            "delivered": "all",
+            "read": "some",
+            "failed": "none",
+            "undelivered": "none",
+        }
+
+
+async def test_a_recipient_gets_messages_in_their_order_through_failures(dsn: str) -> None:
+    async with house(dsn, delivery=QUICK) as one:
+        ch = await one.conversation(MARIA)
+        one.world.behave(MARIA, refuse="temporary", refuse_share=0.5, times=10, code=30001)
+        for n in range(20):
+            await one.say(ch, f"{n}")
+        await one.world.until(lambda: len(one.world.phone(MARIA).received) == 20)
+        assert [got.body for got in one.world.phone(MARIA).received] == [str(n) for n in range(20)]
+
+
+async def test_a_stuck_recipient_delays_nobody_else(dsn: str) -> None:
+    slow = {"waits_s": [3600], "timeout_s": 2}
+    async with house(dsn, delivery=slow) as one:
+        stuck = await one.conversation(MARIA)
+        other = await one.conversation("+15551230009")
+        one.world.behave(MARIA, refuse="temporary")
+        await one.say(stuck, "waits")
+        await one.say(stuck, "waits behind")
+        await one.say(other, "goes")
+        await one.world.until(lambda: len(one.world.phone("+15551230009").received) == 1)
+        assert one.world.phone(MARIA).received == []
+
+
+async def test_a_permanent_refusal_fails_the_receipt_with_its_code(dsn: str) -> None:
+    async with house(dsn, delivery=QUICK) as one:
+        ch = await one.conversation(MARIA)
+        one.world.behave(MARIA, refuse="permanent", code=21610, times=1)
+        refused = await one.say(ch, "no")
+        await one.say(ch, "yes")
+        await one.world.until(lambda: len(one.world.phone(MARIA).received) == 1)
+        await one.customer.until(lambda: len(one.customer.events("onDeliveryUpdated")) >= 1)
+        receipt = (await one.receipts(refused))[0]
+        assert (receipt["status"], receipt["error_code"]) == ("failed", 21610)
+        assert one.world.phone(MARIA).received[0].body == "yes"
+
+
+async def test_after_the_schedule_the_letter_is_dead_and_the_lane_goes_on(dsn: str) -> None:
+    async with house(dsn, delivery={"waits_s": [0.02, 0.02], "timeout_s": 2}) as one:
+        ch = await one.conversation(MARIA)
+        one.world.behave(MARIA, refuse="temporary", code=30001, times=3)
+        given_up = await one.say(ch, "never")
+        await one.say(ch, "later")
+        await one.world.until(lambda: len(one.world.phone(MARIA).received) == 1)
+        assert one.world.phone(MARIA).received[0].body == "later"
+        receipt = (await one.receipts(given_up))[0]
+        assert (receipt["status"], receipt["error_code"]) == ("failed", 30001)
+        async with one.service.runtime.db.begin() as tx:
+            dead = await tx.sql.fetchrow("SELECT kind, attempts FROM dead_letters")
+        assert tuple(dead) == ("delivery", 3)
+
+
+@pytest.mark.parametrize("cut", ["before", "after"])
+async def test_a_lost_answer_is_settled_by_asking_the_carrier(dsn: str, cut: str) -> None:
+    async with house(dsn, delivery=QUICK, carriers=lab()) as one:
+        ch = await one.conversation(MARIA)
+        one.world.behave(cut=cut, times=1, statuses=False)
+        await one.say(ch, "first")
+        await one.say(ch, "second")
+        await one.world.until(lambda: len(one.world.phone(MARIA).received) == 2)
+        assert [got.body for got in one.world.phone(MARIA).received] == ["first", "second"]
+        assert one.world.records.doubles() == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "bodies", "status"),
+    [("resend", ["first", "first", "second"], None), ("fail", ["first", "second"], "failed")],
+)
+async def test_where_the_carrier_cannot_be_asked_the_policy_decides(
+    dsn: str, policy: str, bodies: list[str], status: str | None
+) -> None:
+    carriers = lab(look_up=False, on_unknown=policy)
+    async with house(dsn, delivery=QUICK, carriers=carriers) as one:
+        ch = await one.conversation(MARIA)
+        one.world.behave(cut="after", times=1, statuses=False)
+        message = await one.say(ch, "first")
+        await one.say(ch, "second")
+        await one.world.until(lambda: len(one.world.phone(MARIA).received) == len(bodies))
+        assert [got.body for got in one.world.phone(MARIA).received] == bodies
+        assert (await one.receipts(message))[0]["status"] == status
+
+
+async def test_a_status_settles_an_unknown_send_without_asking(dsn: str) -> None:
+    """The status URL names the receipt: what was taken is known to be taken."""
+    carriers = lab(look_up=False, on_unknown="resend")
+    waits = {"waits_s": [0.5] * 5, "timeout_s": 2}
+    async with house(dsn, delivery=waits, carriers=carriers) as one:
+        ch = await one.conversation(MARIA)
+        one.world.behave(cut="after", times=1)
+        await one.say(ch, "once")
+        await one.say(ch, "then")
+        await one.world.until(lambda: len(one.world.phone(MARIA).received) == 2)
+        assert [got.body for got in one.world.phone(MARIA).received] == ["once", "then"]
+
+
+async def test_statuses_never_go_backwards(dsn: str) -> None:
+    async with house(dsn) as one:
+        ch = await one.conversation(TOM, WHATSAPP)
+        one.world.behave(status_double_share=1.0, status_reorder_share=1.0, status_gap_s=0.01)
+        messages = [await one.say(ch, f"{n}") for n in range(10)]
+        await one.customer.until(
+            lambda: sum(h.form.get("Status") == "read" for h in one.customer.hooks) == 10
+        )
+        for message in messages:
+            assert (await one.receipts(message))[0]["status"] == "read"
+        ranks = {"sent": 1, "delivered": 2, "read": 3}
+        seen: dict[str, list[int]] = {}
+        for hook in one.customer.events("onDeliveryUpdated"):
+            seen.setdefault(hook.form["DeliveryReceiptSid"], []).append(ranks[hook.form["Status"]])
+        assert all(steps == sorted(set(steps)) for steps in seen.values())
+
+
+async def test_a_rated_sender_keeps_its_pace_and_others_do_not_wait(dsn: str) -> None:
+    senders = [
+        {"address": SMS, "carrier": "lab", "messaging_service": "default", "rate": "5/s"},
+        {"address": WHATSAPP, "carrier": "lab", "messaging_service": "default"},
+    ]
+    async with house(dsn, senders=senders) as one:
+        phones = [f"+1555123{n:04d}" for n in range(6)]
+        rated = [await one.conversation(phone) for phone in phones]
+        free = await one.conversation(TOM, WHATSAPP)
+        await asyncio.gather(*(one.say(ch, "paced") for ch in rated), one.say(free, "now"))
+        received = one.world.phone
+        await one.world.until(lambda: all(received(phone).received for phone in phones))
+        taken = sorted(received(phone).received[0].taken_at for phone in phones)
+        spread = (taken[-1] - taken[0]).total_seconds()
+        assert spread >= 0.9, "six messages at five per second take a second"
+        assert received(TOM).received[0].taken_at < taken[-1]
+
+
+async def test_a_deleted_message_is_not_sent(dsn: str) -> None:
+    async with house(dsn, delivery={"waits_s": [0.3], "timeout_s": 2}) as one:
+        ch = await one.conversation(MARIA)
+        one.world.behave(MARIA, refuse="temporary", times=1)
+        gone = await one.say(ch, "gone")
+        await one.world.until(lambda: one.world.counts["refuse"] == 1)
+        await one.delete(gone["url"])
+        await one.say(ch, "stays")
+        await one.world.until(lambda: len(one.world.phone(MARIA).received) == 1)
+        assert one.world.phone(MARIA).received[0].body == "stays"
