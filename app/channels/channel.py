@@ -16,10 +16,10 @@ class ChannelFacts:
 
     Units: characters (`_chars`) and bytes (`_bytes`). `media_bytes_max` holds for one file and
     `media_total_bytes_max` for all files of a message. Content types are lower case and without
-    parameters; an empty set means any. What ends in `_relaxed`
-    is what the channel itself takes, where the documented limit is lower. A file whose type is in `caption_types`
-    can carry a text of `caption_chars_max`. `sid_prefix` begins a channel message SID; None where
-    nothing is sent. The codes are what a receipt says when a part cannot go.
+    parameters; an empty set means any. What ends in `_relaxed` is what
+    the channel itself takes, where the documented limit is lower. A file whose type is in
+    `caption_types` can carry a text of `caption_chars_max`. `sid_prefix` begins a channel message
+    SID; None where nothing is sent. The codes are what a receipt says when a part cannot go.
     """
 
     name: str
