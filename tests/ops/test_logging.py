@@ -163,7 +163,7 @@ def test_libraries_are_heard_in_our_form(capfdbinary: Any) -> None:
     logging.set_up(OpsSettings(log_format="json"))
     stdlib.getLogger("aiohttp.access").error("GET / 200")
     stdlib.getLogger("apscheduler.executors").warning("missed by 1 s")
-    stdlib.getLogger("some.library").warning("call +15551230001")
+    stdlib.getLogger("somebody.else").warning("call +15551230001")
     logging.consume(Said("info", "serving", "here"))
     written = [orjson.loads(line) for line in capfdbinary.readouterr().err.splitlines()]
     assert [(line["event"], line["detail"]) for line in written] == [

@@ -1,0 +1,147 @@
+"""The command line as a user has it: a process, its words and its exit status."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.support.settings import ACCOUNT, SMS
+
+CONFIG = f"""
+account: {{sid: {ACCOUNT}, auth_token: a-secret-word}}
+server: {{port: 0}}
+database: {{folder: FOLDER}}
+carriers: {{lab: {{kind: sandbox}}}}
+senders: [{{address: "{SMS}", carrier: lab}}]
+addresses: [{{address: "{SMS}"}}]
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "parley.yaml"
+    path.write_text(CONFIG.replace("FOLDER", str(tmp_path / "postgres")))
+    return path
+
+
+async def parley(*arguments: str) -> tuple[int, str, str]:
+    """Run a command to its end."""
+    process = await start(*arguments)
+    out, err = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+async def start(*arguments: str) -> asyncio.subprocess.Process:
+    """Start a command."""
+    environment = {key: value for key, value in os.environ.items() if key != "PARLEY_DATABASE_URL"}
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "app",
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment,
+        cwd=Path(__file__).parents[1],
+    )
+
+
+async def serving(process: asyncio.subprocess.Process) -> str:
+    """The URL at which it says it serves."""
+    assert process.stderr is not None
+    async with asyncio.timeout(60):
+        while True:
+            line = await process.stderr.readline()
+            assert line, "it ended before it served"
+            said = json.loads(line)
+            if said["event"] == "serving":
+                url: str = said["detail"].split()[0]
+                return url
+
+
+async def test_check_config_says_every_problem_and_exits_1(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text("account: {sid: x, auth_token: t}\nsendrs: []\n")
+    status, out, _ = await parley("check-config", str(path))
+    assert status == 1
+    assert out.splitlines() == [
+        f"{path}:1:16: account.sid: should be AC and 32 hexadecimal digits",
+        f"{path}:2:1: sendrs: unknown key (did you mean senders?)",
+    ]
+
+
+async def test_check_config_is_content_with_a_good_file(config: Path) -> None:
+    assert await parley("check-config", str(config)) == (
+        0,
+        f"{config}: ok (1 carrier, 1 sender, 1 address configuration)\n",
+        "",
+    )
+
+
+async def test_the_schema_is_json(config: Path) -> None:
+    status, out, _ = await parley("check-config", "--schema")
+    assert status == 0
+    assert "carriers" in json.loads(out)["properties"]
+
+
+async def test_a_command_that_cannot_says_why_in_one_line(tmp_path: Path) -> None:
+    status, _, err = await parley("serve", "--config", str(tmp_path / "none.yaml"))
+    assert status == 1
+    assert err.count("\n") == 1
+    assert "does not exist" in err
+    assert (await parley("serve", "--role", "cook", "--config", str(tmp_path)))[0] != 0
+
+
+async def test_serve_explain_trace_and_the_end(config: Path) -> None:
+    process = await start("serve", "--config", str(config))
+    url = await serving(process)
+    async with aiohttp.ClientSession() as http:
+        text = {"to": SMS, "body": "hello"}
+        phone = f"{url}/carriers/lab/world/phones/+15551230001/send"
+        async with http.post(phone, json=text) as response:
+            texted = await response.json()
+    ask = ("--config", str(config))
+    status, out, _ = await parley("explain", *ask, "--to", SMS, "--from", "+15551239999")
+    assert status == 0
+    assert "address" in out
+    status, out, _ = await parley("trace", *ask, texted["id"])
+    assert status == 0
+    assert "created" in out
+    assert "+15551230001" not in out, "numbers are masked"
+    status, _, err = await parley("trace", *ask, "CH" + "0" * 32)
+    assert status == 1
+    assert "nothing is known" in err
+    process.send_signal(signal.SIGTERM)
+    out_bytes, err_bytes = await process.communicate()
+    assert process.returncode == 0
+    assert b"a-secret-word" not in out_bytes + err_bytes
+    assert b"+15551230001" not in out_bytes + err_bytes
+
+
+async def test_the_demo_goes_as_expected() -> None:
+    status, out, _ = await parley("demo")
+    assert status == 0, out
+    assert out.endswith("Everything went as expected.\n")
+
+
+async def test_the_embedded_database_of_a_killed_service_is_there_again(config: Path) -> None:
+    process = await start("serve", "--config", str(config))
+    url = await serving(process)
+    async with aiohttp.ClientSession() as http:
+        phone = f"{url}/carriers/lab/world/phones/+15551230001/send"
+        async with http.post(phone, json={"to": SMS, "body": "hello"}) as response:
+            texted = await response.json()
+    assert texted["acknowledged"]
+    process.kill()
+    await process.communicate()
+    status, out, _ = await parley("trace", "--config", str(config), texted["id"])
+    assert status == 0
+    assert "created" in out
