@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 from app.errors import Unavailable
@@ -52,21 +52,29 @@ class Convoy(Generic[T, R]):
         self._arrived.set()
 
     async def run(self) -> None:
-        """Walk until closed and empty."""
-        while True:
-            if not self._waiting:
-                if self._closing:
-                    return
+        """Walk until closed and empty. When cancelled, whoever waits is told to try again."""
+        try:
+            while self._waiting or not self._closing:
+                if self._waiting:
+                    await self._depart()
+                    continue
                 self._arrived.clear()
                 await self._arrived.wait()
-                continue
-            await self._depart()
+        finally:
+            self.close()
+            _turn_away(future for _, future in self._waiting)
+            self._waiting.clear()
 
     async def _depart(self) -> None:
         count = min(len(self._waiting), self._longest)
         convoy = [self._waiting.popleft() for _ in range(count)]
         convoy = [(item, future) for item, future in convoy if not future.cancelled()]
-        for future, result in await self._results(convoy):
+        try:
+            results = await self._results(convoy)
+        except asyncio.CancelledError:
+            _turn_away(future for _, future in convoy)
+            raise
+        for future, result in results:
             if future.cancelled():
                 continue
             if isinstance(result, Exception):
@@ -88,3 +96,10 @@ class Convoy(Generic[T, R]):
                 return [(futures[0], error)]
         alone = [await self._results([one]) for one in convoy]
         return [pair for pairs in alone for pair in pairs]
+
+
+def _turn_away(futures: Iterable[asyncio.Future[R]]) -> None:
+    """We stop before these were walked, or before it is known that they were."""
+    for future in futures:
+        if not future.done():
+            future.set_exception(Unavailable("we are stopping; try again"))

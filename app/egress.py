@@ -25,9 +25,16 @@ from app.settings.models import EgressSettings
 
 PRIVATE = tuple(
     ip_network(text)
-    for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+    for text in (
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "100.64.0.0/10",
+        "fc00::/7",
+        "64:ff9b:1::/48",
+    )
 )
-NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
+NAT64 = IPv6Network("64:ff9b::/96")
 ANSWER_BYTES_MAX = 65_536
 
 Address = IPv4Address | IPv6Address
@@ -127,7 +134,7 @@ def _unwrapped(ip: Address) -> Address:
     """The IPv4 address inside an IPv6 one (mapped, 6to4, Teredo, NAT64), else the address."""
     if isinstance(ip, IPv4Address):
         return ip
-    if any(ip in net for net in NAT64):
+    if ip in NAT64:
         return IPv4Address(int(ip) & 0xFFFF_FFFF)
     teredo = ip.teredo[1] if ip.teredo else None
     return ip.ipv4_mapped or ip.sixtofour or teredo or ip

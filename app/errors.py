@@ -7,7 +7,7 @@ ParleyError
 │   ├── Conflict            the state of things forbids it
 │   ├── Forbidden           the caller may not
 │   └── TooMany             a limit was reached; carries retry_after_s
-├── Unavailable             we could not do it now (database away, queue full); nothing happened
+├── Unavailable             we could not do it now (database away, queue full); try again
 └── CarrierError            what a carrier says of a send
     ├── Temporary           known not to have happened; may be tried again
     ├── Permanent           known not to have happened; never again
@@ -59,7 +59,11 @@ class TooMany(Refused):
 
 
 class Unavailable(ParleyError):
-    """We could not do it now and nothing happened; try again after `retry_after_s` seconds."""
+    """We could not do it now; try again after `retry_after_s` seconds.
+
+    Nothing happened, unless the database broke away under a COMMIT: then nobody knows. Inbounds are
+    safe to repeat (the ledger), creates with an Idempotency-Key too.
+    """
 
     def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
         super().__init__(message)

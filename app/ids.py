@@ -10,19 +10,23 @@ from __future__ import annotations
 import hashlib
 import random
 import re
-import secrets
 import time
 import uuid
+from base64 import urlsafe_b64encode
+from os import urandom
 
 ACCOUNT = "AC"
 ADDRESS_CONFIGURATION = "IG"
+API_KEY = "SK"
 CONVERSATION = "CH"
 CONTENT = "HX"
+CREDENTIAL = "CR"
 FLOW = "FW"
 MEDIA = "ME"
 MESSAGE = "IM"
 MESSAGING_SERVICE = "MG"
 PARTICIPANT = "MB"
+PUSH_BINDING = "BS"
 RECEIPT = "DY"
 ROLE = "RL"
 SERVICE = "IS"
@@ -31,17 +35,17 @@ WEBHOOK = "WH"
 
 SID = re.compile(r"[A-Z]{2}[0-9a-fA-F]{32}")
 
+_END = (1 << 62) - 1
 _last = 0
 
 
 def new(prefix: str) -> str:
     """A new SID, greater than every SID that this process has made before."""
     global _last
-    stamp = (time.time_ns() // 1_000_000 << 12) | secrets.randbelow(1 << 8)
+    drawn = int.from_bytes(urandom(9), "big")  # one draw: 8 bits of counter, 62 at the end
+    stamp = (time.time_ns() // 1_000_000 << 12) | drawn >> 64
     _last = stamp if stamp > _last else _last + 1
-    value = (
-        (_last >> 12) << 80 | 0x7 << 76 | (_last & 0xFFF) << 64 | 0x2 << 62 | secrets.randbits(62)
-    )
+    value = (_last >> 12) << 80 | 0x7 << 76 | (_last & 0xFFF) << 64 | 0x2 << 62 | drawn & _END
     return f"{prefix}{value:032x}"
 
 
@@ -54,6 +58,11 @@ def stable(prefix: str, *parts: str) -> str:
 def is_sid(text: str, prefix: str) -> bool:
     """Whether the text has the form of a SID with this prefix; either case of hex is taken."""
     return text.startswith(prefix) and SID.fullmatch(text) is not None
+
+
+def secret() -> str:
+    """A secret of 256 random bits, for people to copy: 43 characters that no shell minds."""
+    return urlsafe_b64encode(urandom(32)).rstrip(b"=").decode()
 
 
 def token() -> str:

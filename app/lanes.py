@@ -8,11 +8,14 @@ attempt never outlives its lease: it is cut in time, so that whoever comes next 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Generic, TypeVar
 
+import aiohttp
 import asyncpg
 
 from app import ids
@@ -28,20 +31,25 @@ T = TypeVar("T")
 
 BATCH_MAX = 128
 MOMENT_S = 0.005
+SETTLE_AGAIN_S = 0.25
 POLL_S = 1.0
 """The net under the bell: how long a due lane can wait when its bell was lost."""
 
 ATTEMPT_SHARE = 2 / 3
 """How much of a lease an attempt may take; the rest is for settling what it came to."""
 
+_cut_at: ContextVar[float] = ContextVar("cut_at", default=math.inf)
+"""When the present task's attempt is out of time; never, outside of one."""
+
 Load = Callable[[asyncpg.Connection, Sequence[Claimed]], Awaitable[Mapping[int, P]]]
 Attempt = Callable[[Claimed, P | None], Awaitable[T]]
+Broken = Callable[[Claimed, P | None, Exception], T]
 Settle = Callable[[T], Awaitable[object]]
 
 
 class LaneLoop(Generic[P, T]):
     """One loop for one kind of item: `load` reads what a batch needs, `attempt` tries one item,
-    `settle` writes down what the attempt came to."""
+    `broken` says what an attempt that broke came to, `settle` writes it down."""
 
     def __init__(
         self,
@@ -52,6 +60,7 @@ class LaneLoop(Generic[P, T]):
         observe: Observe,
         load: Load[P],
         attempt: Attempt[P, T],
+        broken: Broken[P, T],
         settle: Settle[T],
         *,
         in_flight: int,
@@ -59,7 +68,8 @@ class LaneLoop(Generic[P, T]):
         rates: dict[tuple[str, str], float] | None = None,
     ) -> None:
         self._kind, self._bell, self._clock, self._observe = kind, bell, clock, observe
-        self._load, self._attempt, self._settle = load, attempt, settle
+        self._load, self._attempt = load, attempt
+        self._broken, self._settle = broken, settle
         self._held = db.hold(pinned=True)
         self._in_flight, self._lease_s, self._rates = in_flight, lease_s, rates or {}
         self._busy = 0
@@ -79,11 +89,14 @@ class LaneLoop(Generic[P, T]):
 
     async def release(self) -> None:
         """Give back the leases of what was cancelled at the end of the drain, so that another
-        worker asks at once what became of it; close the connection."""
+        worker asks at once what became of it; close the connection. What was doubtful before keeps
+        its lease: the mark tells when the first attempt began, only the lease how old this one is.
+        """
+        given_back = [item for item in self._left if item.unknown_since is None]
         with suppress(Unavailable):
-            if self._left:
+            if given_back:
                 async with self._held.begin() as sql:
-                    await outbox.release(sql, self._left, self._clock.now())
+                    await outbox.release(sql, given_back, self._clock.now())
         await self._held.close()
 
     async def _turn(self, group: asyncio.TaskGroup) -> None:
@@ -126,23 +139,59 @@ class LaneLoop(Generic[P, T]):
         return [(item, parcels.get(item.seq)) for item in claimed], wait_s
 
     async def _one(self, item: Claimed, parcel: P | None, cut_at: float) -> None:
+        try:
+            tried = await self._in_time(item, parcel, cut_at)
+            lease_end = cut_at + (1 - ATTEMPT_SHARE) * self._lease_s
+            await self._write_down(tried, lease_end)
+        except Exception as error:
+            self._observe(Failed(f"settling {self._kind}", error))
+        finally:
+            self._busy -= 1
+            self._bell.set()
+
+    async def _in_time(self, item: Claimed, parcel: P | None, cut_at: float) -> T:
+        """The attempt, cut before its lease ends. Whatever breaks in it becomes an outcome like
+        any other, so that it is tried again on the schedule and its lane goes on."""
         left_s = cut_at - self._clock.monotonic()
+        _cut_at.set(cut_at)
         try:
             if left_s <= 0:
                 raise TimeoutError("the lease is too old to begin")
             async with asyncio.timeout(left_s):
-                tried = await self._attempt(item, parcel)
-            await self._settle(tried)
-        except Unavailable:
-            pass  # not settled: the lease runs out and the item is claimed again
+                return await self._attempt(item, parcel)
         except asyncio.CancelledError:
             self._left.append(item)
             raise
         except Exception as error:
-            self._observe(Failed(f"working on {self._kind}", error))
-        finally:
-            self._busy -= 1
-            self._bell.set()
+            if not isinstance(error, TimeoutError | Unavailable):
+                self._observe(Failed(f"working on {self._kind}", error))
+            return self._broken(item, parcel, error)
+
+    async def _write_down(self, tried: T, lease_end: float) -> None:
+        """Settle what is known, again while the database is away: to forget it is to do it twice.
+        A drain does not cut it short (the walkers end later)."""
+        while True:
+            try:
+                await asyncio.shield(self._settle(tried))
+                return
+            except Unavailable:
+                if self._clock.monotonic() >= lease_end:
+                    return  # claimed again by now, with its outcome unknown
+                await self._clock.sleep(SETTLE_AGAIN_S)
+
+
+def punctual(clock: Clock) -> aiohttp.TraceConfig:
+    """For clients that send: a request whose attempt is out of time ends before its first byte. A
+    process that was frozen while it connected must not send what another has sent by now."""
+
+    async def check(*_: object) -> None:
+        if clock.monotonic() >= _cut_at.get():
+            raise TimeoutError("the lease is too old to send")
+
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_create_end.append(check)
+    trace.on_connection_reuseconn.append(check)
+    return trace
 
 
 def _seconds(now: datetime, due: datetime | None) -> float:

@@ -90,3 +90,17 @@ async def test_who_stopped_waiting_is_left_behind() -> None:
         assert await stays == "STAYS"
         convoy.close()
     assert recorder.convoys == [["stays"]]
+
+
+async def test_who_waits_when_it_is_cancelled_is_told_to_try_again() -> None:
+    recorder = Recorder()
+    convoy: Convoy[str, str] = Convoy(recorder, longest=1, waiting_max=10)
+    futures = [convoy.enqueue(item) for item in "abc"]
+    running = asyncio.get_running_loop().create_task(convoy.run())
+    while not recorder.convoys:
+        await asyncio.sleep(0)
+    running.cancel()
+    results = await asyncio.gather(*futures, running, return_exceptions=True)
+    assert [type(result) for result in results] == [*[Unavailable] * 3, asyncio.CancelledError]
+    with pytest.raises(Unavailable):
+        await convoy.submit("d")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Generic, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import aiohttp
 from aiohttp import web
@@ -59,9 +59,6 @@ class Junk(Exception):
     """
 
 
-Lookup = Literal["cannot_tell", "not_found"]
-
-
 class Carrier(Protocol):
     """One configured carrier. `name` is its key in the YAML; `channels` are those it can carry.
 
@@ -96,9 +93,11 @@ class Carrier(Protocol):
         """Hand one message over; raises Temporary, Permanent or Unknown."""
         ...
 
-    async def look_up(self, outgoing: Outgoing, context: Context) -> Accepted | Lookup:
-        """What became of a send whose answer was lost. Raises Temporary when the carrier could not
-        be asked now: nothing is settled, ask again later."""
+    async def look_up(self, outgoing: Outgoing, context: Context) -> Sequence[Accepted] | None:
+        """What became of a send whose answer was lost: everything that may be it (nothing: it did
+        not happen), or None when that cannot be told. Some may be other sends of ours with the
+        same text: the caller knows those. Raises Temporary when the carrier could not be asked
+        now: nothing is settled, ask again later."""
         ...
 
 

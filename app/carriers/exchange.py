@@ -86,7 +86,7 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
         return float(given)
     try:
         moment = parsedate_to_datetime(given)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

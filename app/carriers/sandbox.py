@@ -16,7 +16,7 @@ from aiohttp import web
 from pydantic import Field, ValidationError
 
 from app.carriers import sandbox_http
-from app.carriers.contract import Answer, Carrier, Context, Junk, Kind, Lookup, Request
+from app.carriers.contract import Answer, Carrier, Context, Junk, Kind, Request
 from app.carriers.exchange import call
 from app.carriers.sandbox_behaviour import Behaviour, Cut, Refusal
 from app.carriers.sandbox_wire import (
@@ -160,10 +160,10 @@ class HomeSandbox(_Sandbox):
             raise Unknown("the sandbox's answer was lost") from error
         return Accepted(received.external_id)
 
-    async def look_up(self, outgoing: Outgoing, context: Context) -> Accepted | Lookup:
+    async def look_up(self, outgoing: Outgoing, context: Context) -> Sequence[Accepted] | None:
         """Whether the World took it, by its reference."""
         found = self.world.records.referenced(outgoing.reference)
-        return Accepted(found[-1].external_id) if found else "not_found"
+        return [Accepted(one.external_id) for one in found[-1:]]
 
 
 class AwaySandbox(_Sandbox):
@@ -195,7 +195,7 @@ class AwaySandbox(_Sandbox):
             raise Unknown(f"the sandbox answered {reply.status} and no more")
         raise Temporary(f"the sandbox answered {reply.status}: {said.get('message', '')}")
 
-    async def look_up(self, outgoing: Outgoing, context: Context) -> Accepted | Lookup:
+    async def look_up(self, outgoing: Outgoing, context: Context) -> Sequence[Accepted] | None:
         """Ask the World whether it took it, by its reference; raises Temporary."""
         try:
             reply = await call(
@@ -211,7 +211,7 @@ class AwaySandbox(_Sandbox):
         found = reply.json().get("messages")
         if reply.status != 200 or not isinstance(found, list):
             raise Temporary(f"the sandbox answered {reply.status} to a look-up")
-        return Accepted(str(found[-1]["id"])) if found else "not_found"
+        return [Accepted(str(one["id"])) for one in found[-1:]]
 
 
 def build(name: str, options: Options) -> Carrier:

@@ -19,10 +19,11 @@ from app.model.traffic import MediaPart
 HEADER = "X-Sandbox-Signature"
 MEDIA_MAX = 10
 OTHERS_MAX = 50
+NUMBER_MAX = 2**31 - 1
 
 
 def _address(given: str) -> str:
-    return normalise(given, allow_short_code=True)
+    return normalise(given, allow_short_code=True, lenient=True)
 
 
 Address = Annotated[str, AfterValidator(_address)]
@@ -42,7 +43,7 @@ class Media(Wire):
 
     url: Annotated[str, Field(pattern=r"^https?://[!-~]+$", max_length=4096)]
     content_type: Annotated[Text, Field(max_length=255)] = "application/octet-stream"
-    size: Annotated[int, Field(ge=0)] | None = None
+    size: Annotated[int, Field(ge=0, le=NUMBER_MAX)] | None = None
     filename: Text | None = None
 
     def part(self) -> MediaPart:
@@ -88,7 +89,7 @@ class Report(Wire):
     sender: str = Field(alias="from", default="")
     to: str = ""
     status: str
-    error_code: int | None = None
+    error_code: Annotated[int, Field(ge=0, le=NUMBER_MAX)] | None = None
     error_message: Text | None = None
 
 

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 INTEGER_MAX = 2**63 - 1
+LEVELS_MAX = 32
 
 
 def text(given: str) -> str:
@@ -13,16 +14,18 @@ def text(given: str) -> str:
     return given.replace("\x00", "").encode("utf-8", "replace").decode()
 
 
-def document(given: Any) -> Any:
+def document(given: Any, levels: int = LEVELS_MAX) -> Any:
     """The same for a decoded JSON value: no NaN or infinity (null), no integer over 64 bits
-    (text)."""
+    (text). Raises ValueError for one that is nested deeper than anybody needs."""
+    if levels == 0:
+        raise ValueError(f"the document has more than {LEVELS_MAX} levels")
     match given:
         case str():
             return text(given)
         case dict():
-            return {text(str(key)): document(value) for key, value in given.items()}
+            return {text(str(key)): document(value, levels - 1) for key, value in given.items()}
         case list() | tuple():
-            return [document(value) for value in given]
+            return [document(value, levels - 1) for value in given]
         case float() if not math.isfinite(given):
             return None
         case int() if abs(given) > INTEGER_MAX:

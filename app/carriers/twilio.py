@@ -13,7 +13,7 @@ from multidict import MultiMapping
 from pydantic import BeforeValidator, Field, SecretStr
 
 from app.carriers import signature, twilio_form, twilio_messages
-from app.carriers.contract import Answer, Context, Kind, Lookup, Request
+from app.carriers.contract import Answer, Context, Kind, Request
 from app.model.traffic import Accepted, Inbound, Outgoing, SignatureResult, Status
 from app.settings.models import Model
 from app.settings.types import AccountSid, MessagingServiceSid, PublicUrl, Secret
@@ -99,8 +99,8 @@ class Twilio:
         """Create a Message resource; raises Temporary, Permanent or Unknown."""
         return await twilio_messages.create(self._line, outgoing, context)
 
-    async def look_up(self, outgoing: Outgoing, context: Context) -> Accepted | Lookup:
-        """Ask the Messages list whether it holds this send; raises Temporary."""
+    async def look_up(self, outgoing: Outgoing, context: Context) -> Sequence[Accepted] | None:
+        """Ask the Messages list for what may be this send; raises Temporary."""
         return await twilio_messages.find(self._line, outgoing, context)
 
 

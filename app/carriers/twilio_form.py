@@ -135,7 +135,7 @@ def _address(fields: Fields, name: str) -> str:
     if not given:
         raise Junk(f"{name} is missing")
     try:
-        return normalise(given, allow_short_code=True)
+        return normalise(given, allow_short_code=True, lenient=True)
     except ValueError as error:
         raise Junk(f"{name} is not an address: {error}") from error
 
@@ -188,7 +188,7 @@ def _channel_metadata(channel: str, fields: Fields) -> dict[str, Any] | None:
 def _stated(text: str) -> dict[str, Any] | None:
     try:
         found = storable.document(orjson.loads(text))
-    except orjson.JSONDecodeError:
+    except ValueError:  # not JSON, or too deep
         return None
     match found:
         case {"type": str(), "data": {"context": dict()}}:

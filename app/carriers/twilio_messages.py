@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import FormData
 
-from app.carriers.contract import Context, Lookup
+from app.carriers.contract import Context
 from app.carriers.exchange import Reply, call, retry_after, without_numbers
 from app.carriers.twilio_form import STATUSES
 from app.errors import Permanent, Temporary, Unknown
@@ -30,7 +30,6 @@ TEMPORARY_CODES = frozenset(
         20005,  # the account is not active
         20404,  # no such account: a wrong account_sid
         20429,  # too many requests
-        20500,  # internal error
         20503,  # service unavailable
         21611,  # the sender's queue is full
         30001,  # queue overflow
@@ -40,9 +39,10 @@ TEMPORARY_CODES = frozenset(
 )
 # Not about the message but about who asks: the operator's to mend, the message must not die.
 OPERATORS_STATUSES = frozenset({401, 403})
+UNAVAILABLE_CODE = 20503
 TOO_MANY = 429
-# Twilio's clock and ours; and date_created has no fractions of a second.
-CLOCKS_APART = timedelta(seconds=2)
+# Twilio's clock and ours. Being generous costs little: what is older and ours is known by its SID.
+CLOCKS_APART = timedelta(seconds=30)
 PAGE_SIZE = 200
 PAGES_MAX = 5
 
@@ -88,8 +88,8 @@ async def create(line: Line, outgoing: Outgoing, context: Context) -> Accepted:
 def accepted(reply: Reply, now: datetime) -> Accepted:
     """What this answer to a create means; raises Temporary, Permanent or Unknown.
 
-    A success that names no Message, and a server error that is not Twilio's own, leave open
-    whether it was sent. A refusal that is not Twilio's own (a proxy's) is tried again.
+    A success that names no Message, and a server error other than "service unavailable", leave
+    open whether it was sent. A refusal that is not Twilio's own (a proxy's) is tried again.
     """
     said = reply.json()
     code = _code(said)
@@ -98,8 +98,8 @@ def accepted(reply: Reply, now: datetime) -> Accepted:
         return _named(said)
     if reply.status == TOO_MANY:
         raise Temporary(text, code, retry_after(reply.headers, now))
-    if reply.status >= 500 and code is None:
-        raise Unknown(f"HTTP {reply.status} without an error of Twilio's")
+    if reply.status >= 500 and code != UNAVAILABLE_CODE:
+        raise Unknown(text, code)
     if reply.status >= 500 or reply.status in OPERATORS_STATUSES or code in TEMPORARY_CODES:
         raise Temporary(text, code, retry_after(reply.headers, now))
     if reply.status >= 400 and code is not None:
@@ -107,13 +107,13 @@ def accepted(reply: Reply, now: datetime) -> Accepted:
     raise Temporary(f"HTTP {reply.status} without an error of Twilio's")
 
 
-async def find(line: Line, outgoing: Outgoing, context: Context) -> Accepted | Lookup:
-    """Whether the list holds a Message like this one that was created since the attempt began.
+async def find(line: Line, outgoing: Outgoing, context: Context) -> list[Accepted] | None:
+    """The Messages like this one that were created since the attempt began; None when there are
+    too many to look through.
 
     Twilio keeps no reference of ours, so a Message is known by its pair, body, number of media and
-    time. Exactly one: that is it. Several cannot be told apart here: the same text to the same
-    person twice within the time asked about; the caller, who knows which SIDs belong to its other
-    receipts, may decide more. Raises Temporary when Twilio could not be asked.
+    time. The same text to the same person a little earlier looks the same: the caller takes away
+    the SIDs of its other receipts. Raises Temporary when Twilio could not be asked.
     """
     since = outgoing.started_at - CLOCKS_APART
     found: list[Mapping[str, Any]] = []
@@ -131,9 +131,9 @@ async def find(line: Line, outgoing: Outgoing, context: Context) -> Accepted | L
         found += [row for row in _rows(page) if _matches(row, outgoing, since)]
         following = _next(line, page)
         if following is None:
-            return _verdict(found)
+            return [_named(row) for row in found]
         url, params = following, {}
-    return "cannot_tell"
+    return None
 
 
 def _form(line: Line, outgoing: Outgoing) -> FormData:
@@ -210,11 +210,3 @@ def _matches(row: Mapping[str, Any], outgoing: Outgoing, since: datetime) -> boo
         return parsedate_to_datetime(str(row.get("date_created"))) >= since
     except (ValueError, TypeError):
         return False
-
-
-def _verdict(found: list[Mapping[str, Any]]) -> Accepted | Lookup:
-    if not found:
-        return "not_found"
-    if len(found) > 1:
-        return "cannot_tell"
-    return _named(found[0])

@@ -18,6 +18,7 @@ CACHED_MAX = 65_536
 LENGTH_MAX = 256
 
 _NUMBER = re.compile(r"\+[1-9][0-9]{4,14}")
+_DELIVERED = re.compile(r"(?i:whatsapp:)?\+[0-9]{3,15}")
 _SHORT_CODE = re.compile(r"[1-9][0-9]{2,7}")
 # North America by pattern alone: 13 us become 1 where an address is seen for the first time.
 _NORTH_AMERICA = re.compile(r"\+1[2-9][0-9]{9}")
@@ -29,12 +30,14 @@ _DIGIT = re.compile(r"[0-9]")
 
 
 @lru_cache(maxsize=CACHED_MAX)
-def normalise(text: str, *, allow_short_code: bool = False) -> str:
+def normalise(text: str, *, allow_short_code: bool = False, lenient: bool = False) -> str:
     """The address as it is stored: no spaces, lower-case prefix, lower-case e-mail domain.
 
     The digits of a number are checked (E.164, a possible length for its country) and never
-    rewritten: carriers know people by numbers that national rules would shorten. Raises
-    ValueError, with what is wrong, for anything that is not an address.
+    rewritten: carriers know people by numbers that national rules would shorten. `lenient` is for
+    what a carrier delivers: any + and 3 to 15 digits, because what came must not be lost for its
+    number (hidden callers, gateways). Raises ValueError, with what is wrong, for anything that is
+    not an address.
     """
     clean = "".join(text.split())
     if not clean or len(clean) > LENGTH_MAX:
@@ -42,6 +45,8 @@ def normalise(text: str, *, allow_short_code: bool = False) -> str:
     if "@" in clean:
         return _email(clean)
     prefix, colon, rest = clean.partition(":")
+    if lenient and _DELIVERED.fullmatch(clean):
+        return prefix.lower() + colon + rest
     if not colon:
         return _plain(clean, allow_short_code)
     return _prefixed(prefix.lower(), rest)

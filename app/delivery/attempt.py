@@ -7,6 +7,7 @@ the carrier's `on_unknown` setting decides.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,6 +16,7 @@ from app.errors import CarrierError, Permanent, Temporary, Unknown
 from app.model.traffic import Accepted, Outgoing
 from app.rules.content import Fail, fit
 from app.runtime import Runtime
+from app.store import deliveries
 from app.store.deliveries import Parcel
 from app.store.outbox import Claimed
 
@@ -62,6 +64,22 @@ async def attempt(runtime: Runtime, item: Claimed, parcel: Parcel | None) -> Tri
     )
 
 
+def broken(runtime: Runtime, item: Claimed, parcel: Parcel | None, error: Exception) -> Tried:
+    """An attempt that was cut, or that broke where it should not: nobody knows what it did."""
+    if parcel is None:
+        return Tried(item, "gone")
+    carrier = runtime.carriers.get(parcel.carrier)
+    wait_s = carrier.look_up_after_s if carrier is not None else 0.0
+    return Tried(
+        item,
+        "unknown",
+        error=Unknown(str(error) or type(error).__name__),
+        not_before=runtime.clock.now() + timedelta(seconds=wait_s),
+        channel=parcel.channel,
+        carrier=parcel.carrier,
+    )
+
+
 async def _try(runtime: Runtime, item: Claimed, parcel: Parcel) -> Tried:
     carrier = runtime.carriers.get(parcel.carrier)
     if carrier is None:
@@ -99,9 +117,22 @@ async def _settle_unknown(
         found = await carrier.look_up(outgoing, runtime.context)
     except CarrierError as error:
         return _unknown(runtime, carrier, item, Unknown(f"look-up: {error.message}"))
-    if isinstance(found, Accepted):
-        return Tried(item, "accepted", accepted=found)
-    return None if found == "not_found" else _by_policy(runtime, carrier, item)
+    ours = await _not_others(runtime, item, carrier, found)
+    if ours is None or len(ours) > 1:
+        return _by_policy(runtime, carrier, item)
+    return Tried(item, "accepted", accepted=ours[0]) if ours else None
+
+
+async def _not_others(
+    runtime: Runtime, item: Claimed, carrier: Carrier, found: Sequence[Accepted] | None
+) -> list[Accepted] | None:
+    """What a look-up found, without the sends that other receipts of ours are known to be."""
+    if not found:
+        return None if found is None else []
+    names = [one.external_id for one in found]
+    async with runtime.db.begin() as tx:
+        others = await deliveries.others(tx.sql, carrier.name, names, item.receipt_sid)
+    return [one for one in found if one.external_id not in others]
 
 
 def _by_policy(runtime: Runtime, carrier: Carrier, item: Claimed) -> Tried | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from app.delivery.attempt import Tried, attempt
+from app.delivery.attempt import Tried, attempt, broken
 from app.delivery.settle import Settling
-from app.lanes import LaneLoop
+from app.lanes import LaneLoop, punctual
 from app.model.outbox import DELIVERY
 from app.runtime import Runtime
 from app.settings.models import rate_per_s
@@ -19,9 +19,11 @@ SETTLE_S = 15.0
 def delivery_loop(runtime: Runtime, settling: Settling) -> LaneLoop[Parcel, Tried]:
     """The loop that hands messages to carriers; its outcomes go through `settling`."""
     schedule = runtime.settings.delivery
-    account_sid = runtime.settings.account.sid
+    late = punctual(runtime.clock)
+    late.freeze()
+    runtime.http.trace_configs.append(late)
     rates = {
-        (account_sid, sender.address): rate
+        (runtime.settings.owner(sender.address), sender.address): rate
         for sender in runtime.settings.senders
         if (rate := rate_per_s(sender)) is not None
     }
@@ -33,6 +35,7 @@ def delivery_loop(runtime: Runtime, settling: Settling) -> LaneLoop[Parcel, Trie
         runtime.observe,
         parcels,
         partial(attempt, runtime),
+        partial(broken, runtime),
         settling.submit,
         in_flight=schedule.in_flight,
         lease_s=schedule.effective_lease_s(2 * schedule.timeout_s + SETTLE_S),

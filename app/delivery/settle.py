@@ -19,7 +19,7 @@ from app.delivery.attempt import UNKNOWN_CODE, Tried
 from app.errors import CarrierError, Permanent, Temporary
 from app.model import Receipt
 from app.model.outbox import DELIVERY, HOOK
-from app.model.traffic import Status
+from app.model.traffic import Accepted, Status
 from app.observe import DeadLettered, DeliveryTried
 from app.rules.receipts import advance
 from app.rules.schedule import next_attempt
@@ -81,7 +81,11 @@ class Settler:
                 found.append(item.item.seq in ours)
                 if found[-1]:
                     self._attempted(batch, item, receipt)
+                elif item.accepted is not None and receipt is not None:
+                    _accept(batch, receipt, item.accepted)  # a fact, whoever holds the lane now
                 continue
+            if receipt is not None and receipt.carrier != item.carrier:
+                receipt = None  # no carrier speaks for what another one sent
             found.append(receipt is not None)
             if receipt is not None:
                 _say(batch, receipt, item)
@@ -114,13 +118,12 @@ class Settler:
 
     def _attempted(self, batch: Batch, tried: Tried, receipt: Receipt | None) -> None:
         """Apply an attempt to its receipt and say what happens to its item."""
+        if tried.accepted is None and receipt is not None and receipt.external_id is not None:
+            tried = replace(tried, outcome="settled")  # a callback has told us meanwhile
         settled = self._verdict(batch, tried)
-        if receipt is not None:
+        if receipt is not None and tried.outcome != "settled":
             if tried.accepted is not None:
-                name = tried.accepted.external_id
-                status = Status(receipt.carrier, name, tried.accepted.status)
-                batch.accepted.append((receipt.carrier, name))
-                _say(batch, receipt, status)
+                _accept(batch, receipt, tried.accepted)
             elif isinstance(tried.error, Permanent):
                 _advance(batch, receipt, tried.error.status, tried.error.code, tried.error.message)
             elif settled.dead is not None:
@@ -194,6 +197,12 @@ class Settler:
         for item in items:
             if isinstance(item, Tried):
                 self._runtime.observe(_observation(item))
+
+
+def _accept(batch: Batch, receipt: Receipt, accepted: Accepted) -> None:
+    """The carrier has it."""
+    batch.accepted.append((receipt.carrier, accepted.external_id))
+    _say(batch, receipt, Status(receipt.carrier, accepted.external_id, accepted.status))
 
 
 def _say(batch: Batch, receipt: Receipt, status: Status) -> None:

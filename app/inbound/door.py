@@ -92,11 +92,18 @@ class Doors:
         return carrier, read, signature
 
     def _arrival(self, message: Inbound, signature: SignatureResult) -> Arrival:
-        account_sid = self._runtime.settings.account.sid
-        return Arrival(account_sid, replace(message, signature=signature))
+        account_sid = self._runtime.settings.owner(message.proxy_address)
+        if message.signature != signature:
+            message = replace(message, signature=signature)
+        return Arrival(account_sid, message)
 
     async def _walk(self, arrivals: Sequence[Arrival]) -> list[Taken | BaseException]:
         """Walk the road with all of them, in their order."""
+        if len(arrivals) == 1:  # nearly always; tasks of their own are for several
+            try:
+                return [cast(Taken, await self._road.submit(arrivals[0]))]
+            except Exception as error:
+                return [error]
         results = await asyncio.gather(
             *(self._road.submit(arrival) for arrival in arrivals), return_exceptions=True
         )
@@ -104,27 +111,27 @@ class Doors:
 
     def _seen(self, arrival: Arrival, result: Taken | BaseException, took_s: float) -> None:
         inbound = arrival.inbound
+        taken = result if isinstance(result, Taken) else None
+        if taken is not None:
+            outcome = SEEN_AS.get(taken.outcome, "accepted")
+        else:
+            outcome = "throttled" if isinstance(result, Unavailable) else "failed"
         seen = InboundSeen(
             carrier=inbound.carrier,
-            outcome="throttled" if isinstance(result, Unavailable) else "failed",
+            outcome=outcome,
             ack_s=took_s,
             signature=inbound.signature,
+            rule=taken.rule if taken else None,
+            decision=taken.outcome if taken else None,
+            autocreate=taken.autocreate if taken else None,
             external_id=inbound.external_id,
+            message_sid=taken.message_sid if taken else None,
+            conversation_sid=taken.conversation_sid if taken else None,
             address=masked(inbound.address),
             proxy_address=masked(inbound.proxy_address),
         )
-        if isinstance(result, Taken):
-            seen = replace(
-                seen,
-                outcome=SEEN_AS.get(result.outcome, "accepted"),
-                rule=result.rule,
-                decision=result.outcome,
-                autocreate=result.autocreate,
-                message_sid=result.message_sid,
-                conversation_sid=result.conversation_sid,
-            )
-        elif not isinstance(result, Unavailable):
-            self._runtime.observe(Failed("the road", result))
+        if outcome == "failed":
+            self._runtime.observe(Failed("the road", cast(BaseException, result)))
         self._runtime.observe(seen)
 
     def _turned_away(self, request: web.Request, started: float, error: Exception) -> web.Response:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl
+from urllib.parse import unquote
 
 from aiohttp import web
-from multidict import CIMultiDict, MultiDict, MultiDictProxy
+from multidict import MultiDict, MultiDictProxy
 
 from app.carriers.contract import Request
 from app.settings.models import ServerSettings
@@ -32,7 +32,7 @@ async def read(request: web.Request, settings: ServerSettings, public_url: str) 
     return Request(
         method=request.method,
         url=public_url + request.raw_path,
-        headers=CIMultiDict(request.headers),
+        headers=request.headers,
         query=request.query,
         form=MultiDictProxy(form),
         body=body,
@@ -53,14 +53,18 @@ async def _body(request: web.Request, bytes_max: int) -> bytes:
 
 
 def _form(body: bytes, fields_max: int) -> MultiDict[str]:
+    """The fields of the body in their order; a name without `=` has an empty value."""
     try:
-        pairs = parse_qsl(
-            body.decode(), keep_blank_values=True, errors="strict", max_num_fields=fields_max
-        )
+        text = body.decode()
+        fields = [field.partition("=") for field in text.replace("+", " ").split("&") if field]
+        if len(fields) > fields_max:
+            raise BadRequest(400, f"the form has more than {fields_max} fields")
+        pairs = [(_plain(name), _plain(value)) for name, _, value in fields]
     except UnicodeDecodeError:
         raise BadRequest(400, "the form is not UTF-8") from None
-    except ValueError:
-        raise BadRequest(400, f"the form has more than {fields_max} fields") from None
-    if any("\x00" in key or "\x00" in value for key, value in pairs):
-        raise BadRequest(400, "the form has a NUL character")
     return MultiDict(pairs)
+
+
+def _plain(text: str) -> str:
+    """Without percent-encoding; raises UnicodeDecodeError for what is not UTF-8."""
+    return unquote(text, errors="strict") if "%" in text else text

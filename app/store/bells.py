@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from app.clock import Clock
 from app.errors import Unavailable
-from app.store.database import GONE, Database
+from app.observe import Failed, Observe
+from app.store.database import Database, is_away
 
 CHANNEL = "parley"
 COALESCE_S = 0.002
@@ -20,8 +21,9 @@ COALESCE_S = 0.002
 class Ringer:
     """Rings the bells of other processes, for work that this process leaves to them."""
 
-    def __init__(self, db: Database, clock: Clock) -> None:
+    def __init__(self, db: Database, clock: Clock, observe: Observe) -> None:
         self._held = db.hold()
+        self._observe = observe
         self._clock = clock
         self._kinds: set[str] = set()
         self._asked = asyncio.Event()
@@ -41,14 +43,15 @@ class Ringer:
                 try:
                     sql = await self._held.live()
                     await sql.execute("SELECT pg_notify($1, $2)", CHANNEL, " ".join(sorted(kinds)))
-                except (Unavailable, *GONE):
-                    await self._clock.sleep(1.0)  # the workers poll meanwhile
+                except Exception as error:  # whatever it is: the workers poll meanwhile
+                    _report(self._observe, error)
+                    await self._clock.sleep(1.0)
                 await self._clock.sleep(COALESCE_S)
         finally:
             await self._held.close()
 
 
-async def listen(db: Database, ring: Callable[[str], None], clock: Clock) -> None:
+async def listen(db: Database, ring: Callable[[str], None], clock: Clock, observe: Observe) -> None:
     """Ring our own bells when another process tells us to, until cancelled."""
     held = db.hold()
 
@@ -64,7 +67,14 @@ async def listen(db: Database, ring: Callable[[str], None], clock: Clock) -> Non
                 sql.add_termination_listener(lambda _connection, gone=gone: gone.set())
                 await sql.add_listener(CHANNEL, heard)
                 await gone.wait()
-            except (Unavailable, *GONE):
+            except Exception as error:  # whatever it is: we poll meanwhile
+                _report(observe, error)
                 await clock.sleep(0.5)
     finally:
         await held.close()
+
+
+def _report(observe: Observe, error: Exception) -> None:
+    """That the database is away is said by readiness; anything else should be read."""
+    if not isinstance(error, Unavailable) and not is_away(error):
+        observe(Failed("the bells between processes", error))

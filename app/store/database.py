@@ -36,9 +36,13 @@ GONE = (
     asyncpg.CrashShutdownError,
     asyncpg.IdleSessionTimeoutError,
     asyncpg.TooManyConnectionsError,
+    asyncpg.ReadOnlySQLTransactionError,  # the server was demoted: another one is to be asked
 )
 """What the driver raises when the server is away: nothing happened, or (the connection broke under
 a COMMIT) nobody knows whether it did."""
+
+STATEMENT_S = 30.0
+"""No statement of a loop takes so long, unless the server is gone without a word."""
 
 AWAY = "the database is away"
 
@@ -173,7 +177,10 @@ class Held:
             async for attempt in _patiently():
                 with attempt:
                     self._connection = await asyncpg.connect(
-                        self._dsn, server_settings=self._settings, timeout=5
+                        self._dsn,
+                        server_settings=self._settings,
+                        timeout=5,
+                        command_timeout=STATEMENT_S,
                     )
         except GONE as gone:
             raise Unavailable(AWAY) from gone
@@ -189,6 +196,7 @@ class Held:
                 yield connection
         except Exception as error:
             if is_away(error) or connection.is_closed():
+                connection.terminate()
                 raise Unavailable(AWAY) from error
             raise
 

@@ -51,14 +51,20 @@ FROM json_to_recordset($1::text::json) AS n (
 WHERE r.sid = n.sid COLLATE "C"
 """
 
+OTHERS = """
+SELECT external_id FROM receipts
+WHERE carrier = $1 AND external_id = ANY ($2::text[]) AND sid <> $3
+"""
+
 KEEP_EARLY = """
 INSERT INTO early_statuses AS e (carrier, external_id, status, error_code, received_at)
 SELECT DISTINCT ON (carrier, external_id) carrier, external_id, status, error_code, $5
 FROM unnest($1::text[], $2::text[], $3::text[], $4::int[])
-  WITH ORDINALITY AS s (carrier, external_id, status, error_code, n)
-ORDER BY carrier, external_id, n DESC
+  AS s (carrier, external_id, status, error_code)
+ORDER BY carrier, external_id, array_position($6::text[], status) DESC
 ON CONFLICT (carrier, external_id)
 DO UPDATE SET status = excluded.status, error_code = excluded.error_code
+WHERE array_position($6, excluded.status) > array_position($6, e.status)
 """
 
 TAKE_EARLY = """
@@ -77,6 +83,8 @@ LIMIT 500
 """
 
 External = tuple[str, str]
+ORDER = ("queued", "sent", "delivered", "read", "undelivered", "failed")
+"""Statuses in the order in which a receipt moves; an early one is kept only if it is further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +118,14 @@ async def places(
     )
     found = {(row["carrier"], row["external_id"]): row["sid"] for row in rows if row["carrier"]}
     return {row["sid"]: row["conversation_sid"] for row in rows}, found
+
+
+async def others(
+    sql: asyncpg.Connection, carrier: str, externals: Sequence[str], receipt_sid: str | None
+) -> set[str]:
+    """Which of these ids of a carrier are known to be sends of other receipts."""
+    rows = await sql.fetch(OTHERS, carrier, externals, receipt_sid)
+    return {row["external_id"] for row in rows}
 
 
 async def lock(sql: asyncpg.Connection, conversations: Iterable[str]) -> None:
@@ -152,7 +168,7 @@ async def keep_early(sql: asyncpg.Connection, statuses: Sequence[Status], now: d
             [status.status for status in told],
             [status.error_code for status in told],
         ]
-        await sql.execute(KEEP_EARLY, *columns, now)
+        await sql.execute(KEEP_EARLY, *columns, now, list(ORDER))
 
 
 async def take_early(sql: asyncpg.Connection, externals: Sequence[External]) -> list[Status]:

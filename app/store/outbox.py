@@ -2,13 +2,13 @@
 
 A lane's row exists while it has items. Who adds to a lane or settles it holds its row lock, so the
 sequence numbers of a lane follow the order of commits, and a lane never vanishes under an item.
-Lock order everywhere: bindings, conversations, lanes in the order of their names.
+Lock order everywhere: bindings, users, conversations, lanes in the order of their names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,6 +30,8 @@ SWEEP = """
 DELETE FROM lanes l WHERE l.lane = ANY ($1::text[])
   AND NOT EXISTS (SELECT FROM outbox o WHERE o.lane = l.lane)
 """
+TURN_HOLDS_S = 2.0
+"""How long after its time a rated sender's turn may still be taken."""
 GIVE_BACK = "UPDATE lanes SET lease = NULL, due = $2 WHERE lane = ANY ($1::text[])"
 
 
@@ -100,7 +102,7 @@ class Settled:
 async def add(sql: asyncpg.Connection, items: Sequence[NewItem], now: datetime) -> None:
     """Put items at the end of their lanes. Call once per transaction, last."""
     if items:
-        rows = [{**asdict(item), "n": n} for n, item in enumerate(items)]
+        rows = [_given(item) for item in items]
         await sql.execute(ADD, orjson.dumps(rows).decode(), now)
 
 
@@ -120,8 +122,14 @@ async def claim(
     slots and wait for them without a lease. Run inside a transaction.
     """
     lanes = await sql.fetch(CLAIM, kind, now, limit, lease, now + timedelta(seconds=lease_s))
-    ready = [row["lane"] for row in lanes if row["sender"] is None or row["slot_at"] is not None]
-    paced = [row for row in lanes if row["sender"] is not None and row["slot_at"] is None]
+    held_since = now - timedelta(seconds=TURN_HOLDS_S)  # an older turn is lost: else all go at once
+    paced = [
+        row
+        for row in lanes
+        if row["sender"] is not None and (row["slot_at"] is None or row["slot_at"] < held_since)
+    ]
+    waiting = {row["lane"] for row in paced}
+    ready = [row["lane"] for row in lanes if row["lane"] not in waiting]
     if paced:
         ready += await _slots(sql, paced, now, rates)
     if not ready:
@@ -156,7 +164,8 @@ async def _slots(
         if rate is None:  # no longer rated
             ready += names
             continue
-        ready += await sql.fetchval(SLOTS, account_sid, address, names, now, 1.0 / rate)
+        turns = await sql.fetchval(SLOTS, account_sid, address, names, now, 1.0 / rate)
+        ready += names if turns is None else turns  # None: nobody keeps this sender's pace
     return ready
 
 
@@ -184,6 +193,14 @@ async def release(sql: asyncpg.Connection, claimed: Sequence[Claimed], now: date
     await sql.execute(GIVE_BACK, lanes, now)
 
 
+COLUMNS = tuple(column.name for column in fields(NewItem))
+
+
+def _given(item: NewItem) -> dict[str, Any]:
+    """The columns that have a value: what is absent is NULL and need not travel."""
+    return {name: value for name in COLUMNS if (value := getattr(item, name)) is not None}
+
+
 def _row(one: Settled, now: datetime) -> dict[str, Any]:
     item = one.item
     return {
@@ -198,17 +215,22 @@ def _row(one: Settled, now: datetime) -> dict[str, Any]:
         "outcome": one.outcome,
         "status_code": one.status_code,
         "error_code": one.error_code,
-        "detail": one.detail,
-        "external_id": one.external_id,
+        "detail": _storable(one.detail),
+        "external_id": _storable(one.external_id),
         "started_at": item.started_at,
         "finished_at": one.finished_at or now,
         "done": one.due is None,
         "due": one.due,
-        "dead": one.dead,
+        "dead": _storable(one.dead),
         "unknown": one.unknown,
         "lane": item.lane,
         "now": now,
     }
+
+
+def _storable(text: str | None) -> str | None:
+    """What a stranger's server said, without what PostgreSQL cannot hold."""
+    return None if text is None else text.replace("\x00", "").encode("utf-8", "replace").decode()
 
 
 def _claimed(row: Any, lease: str) -> Claimed:

@@ -1,14 +1,16 @@
--- Items at the end of their lanes; a lane's row is locked before its sequence numbers are drawn.
+-- Items at the end of their lanes. All lanes are locked before the first sequence number is drawn; one
+-- that is there already is locked without being written, unless its sender's pace was changed.
 WITH incoming AS (
-  SELECT * FROM json_to_recordset($1::text::json) AS i (
-    n int, lane text, kind text, token text, account_sid text, conversation_sid text,
-    message_sid text, receipt_sid text, sender text, event text, scope text, url text,
-    method text, params jsonb, retries_max int)
+  SELECT * FROM ROWS FROM (json_to_recordset($1::text::json) AS (
+    lane text, kind text, token text, account_sid text, conversation_sid text, message_sid text,
+    receipt_sid text, sender text, event text, scope text, url text, method text, params jsonb,
+    retries_max int)) WITH ORDINALITY
 ), locked AS (
   INSERT INTO lanes AS l (lane, kind, due, sender)
   SELECT DISTINCT ON (lane COLLATE "C") lane, kind, $2::timestamptz, sender
   FROM incoming ORDER BY lane COLLATE "C"
-  ON CONFLICT (lane) DO UPDATE SET kind = l.kind
+  ON CONFLICT (lane) DO UPDATE SET sender = excluded.sender
+    WHERE l.sender IS DISTINCT FROM excluded.sender
   RETURNING lane
 )
 INSERT INTO outbox (
@@ -16,5 +18,6 @@ INSERT INTO outbox (
   event, scope, url, method, params, retries_max, created_at)
 SELECT i.lane, i.kind, i.token, i.account_sid, i.conversation_sid, i.message_sid, i.receipt_sid,
   i.event, i.scope, i.url, i.method, i.params, i.retries_max, $2
-FROM incoming i JOIN locked l ON l.lane = i.lane COLLATE "C"
-ORDER BY i.n
+FROM incoming i
+WHERE (SELECT count(*) FROM locked) >= 0
+ORDER BY i.ordinality

@@ -1,5 +1,6 @@
 -- Turns of a rated sender: lanes line up behind the last turn given out. Those whose turn has come
--- stay leased and are returned; the others are due at their turn, without a lease.
+-- stay leased and are returned; the others are due at their turn, without a lease. NULL: there is no
+-- such sender any more.
 WITH pace AS (
   SELECT greatest(coalesce(next_slot_at, $4), $4) AS first FROM senders
   WHERE account_sid = $1 AND address = $2 FOR UPDATE
@@ -13,4 +14,5 @@ WITH pace AS (
   UPDATE lanes l SET due = t.at, slot_at = t.at, lease = NULL
   FROM turn t WHERE l.lane = t.lane COLLATE "C" AND t.at > $4
 )
-SELECT coalesce(array_agg(lane), '{}') FROM turn WHERE at <= $4
+SELECT CASE WHEN EXISTS (SELECT FROM pace)
+  THEN ARRAY (SELECT lane FROM turn WHERE at <= $4) END

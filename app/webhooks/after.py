@@ -73,10 +73,16 @@ def hook_loop(runtime: Runtime, telling: Telling) -> LaneLoop[None, Told]:
         runtime.observe,
         _nothing,
         attempt,
+        broken,
         telling.submit,
         in_flight=schedule.in_flight,
         lease_s=schedule.effective_lease_s(3 * schedule.timeout_s + 15),
     )
+
+
+def broken(item: Claimed, _: None, error: Exception) -> Told:
+    """An attempt that was cut, or that broke where it should not: it counts as unanswered."""
+    return Told(item, None, str(error) or type(error).__name__, None, 0.0)
 
 
 async def post(runtime: Runtime, item: Claimed) -> Told:
@@ -101,7 +107,10 @@ async def post(runtime: Runtime, item: Claimed) -> Told:
 
 
 async def _call(runtime: Runtime, item: Claimed) -> tuple[int | None, str | None, float | None]:
-    token = runtime.settings.account.auth_token.get_secret_value()
+    house = runtime.settings.houses.get(item.account_sid)
+    if house is None:
+        return None, "the account is not in the file any more: nothing signs for it", None
+    token = house.account.auth_token.get_secret_value()
     method, url, headers, body = _request(item, token)
     try:
         async with egress.call(

@@ -229,13 +229,13 @@ async def test_an_unknown_outcome_is_settled_by_looking_up(lab: Lab) -> None:
     lab.world.behave(cut="before", times=1)
     with pytest.raises(Unknown):
         await lab.send()
-    assert await lab.carrier.look_up(lab.outgoing(), lab.context) == "not_found"
+    assert await lab.carrier.look_up(lab.outgoing(), lab.context) == []
     lab.world.behave(cut="after", times=1)
     with pytest.raises(Unknown):
         await lab.send()
     (received,) = lab.world.phone(PHONE).received
     found = await lab.carrier.look_up(lab.outgoing(), lab.context)
-    assert found == Accepted(received.external_id)
+    assert found == [Accepted(received.external_id)]
 
 
 async def test_a_phone_that_is_off_gets_everything_when_it_is_back(lab: Lab) -> None:
@@ -468,7 +468,7 @@ async def test_a_world_of_its_own_process() -> None:
             context = Context(http, Clock())
             outgoing = Outgoing(RECEIPT, "sms", PHONE, OURS, "Hi", (), None, Clock().now())
             accepted = await sandbox(url=url).send(outgoing, context)
-            assert await sandbox(url=url).look_up(outgoing, context) == accepted
+            assert await sandbox(url=url).look_up(outgoing, context) == [accepted]
     finally:
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
+import asyncpg
 import pytest
 
+from app.model.traffic import Status
+from app.store import deliveries
 from tests.support.house import house
 from tests.support.settings import SMS, WHATSAPP
+from tests.support.twilio_stand_in import ACCOUNT_SID, AUTH_TOKEN, standing_in
 
 MARIA = "+15551230001"
 TOM = "whatsapp:+15551230003"
@@ -188,3 +193,55 @@ async def test_a_deleted_message_is_not_sent(dsn: str) -> None:
         await one.say(ch, "stays")
         await one.world.until(lambda: len(one.world.phone(MARIA).received) == 1)
         assert one.world.phone(MARIA).received[0].body == "stays"
+
+
+async def test_a_look_up_does_not_take_an_earlier_message_for_this_one(dsn: str) -> None:
+    """Twilio keeps no reference of ours: the same text a moment before looks the same."""
+    async with standing_in() as (stand_in, base_url):
+        carriers = {
+            "lab": {
+                "kind": "twilio",
+                "account_sid": ACCOUNT_SID,
+                "auth_token": AUTH_TOKEN,
+                "base_url": base_url,
+                "look_up_after_s": 0.05,
+            }
+        }
+        async with house(dsn, delivery=QUICK, carriers=carriers) as one:
+            world = stand_in.world
+            world.inbound_url = f"{one.service.url}/carriers/lab/inbound"
+            await world.phone(MARIA).text(SMS, "hi")
+            ch = (await one.get("/v1/Conversations"))["conversations"][0]["sid"]
+            await one.say(ch, "ok")
+            await world.until(lambda: len(world.phone(MARIA).received) == 1)
+            world.behave(cut="before", times=1)
+            await one.say(ch, "ok")
+            await one.say(ch, "done")
+            await world.until(lambda: len(world.phone(MARIA).received) == 3)
+            assert [got.body for got in world.phone(MARIA).received] == ["ok", "ok", "done"]
+
+
+async def test_statuses_of_sends_that_we_do_not_know_yet_keep_the_furthest(
+    dsn: str, sql: asyncpg.Connection
+) -> None:
+    async with house(dsn):
+        for status in ("sent", "delivered", "sent"):
+            async with sql.transaction():
+                early = [Status("lab", "SM1", status)]  # type: ignore[arg-type]
+                await deliveries.keep_early(sql, early, datetime.now(UTC))
+        assert await sql.fetchval("SELECT status FROM early_statuses") == "delivered"
+
+
+async def test_no_carrier_speaks_for_what_another_one_sent(dsn: str) -> None:
+    carriers = lab() | {"other": {"kind": "sandbox"}}
+    async with house(dsn, carriers=carriers) as one:
+        ch = await one.conversation(MARIA)
+        one.world.behave(statuses=False)
+        message = await one.say(ch, "hello")
+        await one.world.until(lambda: len(one.world.phone(MARIA).received) == 1)
+        receipt = (await one.receipts(message))[0]
+        url = f"{one.service.url}/carriers/other/status?receipt={receipt['sid']}"
+        forged = {"type": "status", "id": "SM1", "status": "failed", "error_code": 1}
+        async with one.http.post(url, json=forged) as response:
+            assert response.status == 200
+        assert (await one.receipts(message))[0]["status"] is None

@@ -129,3 +129,19 @@ async def test_a_get_webhook_carries_everything_in_its_signed_query(dsn: str) ->
         hook = gets()[0]
         assert (hook.signed, hook.path, hook.form["Body"]) == (True, "/get", "a & b = ü")
         assert hook.form["a"] == "b c"
+
+
+async def test_whatever_a_customer_answers_its_lane_goes_on(dsn: str) -> None:
+    """PostgreSQL holds no NUL: what the customer said must not keep its own outcome out."""
+    async with house(dsn, hooks={"waits_s": [0.02], "timeout_s": 1}) as one:
+
+        def answer(hook: Any) -> int | web.Response:
+            if hook.event == "onConversationAdded":
+                return web.Response(status=500, body=b"bad\x00body \xff\xfe" + b"x" * 5000)
+            return 200
+
+        one.customer.answer = answer
+        await texts(one, 1)
+        await one.customer.until(lambda: len(one.customer.events("onMessageAdded")) == 1)
+        tried = [hook.event for hook in one.customer.hooks]
+        assert tried == [*["onConversationAdded"] * 2, "onParticipantAdded", "onMessageAdded"]

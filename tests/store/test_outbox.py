@@ -147,6 +147,30 @@ async def test_a_rated_senders_lanes_get_turns_and_others_do_not_wait(
     assert sorted(taken) == ["r1", "r2", "r3", "r4"]
 
 
+async def test_turns_that_nobody_took_are_given_out_again(sql: asyncpg.Connection) -> None:
+    """After an hour without a worker a rated sender does not send everything at once."""
+    await sql.execute(
+        "INSERT INTO accounts (sid, default_chat_service_sid, date_created, date_updated)"
+        " VALUES ($1, '', now(), now())",
+        ACCOUNT,
+    )
+    await sql.execute(
+        "INSERT INTO senders (account_sid, address, carrier) VALUES ($1, '+1', 'lab')", ACCOUNT
+    )
+    await add(sql, *(item(f"r{n}", f"r{n}", sender=f"{ACCOUNT} +1") for n in range(10)))
+    rates = {(ACCOUNT, "+1"): 1.0}
+    assert len(await claim(sql, rates=rates)) == 1
+    hour = NOW + timedelta(hours=1)
+    assert len(await claim(sql, at=hour, limit=20, rates=rates)) <= 2
+    later = hour + timedelta(seconds=1)
+    assert len(await claim(sql, at=later, limit=20, rates=rates)) == 1
+
+
+async def test_lanes_of_a_sender_that_is_gone_do_not_wait(sql: asyncpg.Connection) -> None:
+    await add(sql, *(item(f"r{n}", f"r{n}", sender=f"{ACCOUNT} +1") for n in range(3)))
+    assert len(await claim(sql, rates={(ACCOUNT, "+1"): 1.0})) == 3
+
+
 async def test_two_workers_never_hold_the_same_lane(dsn: str, sql: asyncpg.Connection) -> None:
     await add(sql, *(item(f"l{n % 20}", f"{n}") for n in range(200)))
     seen: dict[str, list[int]] = {}
