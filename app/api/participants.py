@@ -11,18 +11,18 @@ from app.api import parameters as kinds
 from app.api.call import Call, takes
 from app.api.conversations import DATE_CREATED, DATE_UPDATED, SOURCE
 from app.api.forms import Form
-from app.api.joining import check_room, claim
+from app.api.joining import check_room, claim, enrol, role
 from app.api.page import Listing
-from app.api.parameters import cleared
+from app.api.parameters import attributes, cleared
 from app.api.parent import locked, named, writable
+from app.api.reading import LAST_READ_INDEX, LAST_READ_TIMESTAMP, read
 from app.api.scope import Links
 from app.channels.facts import binding_type
 from app.clock import iso_seconds
-from app.errors import Invalid
 from app.model import Conversation, Participant
 from app.rules import participants as rules
-from app.rules.conversations import check_attributes
 from app.rules.participants import Shape
+from app.settings.models import Settings
 from app.store import bindings, conversations, participants
 from app.store.database import Tx
 from app.webhooks import events
@@ -31,18 +31,17 @@ IDENTITY = kinds.text("Identity")
 ADDRESS = kinds.text("MessagingBinding.Address")
 PROXY_ADDRESS = kinds.text("MessagingBinding.ProxyAddress")
 PROJECTED_ADDRESS = kinds.text("MessagingBinding.ProjectedAddress")
-ATTRIBUTES = kinds.text("Attributes", check_attributes)
+ATTRIBUTES = kinds.limited("Attributes", attributes)
 ROLE_SID = kinds.sid("RoleSid", ids.ROLE, 50109, "Conversation role not found")
-LAST_READ_INDEX = kinds.nullable(
-    kinds.integer(
-        "LastReadMessageIndex",
-        kinds.INTEGER_MAX,
-        50421,
-        "Invalid last read message index format",
-    )
-)
-LAST_READ_TIMESTAMP = kinds.nullable(
-    kinds.moment("LastReadTimestamp", 50405, "Invalid last consumption timestamp format")
+NEW = (
+    IDENTITY,
+    ADDRESS,
+    PROXY_ADDRESS,
+    PROJECTED_ADDRESS,
+    ATTRIBUTES,
+    ROLE_SID,
+    DATE_CREATED,
+    DATE_UPDATED,
 )
 
 LISTING = Listing("participants", (str,), size=50, size_max=100)
@@ -58,29 +57,24 @@ async def page(call: Call) -> dict[str, Any]:
     return wanted.answer(rows, participants.key, partial(show, links=call.links))
 
 
-@takes(
-    IDENTITY,
-    ADDRESS,
-    PROXY_ADDRESS,
-    PROJECTED_ADDRESS,
-    ATTRIBUTES,
-    ROLE_SID,
-    DATE_CREATED,
-    DATE_UPDATED,
-)
+@takes(*NEW)
 async def create(call: Call) -> dict[str, Any]:
     """Somebody joins: an identity, or an address that is bound to one of ours."""
+    settings = call.runtime.settings
     async with call.begin() as (tx, scope):
         parent = await named(call, tx, scope)
-        participant = _new(parent, _shape(call), call.form, tx.now)
+        participant = new(parent, shape(call.form, settings), call.form, tx.now)
+        participant.role_sid = await role(tx, scope, participant.role_sid)
         writable(parent)
         if participant.address is not None:
             await claim(tx, participant)
+        met = await enrol(tx, scope, participant.identity, settings)
         conversation = await locked(call, tx, parent.sid)
-        await check_room(tx, conversation, participant, call.runtime.settings)
+        await check_room(tx, conversation, participant, settings)
         await tx.add(participant)
         await conversations.touch(tx, conversation.sid)
-        await call.tell(tx, events.participant_added(participant, SOURCE))
+        happened = [events.user_added(user, SOURCE) for user in met]
+        await call.tell(tx, *happened, events.participant_added(participant, SOURCE))
     return show(participant, call.links)
 
 
@@ -109,16 +103,18 @@ async def update(call: Call) -> dict[str, Any]:
     async with call.begin() as (tx, scope):
         parent = await named(call, tx, scope)
         sid = (was := await _named(call, tx, parent)).sid
+        changes = _changes(was, call)
+        if ROLE_SID in call.form:
+            changes["role_sid"] = await role(tx, scope, call.form[ROLE_SID])
         writable(parent)
-        proxy = _proxy(was, call)
-        if proxy != was.proxy_address:
-            was.proxy_address = proxy
+        if "proxy_address" in changes:
+            was.proxy_address = changes["proxy_address"]
             await bindings.release(tx, sid)
             await claim(tx, was)
+        await enrol(tx, scope, changes.get("identity"), call.runtime.settings)
         await locked(call, tx, parent.sid)
         participant = call.found(await participants.find(tx, parent.sid, sid))
-        participant.proxy_address = proxy
-        _apply(participant, call.form, tx.now)
+        _apply(participant, call.form, tx.now, changes)
         await participants.write(tx, participant)
         await conversations.touch(tx, parent.sid)
         await call.tell(tx, events.participant_updated(participant, SOURCE))
@@ -175,12 +171,19 @@ async def _named(call: Call, tx: Tx, conversation: Conversation) -> Participant:
     return call.found(await participants.find(tx, conversation.sid, call.key("Sid")))
 
 
-def _shape(call: Call) -> Shape:
-    given = (call.form.get(name) for name in (IDENTITY, ADDRESS, PROXY_ADDRESS, PROJECTED_ADDRESS))
-    return rules.shape(*given, ours=call.runtime.settings.senders_by_address)
+def shape(form: Form, settings: Settings) -> Shape:
+    """What kind of participant a form describes. Raises Invalid, Forbidden."""
+    given = (form.get(name) for name in (IDENTITY, ADDRESS, PROXY_ADDRESS, PROJECTED_ADDRESS))
+    return rules.shape(
+        *given,
+        ours=settings.senders_by_address,
+        identity_chars_max=settings.limits.identity_chars_max,
+    )
 
 
-def _new(conversation: Conversation, shape: Shape, form: Form, now: datetime) -> Participant:
+def new(conversation: Conversation, shape: Shape, form: Form, now: datetime) -> Participant:
+    """The participant that a form describes, not kept yet; its role is the one that was asked for,
+    if any was."""
     created = form.get(DATE_CREATED, now)
     return Participant(
         sid=ids.new(ids.PARTICIPANT),
@@ -198,44 +201,35 @@ def _new(conversation: Conversation, shape: Shape, form: Form, now: datetime) ->
     )
 
 
-def _proxy(participant: Participant, call: Call) -> str | None:
-    """The address of ours that shall talk to the participant: another one, or as it is.
-
-    Raises Invalid and Forbidden, also for identities and projected addresses that cannot change.
-    """
-    form = call.form
-    _refuse_group(participant, form)
-    if PROXY_ADDRESS not in form:
-        return participant.proxy_address
-    if cleared(form[PROXY_ADDRESS]):
-        raise Invalid(50440, "Failed to remove the proxy address of a participant")
-    if participant.address is None:
-        raise Invalid(50441, "Failed to add a proxy address to a participant")
-    ours = call.runtime.settings.senders_by_address
-    proxy = rules.check_proxy(participant.address, form[PROXY_ADDRESS], ours)
-    if proxy == participant.proxy_address:
-        raise Invalid(50441, "Failed to add a proxy address to a participant")
-    return proxy
+def _changes(participant: Participant, call: Call) -> dict[str, str | None]:
+    """What changes of how the participant is reached: identity and addresses, by column. Raises
+    Invalid, Forbidden."""
+    form, ours = call.form, call.runtime.settings.senders_by_address
+    asked: dict[str, str | None] = {}
+    if IDENTITY in form:
+        most = call.runtime.settings.limits.identity_chars_max
+        wanted = _kept(form[IDENTITY])
+        asked["identity"] = rules.new_identity(participant, wanted, chars_max=most)
+    if PROJECTED_ADDRESS in form:
+        wanted = _kept(form[PROJECTED_ADDRESS])
+        asked["projected_address"] = rules.new_projected(participant, wanted)
+    if PROXY_ADDRESS in form:
+        wanted = _kept(form[PROXY_ADDRESS])
+        asked["proxy_address"] = rules.new_proxy(participant, wanted, ours)
+    return {name: value for name, value in asked.items() if value != getattr(participant, name)}
 
 
-def _refuse_group(participant: Participant, form: Form) -> None:
-    """Identities and projected addresses change in group conversations only."""
-    if IDENTITY in form and form[IDENTITY] != participant.identity:
-        raise Invalid(50444, "Failed to add an identity to a participant")
-    if PROJECTED_ADDRESS not in form:
-        return
-    if cleared(form[PROJECTED_ADDRESS]):
-        raise Invalid(50442, "Failed to remove the projected address of a participant")
-    raise Invalid(50443, "Failed to add a projected address to a participant")
+def _kept(text: str) -> str | None:
+    return None if cleared(text) else text
 
 
-def _apply(participant: Participant, form: Form, now: datetime) -> None:
+def _apply(
+    participant: Participant, form: Form, now: datetime, changes: dict[str, str | None]
+) -> None:
     p = participant
+    for column, value in changes.items():
+        setattr(p, column, value)
     p.attributes = form.get(ATTRIBUTES, p.attributes)
-    p.role_sid = form.get(ROLE_SID, p.role_sid)
-    if LAST_READ_INDEX in form:
-        p.last_read_message_index = form[LAST_READ_INDEX]
-        p.last_read_timestamp = None if form[LAST_READ_INDEX] is None else now
-    p.last_read_timestamp = form.get(LAST_READ_TIMESTAMP, p.last_read_timestamp)
+    read(p, form, now)
     p.date_created = form.get(DATE_CREATED, p.date_created)
     p.date_updated = form.get(DATE_UPDATED, now)

@@ -9,6 +9,9 @@ from sqlmodel import Field, SQLModel
 
 from app.model import columns as c
 
+READ, WRITE, OPERATOR = "read", "write", "operator"
+SCOPES = frozenset({READ, WRITE, OPERATOR})
+
 
 class ApiKey(SQLModel, table=True):
     """A key made by `parley keys create`. Only a hash of its secret is kept. scopes: read, write,

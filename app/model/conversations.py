@@ -102,6 +102,7 @@ class Participant(SQLModel, table=True):
             "conversation_sid",
             postgresql_where=text("identity IS NOT NULL"),
         ),
+        Index("participants_role", "role_sid"),
         Index(
             "participants_external",
             "conversation_sid",

@@ -19,9 +19,9 @@ def delivery_lane(account_sid: str, proxy_address: str, address: str) -> str:
     return f"d:{account_sid} {proxy_address}:{address}"
 
 
-def hook_lane(target_sid: str, conversation_sid: str) -> str:
-    """The lane of everything that one target is told of one conversation."""
-    return f"h:{target_sid}:{conversation_sid}"
+def hook_lane(target_sid: str, about_sid: str) -> str:
+    """The lane of everything that one target is told of one conversation, or of one user."""
+    return f"h:{target_sid}:{about_sid}"
 
 
 def sender_lane(proxy_address: str, address: str) -> str:

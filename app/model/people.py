@@ -16,7 +16,8 @@ class User(SQLModel, table=True):
     __tablename__ = "users"
     __table_args__ = (
         Index("users_identity", "chat_service_sid", "identity", unique=True),
-        Index("users_listing", "chat_service_sid", "sid"),
+        Index("users_listing", "chat_service_sid", "date_created", "sid"),
+        Index("users_role", "role_sid"),
     )
 
     sid: str = c.sid_key()
@@ -34,7 +35,7 @@ class Role(SQLModel, table=True):
     """What its holders may do (docs/09). type: conversation (participants) or service (users)."""
 
     __tablename__ = "roles"
-    __table_args__ = (Index("roles_listing", "chat_service_sid", "sid"),)
+    __table_args__ = (Index("roles_listing", "chat_service_sid", "date_created", "sid"),)
 
     sid: str = c.sid_key()
     account_sid: str = c.sid()

@@ -33,7 +33,11 @@ class PushBinding(SQLModel, table=True):
     """One device of one identity (docs/18), registered by an SDK."""
 
     __tablename__ = "push_bindings"
-    __table_args__ = (Index("push_bindings_listing", "chat_service_sid", "sid"),)
+    __table_args__ = (
+        Index("push_bindings_listing", "chat_service_sid", "sid"),
+        Index("push_bindings_by_type", "chat_service_sid", "binding_type", "sid"),
+        Index("push_bindings_by_identity", "chat_service_sid", "identity", "sid"),
+    )
 
     sid: str = c.sid_key()
     account_sid: str = c.sid()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
 from app.model import columns as c
@@ -29,9 +30,14 @@ class Account(SQLModel, table=True):
 
 class Service(SQLModel, table=True):
     """A conversation service (docs/21) and its configuration (docs/20): the roles that new users,
-    participants and creators get, and the push notification settings (docs/17) as one document."""
+    participants and creators get, and the push notification settings (docs/17) as one document.
+
+    `deleted_at` is when its deletion began: nothing leads into it any more, and it is emptied step
+    by step until the row itself goes.
+    """
 
     __tablename__ = "services"
+    __table_args__ = (Index("services_listing", "account_sid", "date_created", "sid"),)
 
     sid: str = c.sid_key()
     account_sid: str = c.sid_ref("accounts")
@@ -42,5 +48,6 @@ class Service(SQLModel, table=True):
     reachability_enabled: bool = c.flag(False)
     notifications: dict[str, Any] = c.document()
     declared_as: str | None = Field(default=None)
+    deleted_at: datetime | None = c.moment(null=True)
     date_created: datetime = c.moment()
     date_updated: datetime = c.moment()

@@ -42,8 +42,8 @@ class ScopedWebhook(SQLModel, table=True):
     __table_args__ = (Index("scoped_webhooks_listing", "conversation_sid", "sid"),)
 
     sid: str = c.sid_key()
-    account_sid: str = c.sid_ref("accounts")
-    chat_service_sid: str = c.sid_ref("services")
+    account_sid: str = c.sid()
+    chat_service_sid: str = c.sid()
     conversation_sid: str = c.sid_ref("conversations")
     target: str
     url: str | None = None

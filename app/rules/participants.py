@@ -20,6 +20,7 @@ from typing import Literal, NoReturn
 from app import ids
 from app.channels.address import channel_of, normalise
 from app.errors import Forbidden, Invalid
+from app.model import Participant
 
 ADDRESS = "MessagingBinding.Address"
 PROXY_ADDRESS = "MessagingBinding.ProxyAddress"
@@ -49,6 +50,7 @@ def shape(
     projected_address: str | None,
     *,
     ours: Container[str],
+    identity_chars_max: int = IDENTITY_CHARS_MAX,
 ) -> Shape:
     """The participant that these parameters describe, addresses normalised.
 
@@ -65,15 +67,15 @@ def shape(
             f" with {ADDRESS} and {PROXY_ADDRESS}",
         )
     if identity is not None:
-        return Shape("chat", identity=check_identity(identity))
+        return Shape("chat", identity=check_identity(identity, chars_max=identity_chars_max))
     return _pair(address, proxy_address, ours)
 
 
-def check_identity(identity: str) -> str:
+def check_identity(identity: str, *, chars_max: int = IDENTITY_CHARS_MAX) -> str:
     """An identity that may join. Raises Invalid 50204, 50207, 50206, 50203."""
     if not identity:
         raise Invalid(50204, "Identity not provided")
-    if len(identity) > IDENTITY_CHARS_MAX:
+    if len(identity) > chars_max:
         raise Invalid(50207, "Identity too long")
     if ids.is_sid(identity, ids.USER):
         raise Invalid(50206, "Identity should not match user SID pattern")
@@ -99,6 +101,56 @@ def check_proxy(address: str, proxy_address: str, ours: Container[str]) -> str:
         raise Invalid(50414, "Participant address type does not match proxy address type")
     _check_owned(proxy, ours)
     return proxy
+
+
+def new_identity(
+    participant: Participant, wanted: str | None, *, chars_max: int = IDENTITY_CHARS_MAX
+) -> str | None:
+    """The identity after an update that wants this one (None: clears it).
+
+    One is added only beside a projected address, and taken only from there. Raises Invalid 50444,
+    50204, and what `check_identity` raises.
+    """
+    if wanted == participant.identity:
+        return wanted
+    projected = participant.projected_address is not None
+    if wanted is None:
+        if not projected:
+            raise Invalid(50204, "Identity not provided")
+        return None
+    if participant.identity is not None or not projected:
+        raise Invalid(50444, "Failed to add an identity to a participant")
+    return check_identity(wanted, chars_max=chars_max)
+
+
+def new_proxy(participant: Participant, wanted: str | None, ours: Container[str]) -> str | None:
+    """The address of ours after an update that wants this one (None: clears it).
+
+    The one that it has already is accepted, even if it is ours no more. Raises Invalid 50440 (it
+    cannot go), 50441 (there is no address for it), and what `check_proxy` raises.
+    """
+    if wanted is None:
+        raise Invalid(50440, "Failed to remove the proxy address of a participant")
+    if participant.address is None:
+        raise Invalid(50441, "Failed to add a proxy address to a participant")
+    if wanted.strip() == participant.proxy_address:
+        return participant.proxy_address
+    return check_proxy(participant.address, wanted, ours)
+
+
+def new_projected(participant: Participant, wanted: str | None) -> str | None:
+    """The projected address after an update that wants this one (None: clears it), which an
+    identity can do without. Raises Invalid 50442, 50443, Forbidden 50452."""
+    now = participant.projected_address
+    if wanted is None:
+        if now is None or participant.identity is None:
+            raise Invalid(50442, "Failed to remove the projected address of a participant")
+        return None
+    if wanted == now:
+        return now
+    if now is not None or participant.address is not None:
+        raise Invalid(50443, "Failed to add a projected address to a participant")
+    raise Forbidden(50452, f"{GROUP_MMS}: leave out {PROJECTED_ADDRESS}")
 
 
 def _pair(address: str | None, proxy_address: str | None, ours: Container[str]) -> Shape:

@@ -47,6 +47,11 @@ def parse_timer(name: Timer, text: str) -> int | None:
     return int(duration.total_seconds())
 
 
+def as_text(seconds: int | None) -> str | None:
+    """A timer as an ISO 8601 duration, in days and smaller; None when it is off."""
+    return isodate.duration_isoformat(timedelta(seconds=seconds)) if seconds else None
+
+
 def next_timer(
     state: State,
     active_at: datetime,

@@ -282,6 +282,7 @@ def upgrade() -> None:
         sa.Column("reachability_enabled", sa.Boolean(), server_default="false", nullable=False),
         sa.Column("notifications", postgresql.JSONB(), server_default="{}", nullable=False),
         sa.Column("declared_as", sa.String()),
+        sa.Column("deleted_at", sa.DateTime(timezone=True)),
         sa.Column("date_created", sa.DateTime(timezone=True), nullable=False),
         sa.Column("date_updated", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
@@ -289,6 +290,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("sid", name="services_pkey"),
     )
+    op.create_index("services_listing", "services", ["account_sid", "date_created", "sid"])
     op.create_table(
         "conversations",
         sa.Column("sid", sa.Text(collation="C"), nullable=False),
@@ -377,6 +379,12 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("sid", name="push_bindings_pkey"),
     )
+    op.create_index(
+        "push_bindings_by_identity", "push_bindings", ["chat_service_sid", "identity", "sid"]
+    )
+    op.create_index(
+        "push_bindings_by_type", "push_bindings", ["chat_service_sid", "binding_type", "sid"]
+    )
     op.create_index("push_bindings_listing", "push_bindings", ["chat_service_sid", "sid"])
     op.create_table(
         "roles",
@@ -396,7 +404,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("sid", name="roles_pkey"),
     )
-    op.create_index("roles_listing", "roles", ["chat_service_sid", "sid"])
+    op.create_index("roles_listing", "roles", ["chat_service_sid", "date_created", "sid"])
     op.create_table(
         "users",
         sa.Column("sid", sa.Text(collation="C"), nullable=False),
@@ -417,7 +425,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("sid", name="users_pkey"),
     )
     op.create_index("users_identity", "users", ["chat_service_sid", "identity"], unique=True)
-    op.create_index("users_listing", "users", ["chat_service_sid", "sid"])
+    op.create_index("users_listing", "users", ["chat_service_sid", "date_created", "sid"])
+    op.create_index("users_role", "users", ["role_sid"])
     op.create_table(
         "webhook_configurations",
         sa.Column("sid", sa.Text(collation="C"), nullable=False),
@@ -536,6 +545,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("identity IS NOT NULL"),
     )
     op.create_index("participants_listing", "participants", ["conversation_sid", "sid"])
+    op.create_index("participants_role", "participants", ["role_sid"])
     op.create_table(
         "scoped_webhooks",
         sa.Column("sid", sa.Text(collation="C"), nullable=False),
@@ -552,18 +562,6 @@ def upgrade() -> None:
         sa.Column("replay_after", sa.Integer()),
         sa.Column("date_created", sa.DateTime(timezone=True), nullable=False),
         sa.Column("date_updated", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["account_sid"],
-            ["accounts.sid"],
-            name="scoped_webhooks_account_sid_fkey",
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["chat_service_sid"],
-            ["services.sid"],
-            name="scoped_webhooks_chat_service_sid_fkey",
-            ondelete="CASCADE",
-        ),
         sa.ForeignKeyConstraint(
             ["conversation_sid"],
             ["conversations.sid"],

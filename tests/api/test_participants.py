@@ -24,6 +24,12 @@ async def conversation(world, **form: str) -> str:
     return made["url"]
 
 
+async def role(world, name: str, tree: str = "/v1") -> str:
+    """The SID of the role with this name."""
+    _, listed = await world.call("GET", f"{tree}/Roles")
+    return next(one["sid"] for one in listed["roles"] if one["friendly_name"] == name)
+
+
 async def test_a_bound_participant_lives_through_the_official_client(ask) -> None:
     parent = (await ask(lambda v1: v1.conversations.create(unique_name="group"))).sid
     made = await ask(
@@ -89,7 +95,7 @@ async def test_the_json_is_exactly_the_documented_one(world) -> None:
             "identity": "alice",
             "attributes": "{}",
             "messaging_binding": None,
-            "role_sid": None,
+            "role_sid": await role(world, "channel user", tree),
             "date_created": made["date_created"],
             "date_updated": made["date_created"],
             "url": f"{parent['url']}/Participants/{made['sid']}",
@@ -225,3 +231,105 @@ async def test_null_clears_the_read_horizon(world) -> None:
     )
     _, cleared = await world.call("POST", made["url"], {"LastReadMessageIndex": "null"})
     assert (cleared["last_read_message_index"], cleared["last_read_timestamp"]) == (None, None)
+
+
+async def test_an_unchanged_proxy_address_is_accepted(world) -> None:
+    parent = await conversation(world)
+    _, made = await world.call("POST", f"{parent}/Participants", PAIR)
+    form = {"MessagingBinding.ProxyAddress": f" {OURS}", "Attributes": '{"a": 1}'}
+    status, changed = await world.call("POST", made["url"], form)
+    assert (status, changed["attributes"]) == (200, '{"a": 1}')
+    assert changed["messaging_binding"] == made["messaging_binding"]
+    status, body = await world.call("POST", f"{await conversation(world)}/Participants", PAIR)
+    assert (status, body["code"]) == (409, 50416)
+
+
+async def test_two_changes_of_a_proxy_address_at_once_leave_one_pair(world) -> None:
+    parent = await conversation(world)
+    _, made = await world.call("POST", f"{parent}/Participants", PAIR)
+    for _ in range(10):
+        answers = await asyncio.gather(
+            *(
+                world.call("POST", made["url"], {"MessagingBinding.ProxyAddress": proxy})
+                for proxy in (OURS, OURS_TOO, OURS, OURS_TOO)
+            ),
+            world.call("POST", made["url"], {"Attributes": "{}"}),
+        )
+        assert {status for status, _ in answers} == {200}
+        _, shown = await world.call("GET", made["url"])
+        async with world.runtime.db.begin() as tx:
+            held = await tx.sql.fetch(
+                "SELECT proxy_address FROM bindings WHERE participant_sid = $1", made["sid"]
+            )
+        assert [row["proxy_address"] for row in held] == [
+            shown["messaging_binding"]["proxy_address"]
+        ]
+
+
+async def test_everybody_gets_the_services_role_unless_another_one_is_given(world) -> None:
+    parent = await conversation(world)
+    default, admin = await role(world, "channel user"), await role(world, "channel admin")
+    for form, given in (
+        (PAIR, default),
+        ({"Identity": "ann"}, default),
+        ({"Identity": "bob", "RoleSid": admin}, admin),
+    ):
+        _, made = await world.call("POST", f"{parent}/Participants", form)
+        assert made["role_sid"] == given
+    status, changed = await world.call("POST", f"{parent}/Participants/ann", {"RoleSid": admin})
+    assert (status, changed["role_sid"]) == (200, admin)
+
+
+async def test_a_role_must_be_one_for_conversations_of_this_service(world) -> None:
+    parent = await conversation(world)
+    await world.call("POST", f"{parent}/Participants", {"Identity": "ann"})
+    other = f"/v1/Services/{world.other_service_sid}"
+    for strange in (
+        await role(world, "service user"),
+        await role(world, "channel user", other),
+        "RL" + "a" * 32,
+    ):
+        for path, form in (("", {"Identity": "bob"}), ("/ann", {})):
+            status, body = await world.call(
+                "POST", f"{parent}/Participants{path}", form | {"RoleSid": strange}
+            )
+            assert (status, body["code"], body["message"]) == (
+                404,
+                50109,
+                "Conversation role not found",
+            )
+
+
+async def test_an_identity_stands_in_every_path_of_its_participant(world) -> None:
+    parent = await conversation(world)
+    await world.call("POST", f"{parent}/Participants", {"Identity": "Ann Ä/ö"})
+    path = f"{parent}/Participants/Ann%20%C3%84%2F%C3%B6"
+    status, changed = await world.call("POST", path, {"Identity": "Ann Ä/ö", "Attributes": "[]"})
+    assert (status, changed["attributes"]) == (200, "[]")
+    assert (await world.call("GET", path))[1] == changed
+    assert (await world.call("DELETE", path))[0] == 204
+    assert (await world.call("DELETE", path))[0] == 404
+
+
+async def test_an_identity_is_in_so_many_conversations_that_are_not_closed(a_world) -> None:
+    limits = {"conversations_per_identity_max": 2, "actions_per_s": 0}
+    async with a_world(limits=limits) as world:
+        parents = [await conversation(world) for _ in range(6)]
+        join = {"Identity": "ann"}
+        answers = await asyncio.gather(
+            *(world.call("POST", f"{parent}/Participants", join) for parent in parents)
+        )
+        assert sorted(status for status, _ in answers) == [201, 201, *[400] * 4]
+        refused = {(b["code"], b["message"]) for status, b in answers if status == 400}
+        assert refused == {(50214, "User conversation limit exceeded")}
+        text = '{"identity": "ann"}'
+        status, body = await world.call(
+            "POST", "/v1/ConversationWithParticipants", {"Participant": text}
+        )
+        assert (status, body["code"]) == (400, 50214)
+        joined = [p for p, (status, _) in zip(parents, answers, strict=True) if status == 201]
+        left = next(parent for parent in parents if parent not in joined)
+        await world.call("POST", joined[0], {"State": "inactive"})
+        assert (await world.call("POST", f"{left}/Participants", join))[0] == 400
+        await world.call("POST", joined[0], {"State": "closed"})
+        assert (await world.call("POST", f"{left}/Participants", join))[0] == 201

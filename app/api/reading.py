@@ -1,0 +1,47 @@
+"""How far somebody has read in a conversation ("Read Horizon"): set on a participant, or by its
+user."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from app.api import parameters as kinds
+from app.api.forms import Form
+from app.model import Conversation, Participant
+from app.settings.models import LimitSettings
+
+UNREAD_MAX = 1000  # what the original counts up to
+
+LAST_READ_INDEX = kinds.nullable(
+    kinds.integer(
+        "LastReadMessageIndex",
+        kinds.INTEGER_MAX,
+        50421,
+        "Invalid last read message index format",
+    )
+)
+LAST_READ_TIMESTAMP = kinds.nullable(
+    kinds.moment("LastReadTimestamp", 50405, "Invalid last consumption timestamp format")
+)
+
+
+def read(participant: Participant, form: Form, now: datetime) -> None:
+    """Move the horizon as a form says: an index that comes without its time was read now; where it
+    is cleared, its time goes too."""
+    p = participant
+    if LAST_READ_INDEX in form:
+        p.last_read_message_index = form[LAST_READ_INDEX]
+        p.last_read_timestamp = None if form[LAST_READ_INDEX] is None else now
+    if LAST_READ_TIMESTAMP in form:
+        p.last_read_timestamp = form[LAST_READ_TIMESTAMP]
+
+
+def unread(
+    conversation: Conversation, participant: Participant, limits: LimitSettings
+) -> int | None:
+    """How many messages lie beyond the horizon; None without one."""
+    index = participant.last_read_message_index
+    if index is None:
+        return None
+    count = max(0, conversation.message_count - 1 - index)
+    return min(count, UNREAD_MAX) if limits.profile == "twilio" else count

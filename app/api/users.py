@@ -1,0 +1,155 @@
+"""Users ("Conversations User Resource"): who has an identity in a service. One that is not there is
+made with the first participant that has its identity."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from app import ids
+from app.api import parameters as kinds
+from app.api.call import Call, takes
+from app.api.conversations import SOURCE, friendly_name
+from app.api.forms import Form, Parameter
+from app.api.page import Listing
+from app.api.parameters import attributes
+from app.api.scope import Links
+from app.clock import iso_seconds
+from app.errors import Invalid, NotFound
+from app.model import User
+from app.model.permissions import SERVICE
+from app.rules.participants import check_identity
+from app.settings.models import LimitSettings
+from app.store import memberships, roles, users
+from app.store.database import Tx
+from app.store.scope import Scope
+from app.webhooks import events
+
+LEAVING_MAX = 200  # conversations that a deleted user leaves in one transaction
+
+
+def _role_sid(text: str) -> str:
+    """Raises Invalid 50103 (empty), NotFound 50100 (not the form of a role's SID)."""
+    if not text:
+        raise Invalid(50103, "Role SID not provided")
+    if not ids.is_sid(text, ids.ROLE):
+        raise NotFound(50100, "Role not found")
+    return kinds.lowered(text)
+
+
+def _identity(text: str, limits: LimitSettings) -> str:
+    return check_identity(text, chars_max=limits.identity_chars_max)
+
+
+IDENTITY = kinds.limited("Identity", _identity).needed()
+FRIENDLY_NAME = kinds.limited("FriendlyName", friendly_name)
+ATTRIBUTES = kinds.limited("Attributes", attributes)
+ROLE_SID: Parameter[str] = kinds.text("RoleSid", _role_sid)
+BOTH = (FRIENDLY_NAME, ATTRIBUTES, ROLE_SID)
+
+LISTING = Listing("users", (datetime, str))
+
+
+@takes()
+async def page(call: Call) -> dict[str, Any]:
+    """The users of a service, oldest first."""
+    async with call.begin() as (tx, scope):
+        wanted = call.wanted(LISTING)
+        rows = await users.page(tx, scope, wanted.slice)
+    return wanted.answer(rows, users.key, partial(show, links=call.links))
+
+
+@takes(IDENTITY, *BOTH)
+async def create(call: Call) -> dict[str, Any]:
+    """A new user, with the service's role for users unless another one is given."""
+    async with call.begin() as (tx, scope):
+        user = User(
+            sid=ids.new(ids.USER),
+            account_sid=scope.account_sid,
+            chat_service_sid=scope.service_sid,
+            identity=call.form[IDENTITY],
+            role_sid=await users.default_role(tx, scope),
+            date_created=tx.now,
+            date_updated=tx.now,
+        )
+        await _apply(tx, scope, user, call.form, tx.now)
+        await users.add(tx, user)
+        notifiable = await users.notifiable(tx, user)
+        await call.tell(tx, events.user_added(user, SOURCE))
+    return show(user, call.links, notifiable)
+
+
+@takes()
+async def fetch(call: Call) -> dict[str, Any]:
+    """One user, by SID or identity."""
+    async with call.begin() as (tx, scope):
+        user = await named(call, tx, scope)
+        notifiable = await users.notifiable(tx, user)
+    return show(user, call.links, notifiable)
+
+
+@takes(*BOTH)
+async def update(call: Call) -> dict[str, Any]:
+    """Change a user."""
+    async with call.begin() as (tx, scope):
+        user = call.found(await users.lock(tx, scope, call.key("Sid")))
+        await _apply(tx, scope, user, call.form, tx.now)
+        await users.write(tx, user)
+        notifiable = await users.notifiable(tx, user)
+        await call.tell(tx, events.user_updated(user, SOURCE))
+    return show(user, call.links, notifiable)
+
+
+@takes()
+async def delete(call: Call) -> None:
+    """Delete a user: it leaves its conversations, closed ones too, some at a time, then it goes."""
+    more = True
+    while more:
+        async with call.begin() as (tx, scope):
+            user = call.found(await users.lock(tx, scope, call.key("Sid")))
+            left = await memberships.leave(tx, scope, user.identity, LEAVING_MAX)
+            more = len(left) == LEAVING_MAX
+            if not more:
+                await users.remove(tx, user)
+            gone = (events.participant_removed(one, SOURCE, tx.now) for one in left)
+            await call.tell(tx, *gone)
+
+
+def show(user: User, links: Links, notifiable: bool | None = None) -> dict[str, Any]:
+    """The resource. Lists say nothing of reachability; nobody is online yet."""
+    url = f"{links.tree}/Users/{user.sid}"
+    return {
+        "sid": user.sid,
+        "account_sid": user.account_sid,
+        "chat_service_sid": user.chat_service_sid,
+        "role_sid": user.role_sid,
+        "identity": user.identity,
+        "friendly_name": user.friendly_name,
+        "attributes": user.attributes,
+        "is_online": None,
+        "is_notifiable": notifiable,
+        "date_created": iso_seconds(user.date_created),
+        "date_updated": iso_seconds(user.date_updated),
+        "url": url,
+        "links": {"user_conversations": f"{url}/Conversations"},
+    }
+
+
+async def named(call: Call, tx: Tx, scope: Scope, segment: str = "Sid") -> User:
+    """The user that a segment of the path names, by SID or identity."""
+    return call.found(await users.find(tx, scope, call.key(segment)))
+
+
+async def _apply(tx: Tx, scope: Scope, user: User, form: Form, now: datetime) -> None:
+    """Set what was sent. Raises NotFound 50100, Invalid 50105 for a role that users cannot have."""
+    if ROLE_SID in form:
+        role = await roles.held(tx, scope.service_sid, form[ROLE_SID])
+        if role is None:
+            raise NotFound(50100, "Role not found")
+        if role.type != SERVICE:
+            raise Invalid(50105, "Invalid role type")
+        user.role_sid = role.sid
+    user.friendly_name = form.get(FRIENDLY_NAME, user.friendly_name)
+    user.attributes = form.get(ATTRIBUTES, user.attributes)
+    user.date_updated = now

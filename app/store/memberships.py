@@ -1,0 +1,83 @@
+"""Questions about memberships: a participant together with its conversation, asked from the side of
+the person. In the order of the conversations' SIDs ("Participant Conversation Resource")."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, select
+from sqlmodel import SQLModel
+
+from app.model import Conversation, Participant
+from app.store.database import Tx
+from app.store.scope import Scope
+from app.store.slices import Key, Slice, cut
+
+PARTICIPANTS = SQLModel.metadata.tables["participants"]
+CONVERSATIONS = SQLModel.metadata.tables["conversations"]
+P, C = PARTICIPANTS.c, CONVERSATIONS.c
+
+LOCK = """
+SELECT c.sid FROM conversations c WHERE c.sid IN (
+  SELECT conversation_sid FROM participants WHERE chat_service_sid = $1 AND identity = $2
+  ORDER BY conversation_sid LIMIT $3)
+ORDER BY c.sid FOR NO KEY UPDATE
+"""
+LEAVE = """
+DELETE FROM participants WHERE conversation_sid = ANY ($1::text[]) AND identity = $2 RETURNING *
+"""
+TOUCH = "UPDATE conversations SET revision = revision + 1 WHERE sid = ANY ($1::text[])"
+
+
+class Membership(NamedTuple):
+    """A participant and the conversation that it is in."""
+
+    participant: Participant
+    conversation: Conversation
+
+
+async def of_identity(tx: Tx, scope: Scope, identity: str, wanted: Slice) -> list[Membership]:
+    """A slice of the memberships of an identity, in closed conversations as well."""
+    return await _page(tx, scope, P.identity == identity, wanted)
+
+
+async def of_address(tx: Tx, scope: Scope, address: str, wanted: Slice) -> list[Membership]:
+    """A slice of the memberships of somebody's own (normalised) address."""
+    return await _page(tx, scope, P.address == address, wanted)
+
+
+def key(membership: Membership) -> Key:
+    """Its place in a page."""
+    return membership.conversation.sid, membership.participant.sid
+
+
+async def leave(tx: Tx, scope: Scope, identity: str, limit: int) -> list[Participant]:
+    """Take an identity, whose user is locked, out of up to `limit` conversations, closed or not;
+    gives who left. Less than `limit`: it is in none any more."""
+    found = await tx.sql.fetch(LOCK, scope.service_sid, identity, limit)
+    sids = [row["sid"] for row in found]
+    left = await tx.sql.fetch(LEAVE, sids, identity)
+    await tx.sql.execute(TOUCH, sids)
+    return [Participant(**row) for row in left]
+
+
+async def _page(
+    tx: Tx, scope: Scope, whose: ColumnElement[bool], wanted: Slice
+) -> list[Membership]:
+    # The participants first: joined whole, a deep page reads every conversation before it.
+    mine = select(PARTICIPANTS).where(P.chat_service_sid == scope.service_sid, whose)
+    page = cut(mine, (P.conversation_sid, P.sid), wanted).subquery()
+    order = [page.c.conversation_sid, page.c.sid]
+    statement = (
+        select(page, CONVERSATIONS)
+        .join_from(page, CONVERSATIONS, C.sid == page.c.conversation_sid)
+        .order_by(*(column.desc() if wanted.backwards else column for column in order))
+    )
+    return [_membership(tuple(row)) for row in await tx.connection.execute(statement)]
+
+
+def _membership(row: Sequence[Any]) -> Membership:
+    participant = dict(zip(P.keys(), row[: len(P)], strict=True))
+    conversation = dict(zip(C.keys(), row[len(P) :], strict=True))
+    return Membership(Participant(**participant), Conversation(**conversation))
