@@ -1,4 +1,4 @@
-"""The command line: serve, demo, check-config, explain, trace, migrate."""
+"""The command line: serve, demo, check-config, explain, trace, keys, migrate."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from app.carriers import discover
 from app.clock import Clock
 from app.errors import ParleyError
 from app.observe import Observe, Said
-from app.ops import explain, logging, trace
+from app.ops import explain, keys, logging, trace
 from app.service import ROLES, Service, running
 from app.settings import command as check_config
 from app.settings.load import DATABASE_URL, load
 from app.settings.models import Settings
 from app.store import embedded, schema
-from app.store.database import Database
+from app.store.database import Database, Tx
 from app.store.embedded import EmbeddedError
 
 T = TypeVar("T")
@@ -137,6 +137,37 @@ def _trace(options: argparse.Namespace) -> int:
     return _run(_asking(settings, ask))
 
 
+def _keys(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+    if (options.action == "revoke") != (options.sid is not None):
+        print("parley: give the SID of a key to revoke it, and only then", file=sys.stderr)
+        return 2
+
+    async def change() -> int:
+        async with _database(settings, Observe()) as dsn:
+            await schema.migrate(dsn, lambda _: None)
+            async with _opened(dsn) as db, db.begin() as tx:
+                told = await _changed_keys(tx, settings, options)
+        print(told)
+        return 0
+
+    return _run(change())
+
+
+async def _changed_keys(tx: Tx, settings: Settings, options: argparse.Namespace) -> str:
+    """Do what was asked with keys; gives what there is to say when it is committed."""
+    if options.action == "list":
+        return await keys.listing(tx)
+    if options.action == "revoke":
+        await keys.revoke(tx, options.sid)
+        return f"{options.sid} is revoked: running servers refuse it within seconds"
+    scopes = options.scopes.split(",")
+    sid, secret = await keys.create(
+        tx, settings, name=options.name, scopes=scopes, account_sid=options.account
+    )
+    return f"key     {sid}\nsecret  {secret}\nThe secret is kept nowhere: it is shown this once."
+
+
 def _migrate(options: argparse.Namespace) -> int:
     settings = _settings(options)
 
@@ -150,12 +181,18 @@ def _migrate(options: argparse.Namespace) -> int:
 
 async def _asking(settings: Settings, ask: Callable[[Database], Coroutine[Any, Any, int]]) -> int:
     """Ask a question of the database that a service may be using at the same time."""
-    async with _database(settings, Observe()) as dsn:
-        db = Database(dsn, Clock(), pool_max=1)
-        try:
-            return await ask(db)
-        finally:
-            await db.close()
+    async with _database(settings, Observe()) as dsn, _opened(dsn) as db:
+        return await ask(db)
+
+
+@asynccontextmanager
+async def _opened(dsn: str) -> AsyncIterator[Database]:
+    """The database with one connection."""
+    db = Database(dsn, Clock(), pool_max=1)
+    try:
+        yield db
+    finally:
+        await db.close()
 
 
 def _settings(options: argparse.Namespace) -> Settings:
@@ -267,6 +304,27 @@ _COMMANDS: tuple[
         _trace,
         "The timeline of one message or conversation: signature, rule, attempts, receipts, hooks.",
         (_CONFIG, (("sid",), {"metavar": "SID", "help": "any SID, or the carrier's id"})),
+    ),
+    (
+        "keys",
+        _keys,
+        "Make, list and revoke API keys: a user name (SK...) and a secret for HTTP Basic.",
+        (
+            _CONFIG,
+            (("action",), {"choices": ("create", "list", "revoke"), "help": "what to do"}),
+            (("sid",), {"nargs": "?", "metavar": "SK...", "help": "the key to revoke"}),
+            (("--name",), {"metavar": "NAME", "help": "what the new key is for"}),
+            (
+                ("--scopes",),
+                {
+                    "default": ",".join(keys.USUAL),
+                    "metavar": "LIST",
+                    "help": "of read (GET), write (all of the API) and operator (/ops); "
+                    "default: %(default)s",
+                },
+            ),
+            (("--account",), {"metavar": "AC...", "help": "whose; default: the main account"}),
+        ),
     ),
     (
         "migrate",

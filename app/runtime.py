@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import aiohttp
 
@@ -56,6 +56,11 @@ class Runtime:
     def context(self) -> Context:
         """What a carrier may use."""
         return Context(self.http, self.clock)
+
+    def of(self, account_sid: str) -> Runtime:
+        """The same parts as this account sees them: with its own settings."""
+        settings = self.settings.of(account_sid)
+        return self if settings is self.settings else replace(self, settings=settings)
 
     def status_url(self, carrier: str, receipt_sid: str) -> str:
         """Where a carrier reports on one send; naming the receipt settles unknown outcomes too."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -16,7 +16,7 @@ from aiohttp import web
 
 from app import egress
 from app.api.application import build as build_api
-from app.api.auth import authorized
+from app.api.auth import Gate
 from app.carriers import discover
 from app.carriers.contract import Carrier, Hosted
 from app.clock import Clock
@@ -72,7 +72,7 @@ async def running(
         db = Database(dsn, clock, pool_max=settings.database.pool_max)
         stack.push_async_callback(db.close)
         async with db.begin() as tx:
-            await check_server(tx.sql, observe)
+            await check_server(tx.sql, observe, clock.now())
             await declare(tx, settings)
         listening = _listen(settings.server.host, settings.server.port)
         stack.callback(listening.close)
@@ -125,28 +125,32 @@ async def _parts(
         working = []
         if "worker" in roles:
             working = [group.create_task(part.run()) for part in (deliveries, hooks)]
-        async with AsyncExitStack() as stack:
+        stack = AsyncExitStack()
+        try:
             probes = probe_routes(health, metrics)
             site = await _serve(stack, application, probes, listening, settings)
             service = Service(runtime, _origin(listening), site or _origin(listening), health)
             await _worlds(stack, runtime, service.url)
             if "jobs" in roles:
                 jobs.start()
-            try:
-                yield service
-            finally:
-                health.drain()
-                await jobs.stop()
-                deliveries.close()
-                hooks.close()
-                await _finish(working, settings.server.drain_s)
-                await deliveries.release()
-                await hooks.release()
-        for convoy in (road, settling, telling):
-            convoy.close()
-        await _finish(walking, settings.server.drain_s)
-        for task in standing:
-            task.cancel()
+            yield service
+        finally:
+            left_s = _deadline(runtime.clock, settings.server.drain_s)
+            health.drain()
+            await jobs.stop()
+            deliveries.close()
+            hooks.close()
+            await _finish(working, left_s())
+            await deliveries.release()
+            await hooks.release()
+            closing = group.create_task(stack.aclose())  # requests in flight need the walkers
+            await asyncio.wait([closing], timeout=left_s())
+            for convoy in (road, settling, telling):
+                convoy.close()
+            await _finish(walking, left_s())
+            await closing
+            for task in standing:
+                task.cancel()
     for part in (walker, settler, teller):
         await part.close()
 
@@ -157,11 +161,17 @@ def _bells(
     """Workers hear other processes; a process without workers tells them."""
     runtime.db.ring = runtime.wakes.ring
     if "worker" in roles:
-        heard = listen(runtime.db, runtime.wakes.ring, runtime.clock)
+        heard = listen(runtime.db, runtime.wakes.ring, runtime.clock, runtime.observe)
         return [group.create_task(heard)]
-    ringer = Ringer(runtime.db, runtime.clock)
+    ringer = Ringer(runtime.db, runtime.clock, runtime.observe)
     runtime.wakes.also = ringer.ring
     return [group.create_task(ringer.run())]
+
+
+def _deadline(clock: Clock, seconds: float) -> Callable[[], float]:
+    """One deadline for everything that is in flight: how long it is still away."""
+    ends = clock.monotonic() + seconds
+    return lambda: max(0.0, ends - clock.monotonic())
 
 
 async def _finish(tasks: list[asyncio.Task[None]], deadline_s: float) -> None:
@@ -184,15 +194,15 @@ def _application(
     roles: tuple[str, ...],
 ) -> web.Application:
     """Everything that is answered on the main port."""
-    application = build_api(runtime, road) if "api" in roles else web.Application()
+    gate = Gate(runtime)
+    application = build_api(runtime, road, gate) if "api" in roles else web.Application()
     if "inbound" in roles:
         application.add_routes(Doors(runtime, road, settling.submit).routes())
         for name, carrier in runtime.carriers.items():
             if isinstance(carrier, Hosted):
                 application.add_subapp(f"/carriers/{name}/world/", carrier.pages())
     if "api" in roles:
-        allowed = authorized(runtime.settings.account)
-        application.add_routes(operator_routes(runtime, allowed))
+        application.add_routes(operator_routes(runtime, gate.operator))
     if runtime.settings.ops.port is None:
         application.add_routes(probe_routes(health, metrics))
     return application

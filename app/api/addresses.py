@@ -10,12 +10,13 @@ from typing import Any, get_args
 from app import ids
 from app.api import parameters as kinds
 from app.api.call import Call, takes
+from app.api.declared import owned
 from app.api.forms import INVALID, Form
 from app.api.page import Listing
 from app.api.scope import Links
 from app.channels.address import channel_of, normalise
 from app.clock import iso_seconds
-from app.errors import Conflict, Forbidden, Invalid, NotFound
+from app.errors import Forbidden, Invalid, NotFound
 from app.model import AddressConfiguration
 from app.rules.conversations import check_friendly_name
 from app.settings.types import PostEvent
@@ -171,10 +172,7 @@ async def _changeable(call: Call, tx: Tx) -> AddressConfiguration:
     """The configuration, locked. Raises Conflict 20409 when the YAML owns it."""
     configuration = call.found(await addresses.find(tx, call.account_sid, _key(call), lock=True))
     if configuration.declared_as is not None:
-        said = f"This address configuration is declared in {configuration.declared_as}"
-        raise Conflict(
-            20409, f"{said}: change it there", {"declared_as": configuration.declared_as}
-        )
+        raise owned("This address configuration", configuration.declared_as)
     return configuration
 
 

@@ -2,33 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+import orjson
 from aiohttp import web
 
-from app.api import auth, errors
+from app.api import auth, errors, openapi
+from app.api.auth import Gate
 from app.api.call import door
-from app.api.routes import routes
+from app.api.limits import Buckets, Counting, counted_by
+from app.api.routes import Route, chat_routes, routes
 from app.road.items import Road
 from app.runtime import Runtime
 
-VERSION = "/v1"
-OTHERS = ("/v2", "/v3")
+VERSION, CHAT_VERSION = "/v1", "/v3"
+OTHER_VERSION = "/v2"
 
 
-def build(runtime: Runtime, road: Road) -> web.Application:
+def build(runtime: Runtime, road: Road, gate: Gate | None = None) -> web.Application:
     """The site with the API on it; others may add their own paths, which keep their own answers."""
     site = web.Application()
-    site.add_subapp(VERSION, version_1(runtime, road))
-    for version in OTHERS:
-        site.add_subapp(version, nothing(runtime))
+    gate = gate or Gate(runtime)
+    buckets = Buckets(runtime.settings.limits.effective_actions_per_s, runtime.clock)
+    site.add_subapp(VERSION, version(runtime, road, gate, buckets, routes()))
+    site.add_subapp(CHAT_VERSION, version(runtime, road, gate, buckets, chat_routes()))
+    site.add_subapp(OTHER_VERSION, nothing(runtime))
+    described = openapi.document({VERSION: routes(), CHAT_VERSION: chat_routes()})
+    site.router.add_get(openapi.PATH, said(orjson.dumps(described)))
     return site
 
 
-def version_1(runtime: Runtime, road: Road) -> web.Application:
-    """Everything below `/v1`, which paths here do not repeat."""
-    guard = auth.guard(runtime.settings.account)
+def said(body: bytes) -> errors.Handler:
+    """A handler that always says this, to everybody."""
+
+    async def handle(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=body, content_type="application/json", charset="utf-8")
+
+    return handle
+
+
+def version(
+    runtime: Runtime, road: Road, gate: Gate, buckets: Buckets, routes: Iterable[Route]
+) -> web.Application:
+    """Everything below one version's prefix, which its paths do not repeat."""
+    guard = auth.guard(gate)
     application = web.Application(middlewares=[errors.shaper(runtime.observe), guard])
-    for route in routes():
-        handler = door(runtime, road, route.verb, route.status)
+    for route in routes:
+        counting = Counting(buckets, counted_by(route.method, route.path))
+        handler = door(runtime, road, route.verb, route.status, counting)
         application.router.add_route(route.method, route.path, handler)
     return application
 

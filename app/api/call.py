@@ -7,10 +7,10 @@ asks for it: a path that leads nowhere is said before a parameter that is wrong.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 import asyncpg
@@ -19,8 +19,11 @@ from aiohttp import web
 from sqlalchemy.exc import DBAPIError
 
 from app import ids
-from app.api import errors, forms
+from app.api import errors, forms, idempotency
+from app.api.auth import CALLER
 from app.api.forms import Form, Parameter
+from app.api.limits import SERVICE as OF_SERVICE
+from app.api.limits import Counting
 from app.api.page import Listing, Wanted, wanted
 from app.api.parameters import lowered
 from app.api.scope import Links, host
@@ -29,6 +32,7 @@ from app.road.items import Road
 from app.runtime import Runtime
 from app.store import scope as scopes
 from app.store.database import Tx
+from app.store.idempotency import Key
 from app.store.scope import Scope
 from app.webhooks.events import Event
 from app.webhooks.tell import tell
@@ -39,42 +43,52 @@ FORM = "application/x-www-form-urlencoded"
 TOLD = "X-Twilio-Webhook-Enabled"
 SERVICE = "ChatServiceSid"
 KEY_CHARS_MAX = 512
+CREATED = 201
 ATTEMPTS = 3  # of a transaction that PostgreSQL ended to break a deadlock
+
+# The JSON of the answer, nothing, or a response that the verb has streamed itself.
+Answer = dict[str, Any] | web.StreamResponse | None
 
 
 @dataclass(frozen=True, slots=True)
 class Verb:
     """What a resource does for one method, and the parameters that it takes."""
 
-    run: Callable[[Call], Awaitable[dict[str, Any] | None]]
+    run: Callable[[Call], Awaitable[Answer]]
     parameters: tuple[Parameter[Any], ...] = ()
+    on_the_road: bool = False
 
 
 def takes(
-    *parameters: Parameter[Any],
-) -> Callable[[Callable[[Call], Awaitable[dict[str, Any] | None]]], Verb]:
-    """Declares a verb and its parameters."""
+    *parameters: Parameter[Any], on_the_road: bool = False
+) -> Callable[[Callable[[Call], Awaitable[Answer]]], Verb]:
+    """Declares a verb, its parameters, and whether what it creates comes into being on the road."""
 
-    def declare(run: Callable[[Call], Awaitable[dict[str, Any] | None]]) -> Verb:
-        return Verb(run, parameters)
+    def declare(run: Callable[[Call], Awaitable[Answer]]) -> Verb:
+        return Verb(run, parameters, on_the_road)
 
     return declare
 
 
 @dataclass(frozen=True)
 class Call:
-    """One request to one verb. `sent` are the parameters as they came."""
+    """One request to one verb. `sent` are the parameters as they came; `outer` is the transaction
+    in which a create with an idempotency key runs, `counted` what this call was counted by."""
 
     runtime: Runtime
     road: Road
     request: web.Request
     verb: Verb
     sent: Sequence[tuple[str, str]]
+    counting: Counting | None = None
+    idempotency_key: Key | None = None
+    outer: Tx | None = None
+    counted: set[str] = field(default_factory=set)
 
     @cached_property
     def form(self) -> Form:
         """The values of the verb's parameters. Raises Refused."""
-        return Form(self.sent, self.verb.parameters)
+        return Form(self.sent, self.verb.parameters, self.runtime.settings.limits)
 
     @cached_property
     def service(self) -> str | None:
@@ -103,9 +117,29 @@ class Call:
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[tuple[Tx, Scope]]:
-        """A transaction, and the scope that the path leads into."""
-        async with self.runtime.db.begin() as tx:
-            yield tx, self.found(await scopes.find(tx, self.account_sid, self.service))
+        """A transaction, and the scope that the path leads into; a change is counted. Raises
+        TooMany."""
+        async with self.transaction() as tx:
+            scope = self.found(await scopes.find(tx, self.account_sid, self.service))
+            self.count(OF_SERVICE, scope.service_sid)
+            yield tx, scope
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Tx]:
+        """A transaction: the one that claimed the idempotency key, when there is one."""
+        if self.outer is None:
+            async with self.runtime.db.begin() as tx:
+                yield tx
+            return
+        async with self.outer.sql.transaction():  # a savepoint: who is refused may go on
+            yield self.outer
+
+    def count(self, by: str, sid: str) -> None:
+        """Count this call, once, if this is what its operation is counted by. Raises TooMany."""
+        if self.counting is None or self.counting.by != by or sid in self.counted:
+            return
+        self.counting.buckets.take(sid)
+        self.counted.add(sid)
 
     def key(self, name: str) -> str:
         """A segment of the path: a SID, or the name that may stand in its place."""
@@ -136,37 +170,61 @@ class Call:
             await tell(tx, self.runtime.settings, events)
 
 
-def door(runtime: Runtime, road: Road, verb: Verb, status: int) -> errors.Handler:
+def door(
+    runtime: Runtime, road: Road, verb: Verb, status: int, counting: Counting | None = None
+) -> errors.Handler:
     """The handler of one verb, which answers with this status when all went well."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        call = Call(runtime, road, request, verb, await _sent(request, runtime))
-        shown = await _run(call)
+        account_sid = request[CALLER].account_sid
+        sent = await _sent(request, runtime)
+        call = Call(runtime.of(account_sid), road, request, verb, sent, counting)
+        key = idempotency.key_of(request, account_sid, sent) if status == CREATED else None
+        if key is not None:
+            call = replace(call, idempotency_key=key)
+            kept, replayed = await _run(call, partial(idempotency.once, status=status))
+            headers = idempotency.REPLAYED if replayed else None
+            return _json(kept.status, kept.answer.encode(), headers)
+        shown = await _run(call, verb.run)
         if shown is None:
             return web.Response(status=status)
-        return web.Response(
-            status=status,
-            body=orjson.dumps(shown),
-            content_type="application/json",
-            charset="utf-8",
-        )
+        if isinstance(shown, web.StreamResponse):
+            return shown
+        return _json(status, orjson.dumps(shown))
 
     return handle
 
 
-async def _run(call: Call) -> dict[str, Any] | None:
-    """Run the verb, and again when its transaction was the victim of a deadlock."""
+def _json(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.Response(
+        status=status,
+        body=body,
+        headers=headers,
+        content_type="application/json",
+        charset="utf-8",
+    )
+
+
+async def _run(call: Call, work: Callable[[Call], Awaitable[T]]) -> T:
+    """Run the verb, and again when its transaction was the victim of a deadlock. What goes away
+    between being found and being referred to was not there."""
     for _ in range(ATTEMPTS):
         try:
-            return await call.verb.run(call)
-        except asyncpg.DeadlockDetectedError:
-            continue
-        except DBAPIError as error:
-            if error.orig is None or not isinstance(
-                error.orig.__cause__, asyncpg.DeadlockDetectedError
-            ):
+            return await work(call)
+        except (asyncpg.PostgresError, DBAPIError) as error:
+            cause = _cause(error)
+            if isinstance(cause, asyncpg.ForeignKeyViolationError):
+                raise call.missing() from error
+            if not isinstance(cause, asyncpg.DeadlockDetectedError):
                 raise
     raise Unavailable("deadlocked again and again")
+
+
+def _cause(error: Exception) -> BaseException | None:
+    """What the driver raised, whichever way it came."""
+    if isinstance(error, DBAPIError):
+        return error.orig.__cause__ if error.orig is not None else None
+    return error
 
 
 async def _sent(request: web.Request, runtime: Runtime) -> list[tuple[str, str]]:

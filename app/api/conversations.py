@@ -21,6 +21,7 @@ from app.model import Conversation
 from app.model.conversations import State
 from app.rules import conversations as rules
 from app.rules import timers
+from app.settings.models import LimitSettings
 from app.store import bindings, conversations
 from app.store.conversations import Defaults, Filter
 from app.store.scope import Scope
@@ -31,12 +32,20 @@ SOURCE = "API"
 STATES = {state: state for state in ("initializing", "active", "inactive", "closed")}
 EMAIL_CHARS_MAX = 256
 
-FRIENDLY_NAME = kinds.clearable("FriendlyName", rules.check_friendly_name)
+
+def friendly_name(text: str, limits: LimitSettings) -> str | None:
+    """A friendly name; nothing clears it. Raises Invalid 50003."""
+    most = limits.friendly_name_chars_max
+    return rules.check_friendly_name(text, chars_max=most) if text else None
+
+
+def _attributes(text: str, limits: LimitSettings) -> str:
+    return rules.check_attributes(text, bytes_max=limits.conversation_attributes_bytes_max)
+
+
+FRIENDLY_NAME = kinds.limited("FriendlyName", friendly_name)
 UNIQUE_NAME = kinds.clearable("UniqueName", rules.check_unique_name)
-ATTRIBUTES = kinds.text(
-    "Attributes",
-    partial(rules.check_attributes, bytes_max=rules.CONVERSATION_ATTRIBUTES_BYTES_MAX),
-)
+ATTRIBUTES = kinds.limited("Attributes", _attributes)
 MESSAGING_SERVICE_SID = kinds.sid(
     "MessagingServiceSid", ids.MESSAGING_SERVICE, 50341, "Invalid messaging service SID"
 )
@@ -103,7 +112,7 @@ async def create(call: Call) -> dict[str, Any]:
     """A new conversation, with the account's defaults where nothing else is said."""
     async with call.begin() as (tx, scope):
         given = await conversations.defaults(tx, scope.account_sid)
-        conversation = _new(scope, call.form, given, tx.now)
+        conversation = new(scope, call.form, given, tx.now)
         await conversations.add(tx, conversation)
         await call.tell(tx, events.conversation_added(conversation, SOURCE))
     return show(conversation, call.links)
@@ -161,7 +170,7 @@ def show(conversation: Conversation, links: Links) -> dict[str, Any]:
         "date_created": iso_seconds(conversation.date_created),
         "date_updated": iso_seconds(conversation.date_updated),
         "state": conversation.state,
-        "timers": {name: iso_seconds(at) for name, at in _timers(conversation).items()},
+        "timers": show_timers(conversation),
         "bindings": _bindings(conversation),
         "url": url,
         "links": {
@@ -173,14 +182,16 @@ def show(conversation: Conversation, links: Links) -> dict[str, Any]:
     }
 
 
-def _timers(conversation: Conversation) -> dict[str, datetime]:
-    return timers.dates(
+def show_timers(conversation: Conversation) -> dict[str, str]:
+    """The `timers` object: when the conversation will become inactive, and close."""
+    dates = timers.dates(
         cast(State, conversation.state),
         conversation.active_at,
         conversation.state_at,
         conversation.inactive_timer_s,
         conversation.closed_timer_s,
     )
+    return {name: iso_seconds(at) for name, at in dates.items()}
 
 
 def _bindings(conversation: Conversation) -> dict[str, Any]:
@@ -190,7 +201,8 @@ def _bindings(conversation: Conversation) -> dict[str, Any]:
     return {"email": email}
 
 
-def _new(scope: Scope, form: Form, given: Defaults, now: datetime) -> Conversation:
+def new(scope: Scope, form: Form, given: Defaults, now: datetime) -> Conversation:
+    """The conversation that a form describes, not kept yet."""
     conversation = Conversation(
         sid=ids.new(ids.CONVERSATION),
         account_sid=scope.account_sid,

@@ -12,32 +12,45 @@ from typing import Any, Generic, TypeVar, overload
 from urllib.parse import parse_qsl
 
 from app.errors import Invalid
+from app.settings.models import LimitSettings
 
 T = TypeVar("T")
 D = TypeVar("D")
 
 MISSING = INVALID = 20001
+USUAL = LimitSettings()
 
 
 @dataclass(frozen=True, eq=False)
 class Parameter(Generic[T]):
     """One parameter. `read` gives its value from the texts sent under its name (at least one), or
-    raises Refused, or ValueError for the general `Invalid <name>`. `schema` is its OpenAPI."""
+    raises Refused, or ValueError for the general `Invalid <name>`. `schema` is its OpenAPI. Where
+    a limit can be set, `within` reads by the limits that are, and `read` by the usual ones."""
 
     name: str
     read: Callable[[Sequence[str]], T]
     schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
     required: bool = False
+    within: Callable[[Sequence[str], LimitSettings], T] | None = None
 
     def needed(self) -> Parameter[T]:
         """The same parameter where it must be sent."""
-        return Parameter(self.name, self.read, self.schema, True)
+        return Parameter(self.name, self.read, self.schema, True, self.within)
+
+    def value(self, texts: Sequence[str], limits: LimitSettings) -> T:
+        """The value within these limits."""
+        return self.read(texts) if self.within is None else self.within(texts, limits)
 
 
 class Form:
     """The values of the parameters that were sent, of those declared."""
 
-    def __init__(self, sent: Sequence[tuple[str, str]], declared: Sequence[Parameter[Any]]) -> None:
+    def __init__(
+        self,
+        sent: Sequence[tuple[str, str]],
+        declared: Sequence[Parameter[Any]],
+        limits: LimitSettings = USUAL,
+    ) -> None:
         """Raises Invalid 20001 for the first required one that is missing, then whatever the
         first value that is wrong raises."""
         texts: dict[str, list[str]] = {}
@@ -48,7 +61,7 @@ class Form:
                 said = f"Missing required parameter {parameter.name} in the post body"
                 raise Invalid(MISSING, said)
         self._values: dict[Parameter[Any], Any] = {
-            parameter: _read(parameter, texts[parameter.name.lower()])
+            parameter: _read(parameter, texts[parameter.name.lower()], limits)
             for parameter in declared
             if parameter.name.lower() in texts
         }
@@ -82,10 +95,10 @@ def decode(text: str, fields_max: int) -> list[tuple[str, str]]:
         raise Invalid(INVALID, f"More than {fields_max} parameters") from None
 
 
-def _read(parameter: Parameter[Any], texts: Sequence[str]) -> Any:
+def _read(parameter: Parameter[Any], texts: Sequence[str], limits: LimitSettings) -> Any:
     if any("\x00" in one for one in texts):  # no database text can hold it
         raise Invalid(INVALID, f"Invalid {parameter.name}")
     try:
-        return parameter.read(texts)
+        return parameter.value(texts, limits)
     except ValueError:
         raise Invalid(INVALID, f"Invalid {parameter.name}") from None

@@ -8,18 +8,19 @@ from typing import Any, cast
 
 from app import ids
 from app.api import parameters as kinds
-from app.api.call import Call, takes
+from app.api.call import CREATED, Call, takes
 from app.api.conversations import DATE_CREATED, DATE_UPDATED, SOURCE
 from app.api.forms import INVALID, Form
+from app.api.idempotency import worded
 from app.api.page import Listing
+from app.api.parameters import attributes
 from app.api.parent import locked, named, writable
 from app.api.scope import Links
 from app.clock import iso_seconds
 from app.errors import Invalid, NotFound
 from app.model import Conversation, Media, Message
 from app.model.traffic import DeliveryStatus
-from app.road.items import Draft, Posted
-from app.rules.conversations import check_attributes
+from app.road.items import Draft, Keyed, Posted
 from app.rules.receipts import aggregate
 from app.store import conversations, messages, participants, receipts_read
 from app.store.database import Tx
@@ -33,7 +34,7 @@ ORDERS = {"asc": "asc", "desc": "desc"}
 AUTHOR = kinds.short("Author", NAME_CHARS_MAX, 50310, "Author parameter is too long")
 BODY = kinds.clearable("Body")
 SUBJECT = kinds.short("Subject", NAME_CHARS_MAX, INVALID, "Invalid Subject")
-ATTRIBUTES = kinds.text("Attributes", check_attributes)
+ATTRIBUTES = kinds.limited("Attributes", attributes)
 MEDIA_SID = kinds.sid("MediaSid", ids.MEDIA, 50510, "Invalid message media SID")
 CONTENT_SID = kinds.sid("ContentSid", ids.CONTENT, 50526, "Invalid content SID")
 CONTENT_VARIABLES = kinds.json_object("ContentVariables", 50527, "Invalid content variables format")
@@ -51,11 +52,11 @@ async def page(call: Call) -> dict[str, Any]:
         wanted = call.wanted(LISTING)
         falling = call.form.get(ORDER) == "desc"
         rows = await messages.page(tx, conversation.sid, wanted.slice, descending=falling)
-        shown = await _shown(tx, rows, call.links)
+        shown = await resources(tx, rows, call.links)
     return wanted.answer(rows, messages.key, lambda message: shown[message.sid])
 
 
-@takes(*BOTH, MEDIA_SID, CONTENT_SID, CONTENT_VARIABLES)
+@takes(*BOTH, MEDIA_SID, CONTENT_SID, CONTENT_VARIABLES, on_the_road=True)
 async def create(call: Call) -> dict[str, Any]:
     """Post a message: it gets its index and goes to everybody else in the conversation."""
     async with call.begin() as (tx, scope):
@@ -66,8 +67,7 @@ async def create(call: Call) -> dict[str, Any]:
     except NotFound:
         raise call.missing() from None
     assert isinstance(posted, Posted)
-    statuses = cast(Sequence[DeliveryStatus], posted.statuses)
-    return show(posted.message, posted.media, statuses, call.links)
+    return _posted(posted, call.links)
 
 
 @takes()
@@ -76,7 +76,7 @@ async def fetch(call: Call) -> dict[str, Any]:
     async with call.begin() as (tx, scope):
         conversation = await named(call, tx, scope)
         message = await _named(call, tx, conversation)
-        shown = await _shown(tx, [message], call.links)
+        shown = await resources(tx, [message], call.links)
     return shown[message.sid]
 
 
@@ -96,7 +96,7 @@ async def update(call: Call) -> dict[str, Any]:
             message.participant_sid = author.sid if author else None
         await messages.write(tx, message)
         await conversations.touch(tx, parent.sid)
-        shown = await _shown(tx, [message], call.links)
+        shown = await resources(tx, [message], call.links)
         await call.tell(tx, events.message_updated(conversation, message, media, SOURCE))
     return shown[sid]
 
@@ -143,6 +143,11 @@ def show(
     }
 
 
+def _posted(posted: Posted, links: Links) -> dict[str, Any]:
+    statuses = cast(Sequence[DeliveryStatus], posted.statuses)
+    return show(posted.message, posted.media, statuses, links)
+
+
 def _medium(item: Media) -> dict[str, Any]:
     return {
         "sid": item.sid,
@@ -152,7 +157,7 @@ def _medium(item: Media) -> dict[str, Any]:
     }
 
 
-async def _shown(tx: Tx, rows: Sequence[Message], links: Links) -> dict[str, dict[str, Any]]:
+async def resources(tx: Tx, rows: Sequence[Message], links: Links) -> dict[str, dict[str, Any]]:
     """These messages as resources, by SID."""
     sids = [message.sid for message in rows]
     media = await messages.media(tx, sids)
@@ -184,7 +189,16 @@ def _draft(call: Call, scope: Scope, conversation: Conversation) -> Draft:
         date_updated=form.get(DATE_UPDATED),
         source=SOURCE,
         tell=call.told,
+        keyed=_keyed(call),
     )
+
+
+def _keyed(call: Call) -> Keyed | None:
+    """What the road keeps for a request with an idempotency key."""
+    key, links = call.idempotency_key, call.links
+    if key is None:
+        return None
+    return Keyed(key, CREATED, lambda posted: worded(_posted(posted, links)))
 
 
 def _check_content(form: Form) -> None:

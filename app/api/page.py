@@ -102,7 +102,9 @@ def wanted(
     if number is None:
         raise Invalid(INVALID, f"Invalid {PAGE}")
     token = given.get(PAGE_TOKEN.lower()) or None
-    kept = tuple((name, given[name.lower()]) for name in filters if name.lower() in given)
+    kept = tuple(
+        (name, text) for name in filters for key, text in sent if key.lower() == name.lower()
+    )
     return Wanted(
         listing, path, kept, size, min(number, INTEGER_MAX - 1), token, _slice(token, size, listing)
     )

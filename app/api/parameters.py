@@ -9,8 +9,10 @@ from typing import TypeVar
 import orjson
 
 from app import ids
-from app.api.forms import Parameter
+from app.api.forms import USUAL, Parameter
 from app.errors import Invalid
+from app.rules.conversations import check_attributes
+from app.settings.models import LimitSettings
 from app.settings.types import web_url
 
 T = TypeVar("T")
@@ -31,6 +33,15 @@ def text(name: str, check: Callable[[str], str] = str) -> Parameter[str]:
 def clearable(name: str, check: Callable[[str], str] = str) -> Parameter[str | None]:
     """A text that `check` accepts; sent empty, it is cleared."""
     return Parameter(name, lambda texts: check(texts[-1]) if texts[-1] else None)
+
+
+def limited(name: str, check: Callable[[str, LimitSettings], T]) -> Parameter[T]:
+    """What `check` makes of a text within the limits that are set."""
+    return Parameter(
+        name,
+        lambda texts: check(texts[-1], USUAL),
+        within=lambda texts, limits: check(texts[-1], limits),
+    )
 
 
 def short(name: str, longest: int, code: int, said: str) -> Parameter[str | None]:
@@ -173,6 +184,11 @@ def since(name: str) -> Parameter[datetime]:
 def until(name: str) -> Parameter[datetime]:
     """The end, itself outside, of an ISO 8601 date, or of the second that a moment names."""
     return Parameter(name, lambda texts: _span(texts[-1])[1])
+
+
+def attributes(text: str, limits: LimitSettings) -> str:
+    """The caller's own JSON, of everything but conversations. Raises Invalid 50303, 50304."""
+    return check_attributes(text, bytes_max=limits.attributes_bytes_max)
 
 
 def whole(text: str, most: int = INTEGER_MAX) -> int | None:

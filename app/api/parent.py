@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from app.api.call import Call
+from app.api.limits import CONVERSATION
 from app.model import Conversation
 from app.model.conversations import State
 from app.rules.conversations import check_writable
@@ -14,8 +15,11 @@ from app.store.scope import Scope
 
 
 async def named(call: Call, tx: Tx, scope: Scope, segment: str = "ConversationSid") -> Conversation:
-    """The conversation that a segment of the path names, by SID or unique name."""
-    return call.found(await conversations.find(tx, scope, call.key(segment)))
+    """The conversation that a segment of the path names, by SID or unique name; a change of it, or
+    below it, is counted. Raises TooMany."""
+    conversation = call.found(await conversations.find(tx, scope, call.key(segment)))
+    call.count(CONVERSATION, conversation.sid)
+    return conversation
 
 
 async def locked(call: Call, tx: Tx, sid: str) -> Conversation:

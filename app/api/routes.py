@@ -6,15 +6,39 @@ Most paths are mounted twice: below `/v1`, where the account's default service a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from app.api import addresses, conversations, messages, participants, receipts
+from app.api import (
+    addresses,
+    channel_metadata,
+    channels,
+    configuration,
+    conversations,
+    credentials,
+    export,
+    messages,
+    notifications,
+    participant_conversations,
+    participants,
+    push_bindings,
+    receipts,
+    roles,
+    scoped_webhooks,
+    search,
+    service_configuration,
+    services,
+    user_conversations,
+    users,
+    webhook_configuration,
+    with_participants,
+)
 from app.api.call import Verb
 
 SERVICE = "/Services/{ChatServiceSid}"
 BOTH = ("", SERVICE)
 ACCOUNT = ("",)
+SERVICES = (SERVICE,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +107,74 @@ API = (
         update=messages.update,
         delete=messages.delete,
     ),
+    Row(MESSAGE + "/ChannelMetadata", BOTH, fetch=channel_metadata.fetch),
     Row(MESSAGE + "/Receipts", BOTH, page=receipts.page),
     Row(MESSAGE + "/Receipts/{Sid}", BOTH, fetch=receipts.fetch),
+    Row(
+        CONVERSATION + "/Webhooks",
+        BOTH,
+        page=scoped_webhooks.page,
+        create=scoped_webhooks.create,
+    ),
+    Row(
+        CONVERSATION + "/Webhooks/{Sid}",
+        BOTH,
+        fetch=scoped_webhooks.fetch,
+        update=scoped_webhooks.update,
+        delete=scoped_webhooks.delete,
+    ),
+    Row(CONVERSATION + "/Export", BOTH, fetch=export.fetch),
+    Row("/Messages/Search", BOTH, page=search.page),
+    Row("/ConversationWithParticipants", BOTH, create=with_participants.create),
+    Row("/ParticipantConversations", BOTH, page=participant_conversations.page),
+    Row("/Roles", BOTH, page=roles.page, create=roles.create),
+    Row(
+        "/Roles/{Sid}",
+        BOTH,
+        fetch=roles.fetch,
+        update=roles.update,
+        delete=roles.delete,
+    ),
+    Row("/Users", BOTH, page=users.page, create=users.create),
+    Row(
+        "/Users/{Sid}",
+        BOTH,
+        fetch=users.fetch,
+        update=users.update,
+        delete=users.delete,
+    ),
+    Row("/Users/{UserSid}/Conversations", BOTH, page=user_conversations.page),
+    Row(
+        "/Users/{UserSid}/Conversations/{ConversationSid}",
+        BOTH,
+        fetch=user_conversations.fetch,
+        update=user_conversations.update,
+        delete=user_conversations.delete,
+    ),
+    Row(
+        configuration.PATH,
+        ACCOUNT,
+        fetch=configuration.fetch,
+        update=configuration.update,
+    ),
+    Row(
+        service_configuration.PATH,
+        SERVICES,
+        fetch=service_configuration.fetch,
+        update=service_configuration.update,
+    ),
+    Row(
+        notifications.PATH,
+        SERVICES,
+        fetch=notifications.fetch,
+        update=notifications.update,
+    ),
+    Row(
+        webhook_configuration.PATH,
+        BOTH,
+        fetch=webhook_configuration.fetch,
+        update=webhook_configuration.update,
+    ),
     Row(
         addresses.PATH,
         ACCOUNT,
@@ -98,12 +188,57 @@ API = (
         update=addresses.update,
         delete=addresses.delete,
     ),
+    Row(
+        credentials.PATH,
+        ACCOUNT,
+        page=credentials.page,
+        create=credentials.create,
+    ),
+    Row(
+        credentials.PATH + "/{Sid}",
+        ACCOUNT,
+        fetch=credentials.fetch,
+        update=credentials.update,
+        delete=credentials.delete,
+    ),
+    Row(
+        services.PATH,
+        ACCOUNT,
+        page=services.page,
+        create=services.create,
+    ),
+    Row(
+        services.PATH + "/{Sid}",
+        ACCOUNT,
+        fetch=services.fetch,
+        delete=services.delete,
+    ),
+    Row("/Bindings", SERVICES, page=push_bindings.page),
+    Row(
+        "/Bindings/{Sid}",
+        SERVICES,
+        fetch=push_bindings.fetch,
+        delete=push_bindings.delete,
+    ),
 )
+
+
+# What is left of Programmable Chat, below `/v3`.
+CHAT = (Row(channels.PATH, ACCOUNT, update=channels.update),)
 
 
 def routes() -> Iterator[Route]:
     """Every operation in every tree that has it."""
-    for row in API:
+    return _routes(API)
+
+
+def chat_routes() -> Iterator[Route]:
+    """The operations below `/v3`."""
+    return _routes(CHAT)
+
+
+def _routes(rows: Sequence[Row]) -> Iterator[Route]:
+    for row in rows:
         verbs = (
             ("GET", row.page, 200),
             ("POST", row.create, 201),

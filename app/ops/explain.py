@@ -69,11 +69,13 @@ class Explanation:
 async def explain(
     sql: asyncpg.Connection, settings: Settings, to: str, from_: str, body: str | None = None
 ) -> Explanation:
-    """What would become of a message with this body from `from_` to our address `to`.
+    """What would become of a message with this body from `from_` to our address `to`, in the
+    account that owns it. Of one account's view of the settings, only its own addresses are ours.
 
     Raises Invalid 20001 for something that is not an address.
     """
     to, from_ = _address("To", to), _address("From", from_)
+    settings = settings.of(settings.owner(to))
     pair = settings.account.sid, to, from_
     facts = (await road.facts(sql, [pair]))[pair]
     decision = _decision(settings, to, facts)

@@ -11,6 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 import asyncpg
 from aiohttp import web
@@ -29,10 +30,12 @@ CACHED_S = 1.0
 ANSWER_S = 2.0
 """How long the database may take to answer the probe."""
 VERSION_MIN = 14
+CLOCKS_APART_S = 2.0
+"""Replicas judge each other's leases by their own clocks."""
 
 SERVER = """
 SELECT current_setting('server_version_num')::int, current_setting('fsync'),
-  current_setting('synchronous_commit'), current_setting('full_page_writes')
+  current_setting('synchronous_commit'), current_setting('full_page_writes'), clock_timestamp()
 """
 
 
@@ -130,10 +133,10 @@ class Health:
         return web.json_response(body, status=200 if found.ready else 503)
 
 
-async def check_server(sql: asyncpg.Connection, observe: Observe) -> None:
+async def check_server(sql: asyncpg.Connection, observe: Observe, now: datetime) -> None:
     """Refuse a server that loses what it has committed (raises ServerRefused), and warn of
     settings under which a crash of the machine may."""
-    version, fsync, synchronous_commit, full_page_writes = await sql.fetchrow(SERVER)
+    version, fsync, synchronous_commit, full_page_writes, its_now = await sql.fetchrow(SERVER)
     if version < VERSION_MIN * 10_000:
         raise ServerRefused(
             f"the database is PostgreSQL {version // 10_000}: Parley needs {VERSION_MIN} or newer. "
@@ -150,3 +153,7 @@ async def check_server(sql: asyncpg.Connection, observe: Observe) -> None:
     if full_page_writes == "off":
         torn = "a crash of the machine may leave torn pages; set it to on"
         observe(Said("warning", "full_page_writes=off", torn))
+    apart_s = abs((its_now - now).total_seconds())
+    if apart_s > CLOCKS_APART_S:
+        late = f"our clock and the database's are {apart_s:.1f} s apart; leases need them together"
+        observe(Said("warning", "clocks", late))

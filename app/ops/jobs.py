@@ -154,6 +154,7 @@ class Jobs:
             (retention.attempts, days.attempts_days),
             (retention.decisions, days.decisions_days),
             (retention.early_statuses, retention.EARLY_DAYS),
+            (retention.idempotency_keys, retention.IDEMPOTENCY_DAYS),
         ):
             gone = retention.BATCH_MAX
             while gone == retention.BATCH_MAX and not self._stopping:

@@ -12,8 +12,10 @@ from datetime import datetime, timedelta
 import asyncpg
 
 from app.model.traffic import Status
+from app.store import idempotency
 
 BATCH_MAX = 2000
+IDEMPOTENCY_DAYS = idempotency.LIFE.days
 EARLY_DAYS = 7
 """A status that waited so long for its send is of somebody else's message."""
 
@@ -31,6 +33,12 @@ EARLY_STATUSES = """
 DELETE FROM early_statuses WHERE (carrier, external_id) IN (
   SELECT carrier, external_id FROM early_statuses WHERE received_at < $1
   LIMIT $2 FOR UPDATE SKIP LOCKED)
+"""
+
+IDEMPOTENCY_KEYS = """
+DELETE FROM idempotency_keys WHERE (account_sid, key) IN (
+  SELECT account_sid, key FROM idempotency_keys WHERE created_at < $1
+  ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)
 """
 
 # A later status may have taken the place of the one that was settled: that one stays.
@@ -55,6 +63,11 @@ async def decisions(sql: asyncpg.Connection, now: datetime, days: int) -> int:
 async def early_statuses(sql: asyncpg.Connection, now: datetime, days: int) -> int:
     """Delete a batch of statuses for which no send was found in `days`; gives how many."""
     return await _trim(sql, EARLY_STATUSES, now, days)
+
+
+async def idempotency_keys(sql: asyncpg.Connection, now: datetime, days: int) -> int:
+    """Delete a batch of answers to keyed creates from more than `days` ago; gives how many."""
+    return await _trim(sql, IDEMPOTENCY_KEYS, now, days)
 
 
 async def forget_early(sql: asyncpg.Connection, settled: Sequence[Status]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from app.errors import Invalid, Unavailable
+from app.errors import Forbidden, Invalid, Unavailable
 from app.ops import explain, trace
 from app.ops.health import Health
 from app.ops.metrics import Metrics
@@ -18,6 +18,10 @@ MORE_INFO = "https://www.twilio.com/docs/errors/"
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="Twilio API"'}
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Asked = Callable[[web.Request, str], Awaitable[web.StreamResponse]]
+"""Answers a request of an operator of this account."""
+Admit = Callable[[web.Request], Awaitable[str | None]]
+"""The account of the operator who asks; None for somebody unknown. Raises Forbidden."""
 
 
 def probe_routes(health: Health, metrics: Metrics) -> list[web.RouteDef]:
@@ -29,41 +33,43 @@ def probe_routes(health: Health, metrics: Metrics) -> list[web.RouteDef]:
     ]
 
 
-def operator_routes(
-    runtime: Runtime, authorized: Callable[[web.Request], bool]
-) -> list[web.RouteDef]:
-    """Questions about messages: for whoever may use the API."""
+def operator_routes(runtime: Runtime, admit: Admit) -> list[web.RouteDef]:
+    """Questions about messages: for operators, each of its own account."""
+    settings = runtime.settings
 
-    async def explained(request: web.Request) -> web.Response:
+    async def explained(request: web.Request, account_sid: str) -> web.Response:
         to, from_ = _given(request, "To"), _given(request, "From")
+        body = request.query.get("Body")
         async with runtime.db.begin() as tx:
-            found = await explain.explain(
-                tx.sql, runtime.settings, to, from_, request.query.get("Body")
-            )
+            found = await explain.explain(tx.sql, settings.of(account_sid), to, from_, body)
         return _json(explain.as_json(found))
 
-    async def traced(request: web.Request) -> web.Response:
+    async def traced(request: web.Request, account_sid: str) -> web.Response:
+        only = account_sid if settings.accounts else None
         async with runtime.db.begin() as tx:
-            found = await trace.trace(tx.sql, request.match_info["sid"])
+            found = await trace.trace(tx.sql, request.match_info["sid"], only)
         if found is None:
             path = request.rel_url.raw_path
             return _error(404, 20404, f"The requested resource {path} was not found")
         return _json(trace.as_json(found))
 
     return [
-        web.get("/ops/explain", _guarded(explained, authorized)),
-        web.get("/ops/trace/{sid}", _guarded(traced, authorized)),
+        web.get("/ops/explain", _guarded(explained, admit)),
+        web.get("/ops/trace/{sid}", _guarded(traced, admit)),
     ]
 
 
-def _guarded(handler: Handler, authorized: Callable[[web.Request], bool]) -> Handler:
+def _guarded(asked: Asked, admit: Admit) -> Handler:
     """The handler behind the API's credentials, its errors in the API's shape."""
 
     async def guarded(request: web.Request) -> web.StreamResponse:
-        if not authorized(request):
-            return _error(401, 20003, "Authenticate", CHALLENGE)
         try:
-            return await handler(request)
+            account_sid = await admit(request)
+            if account_sid is None:
+                return _error(401, 20003, "Authenticate", CHALLENGE)
+            return await asked(request, account_sid)
+        except Forbidden as forbidden:
+            return _error(403, forbidden.code, forbidden.message)
         except Invalid as invalid:
             return _error(400, invalid.code, invalid.message)
         except Unavailable:

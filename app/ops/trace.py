@@ -31,9 +31,12 @@ class Trace:
     more: bool
 
 
-async def trace(sql: asyncpg.Connection, name: str) -> Trace | None:
-    """What happened to the thing of this name; None when nothing is known of it."""
+async def trace(sql: asyncpg.Connection, name: str, account_sid: str | None = None) -> Trace | None:
+    """What happened to the thing of this name; None when nothing is known of it, or (with an
+    account) when it is not that account's."""
     found = await store.find(sql, name)
+    if found is not None and account_sid is not None:
+        found = found if account_sid in await store.owners(sql, found) else None
     entries = sorted(timeline.entries(found), key=lambda entry: entry.at) if found else []
     if found is None or not entries:
         return None

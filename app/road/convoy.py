@@ -76,6 +76,7 @@ class Load:
     now: datetime
     conversations: dict[str, Conversation] = field(default_factory=dict)
     new_conversations: dict[str, Carriage] = field(default_factory=dict)
+    roles: dict[str, str | None] = field(default_factory=dict)
     members: Mapping[str, Sequence[Member]] = field(default_factory=dict)
     targets: Mapping[str, Sequence[Target]] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)

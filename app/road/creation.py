@@ -12,9 +12,8 @@ from typing import Any
 import asyncpg
 
 from app import ids
-from app.errors import Unavailable
 from app.model.outbox import HOOK, sender_lane
-from app.road.convoy import Carriage, Load
+from app.road.convoy import Carriage, Load, Stale
 from app.road.items import Arrival, Taken
 from app.road.resolve import Bound, Create, Decision, Drop, Forward, resolve
 from app.store import road
@@ -32,7 +31,7 @@ async def decide(sql: asyncpg.Connection, load: Load) -> None:
             return
         open_ = await _round(sql, load, open_)
     if open_:
-        raise Unavailable("the pair keeps changing hands; try again")
+        raise Stale  # the pair keeps changing hands
 
 
 async def _round(
@@ -61,7 +60,8 @@ def _decision(load: Load, carriage: Carriage, facts: Any) -> Decision:
     conversation_sid, participant_sid, configuration = facts
     bound = Bound(conversation_sid, participant_sid) if conversation_sid else None
     inbound = _arrival(carriage).inbound
-    return resolve(load.settings, inbound.carrier, inbound.proxy_address, bound, configuration)
+    settings = load.settings.of(_arrival(carriage).account_sid)
+    return resolve(settings, inbound.carrier, inbound.proxy_address, bound, configuration)
 
 
 async def _create(
@@ -83,7 +83,7 @@ async def _create(
         rows.append(_row(carriages[0]))
         load.new_conversations[conversation_sid] = carriages[0]
     if rows:
-        await road.create(sql, rows, load.now)
+        load.roles |= await road.create(sql, rows, load.now)
     return lost
 
 
@@ -111,8 +111,12 @@ def _row(carriage: Carriage) -> dict[str, Any]:
         "flow_sid": create.flow_sid,
         "retry_count": create.retry_count,
         "identities": [
-            {"sid": ids.new(ids.PARTICIPANT), "identity": identity}
-            for identity in create.identities
+            {
+                "sid": ids.new(ids.PARTICIPANT),
+                "user_sid": ids.new(ids.USER),
+                "identity": identity,
+            }
+            for identity in dict.fromkeys(create.identities)
         ],
     }
 

@@ -40,7 +40,7 @@ def plan(load: Load, carriage: Carriage) -> None:
 
 
 def _receipt(load: Load, carriage: Carriage, planned: Planned) -> None:
-    sender = load.settings.sender(planned.proxy_address)
+    sender = _sender(load, carriage, planned.proxy_address)
     content = _carried(sender, planned)
     receipt = _row(carriage, planned, sender.carrier if sender else "", content)
     load.receipts.append(receipt)
@@ -49,6 +49,13 @@ def _receipt(load: Load, carriage: Carriage, planned: Planned) -> None:
         _tell_failure(load, receipt)
     else:
         load.items.append(_item(receipt, sender))
+
+
+def _sender(load: Load, carriage: Carriage, address: str) -> SenderSettings | None:
+    """The sender with this address, if it is still this account's."""
+    assert carriage.message is not None
+    house = load.settings.houses.get(carriage.message.account_sid)
+    return house.sender(address) if house else None
 
 
 def _carried(sender: SenderSettings | None, planned: Planned) -> Any:

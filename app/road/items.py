@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from app.convoy import Convoy
+from app.errors import Conflict
 from app.model import Media, Message
 from app.model.traffic import Inbound
+from app.store.idempotency import Key
 
 Outcome = Literal["joined", "created", "forwarded", "dropped", "duplicate"]
 
@@ -34,6 +37,20 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
+class Keyed:
+    """The idempotency key of a draft, and the status and words in which it is answered when it has
+    become a message; both are kept with the message."""
+
+    key: Key
+    status: int
+    word: Callable[[Posted], str]
+
+
+class Repeated(Conflict):
+    """The draft's key was used before: its answer is kept, and nothing happened now."""
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """A message that the API posts: it joins the road after the binding step. `tell` says whether
     post-events fire (REST changes are told only when asked for)."""
@@ -51,6 +68,7 @@ class Draft:
     date_updated: datetime | None = None
     source: str = "API"
     tell: bool = False
+    keyed: Keyed | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,6 @@ from app.rules.conversations import check_writable
 from app.rules.timers import next_timer
 from app.webhooks import events
 
-BODY_BYTES_MAX = 32_768
-"""An inbound body over 32 KB is cut, and the message says so in its attributes."""
-
 
 def board(item: Arrival | Draft) -> Carriage:
     """A carriage for this item; its message's SID is drawn now, in the order of arrival."""
@@ -71,7 +68,7 @@ def _message(load: Load, conversation: Conversation, carriage: Carriage, source:
         carriage.participant_sid = columns["participant_sid"] = _author(load, carriage)
         columns |= _drafted(item, columns)
     else:
-        columns |= _received(item)
+        columns |= _received(item, load.settings.limits.body_bytes_max)
     # Rows on the road are plain: to build a table's object costs more than the rest of the step.
     return cast(Message, SimpleNamespace(**columns))
 
@@ -90,13 +87,15 @@ def _drafted(draft: Draft, columns: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _received(arrival: Arrival) -> dict[str, Any]:
+def _received(arrival: Arrival, bytes_max: int) -> dict[str, Any]:
+    """What an inbound says; a body over the limit is cut, and the message says so in its
+    attributes."""
     body = arrival.inbound.body
     attributes = "{}"
-    if body is not None and len(body) * 4 > BODY_BYTES_MAX:
+    if body is not None and len(body) * 4 > bytes_max:
         whole = body.encode()
-        if len(whole) > BODY_BYTES_MAX:
-            body = whole[:BODY_BYTES_MAX].decode(errors="ignore")
+        if len(whole) > bytes_max:
+            body = whole[:bytes_max].decode(errors="ignore")
             attributes = '{"truncated":true}'
     return {
         "body": body or None,
@@ -156,7 +155,9 @@ def _wake(load: Load, conversation: Conversation, source: str) -> None:
 
 
 def _tell_creation(load: Load, carriage: Carriage, conversation: Conversation, source: str) -> None:
-    participants = [_participant(conversation, member) for member in load.members[conversation.sid]]
+    role_sid = load.roles[conversation.sid]
+    members = load.members[conversation.sid]
+    participants = [_participant(conversation, member, role_sid) for member in members]
     if load.wants(conversation.sid, "onConversationAdded"):
         pair = next(one for one in participants if one.sid == carriage.participant_sid)
         load.events.append(events.conversation_added(conversation, source, pair))
@@ -164,7 +165,7 @@ def _tell_creation(load: Load, carriage: Carriage, conversation: Conversation, s
         load.events += [events.participant_added(one, source) for one in participants]
 
 
-def _participant(conversation: Conversation, member: Member) -> Participant:
+def _participant(conversation: Conversation, member: Member, role_sid: str | None) -> Participant:
     return cast(
         Participant,
         SimpleNamespace(
@@ -177,7 +178,7 @@ def _participant(conversation: Conversation, member: Member) -> Participant:
             address=member.address,
             proxy_address=member.proxy_address,
             projected_address=None,
-            role_sid=None,
+            role_sid=role_sid,
             attributes="{}",
             date_created=conversation.date_created,
             date_updated=conversation.date_updated,

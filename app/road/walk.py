@@ -2,26 +2,27 @@
 
 A convoy of inbounds and posted messages goes through these steps together, in one transaction:
 
-    enter       the ledger: what came before is a duplicate
+    enter       the ledger: what came before is a duplicate; so is a post whose key was used
     decide      whose pair is it, which rule takes it; claim the pairs of new conversations
     lock        the conversations, in the order of their SIDs; what changed meanwhile walks again
     number      each message gets the next index of its conversation
     fan out     one receipt for each external recipient, a place in its lane
     tell        post-events to whom they concern
-    write       all of it, and the decisions
+    write       all of it, the decisions, and the answers to keyed posts
     commit      then everybody is answered
 
-Locks come in one order everywhere: ledger, bindings, conversations, lanes.
+Locks come in one order everywhere: ledger, keys, bindings, users, conversations, lanes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import asyncpg
 
 from app.errors import Refused, Unavailable
-from app.road import creation, fanout, ledger, messages
+from app.road import creation, fanout, keys, ledger, messages
 from app.road.convoy import Carriage, Load, Stale
 from app.road.items import Arrival, Draft, Posted, Taken
 from app.runtime import Runtime
@@ -43,12 +44,14 @@ class Walker:
 
     async def __call__(self, convoy: Sequence[Arrival | Draft]) -> Sequence[Result]:
         """Take the convoy through; gives what became of each, committed."""
-        for _ in range(ROUNDS):
+        for left in reversed(range(ROUNDS)):
             load = Load.of(convoy, self._runtime.settings, self._runtime.clock.now())
             try:
                 async with self._held.begin() as sql:
                     await walk(sql, load)
             except Stale:
+                if not left and len(convoy) > 1:
+                    raise  # walked one by one: one that cannot settle holds nobody else up
                 continue
             self._ring(load)
             return [carriage.result() for carriage in load.carriages]
@@ -66,6 +69,7 @@ class Walker:
 async def walk(sql: asyncpg.Connection, load: Load) -> None:
     """The road, step by step."""
     await ledger.enter(sql, load)
+    await keys.claim(sql, load)
     await creation.decide(sql, load)
     await lock(sql, load)
     await gather(sql, load)
@@ -74,6 +78,7 @@ async def walk(sql: asyncpg.Connection, load: Load) -> None:
         fanout.plan(load, carriage)
     load.items += tell.items(load.events, load.targets, load.settings)
     await road.write(sql, ledger.rows(load), load.now)
+    await keys.keep(sql, load)
     await outbox.add(sql, load.items, load.now)
 
 
@@ -117,6 +122,10 @@ def _named(load: Load, going: Sequence[Carriage]) -> list[tuple[str, str]]:
 
 
 def _still_there(load: Load, carriage: Carriage) -> bool:
-    """Whether the participant that holds the pair has not been removed before the lock."""
-    members = load.members.get(carriage.conversation_sid, ())
-    return any(member.sid == carriage.participant_sid for member in members)
+    """Whether the participant still holds the pair: it was not removed or moved before the lock."""
+    inbound = cast(Arrival, carriage.item).inbound
+    return any(
+        (member.sid, member.address, member.proxy_address)
+        == (carriage.participant_sid, inbound.address, inbound.proxy_address)
+        for member in load.members.get(carriage.conversation_sid, ())
+    )

@@ -32,6 +32,7 @@ def load(
     _database_url(document, environment)
     sense.carriers(document, kinds)
     settings = shape.match(document, Settings)
+    sense.accounts(document)
     sense.senders(document)
     sense.services(document)
     sense.addresses(document)

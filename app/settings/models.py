@@ -6,14 +6,19 @@ keys and never values: any of them may have come from a secret.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field, PrivateAttr
 
 from app import ids
 from app.settings import address as form_of
+from app.settings.limits import LimitSettings as LimitSettings
+from app.settings.retries import DeliverySettings, HookSettings
+from app.settings.retries import RetrySettings as RetrySettings
+from app.settings.section import Frozen
+from app.settings.section import Model as Model
 from app.settings.types import (
     AccountSid,
     Address,
@@ -36,26 +41,6 @@ from app.settings.types import SignatureMode as SignatureMode
 
 DEFAULT = "default"
 SECONDS = {"s": 1, "m": 60, "h": 3600}
-
-
-class _Hidden:
-    def __repr__(self) -> str:
-        return "…"
-
-
-class Frozen(BaseModel):
-    """Cannot be changed, and shows no values in a repr or an error."""
-
-    model_config = ConfigDict(frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
-
-    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        return [(name, _Hidden()) for name in sorted(self.model_fields_set)]
-
-
-class Model(Frozen):
-    """Frozen, and closed to keys that it does not know."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class ApiKey(Model):
@@ -117,6 +102,7 @@ class SenderSettings(Model):
 
     address: Address
     carrier: str
+    account: AccountSid | None = None
     channels: tuple[str, ...] = ()
     rate: Rate | None = None
     messaging_service: str | None = None
@@ -131,6 +117,7 @@ class SenderSettings(Model):
 class MessagingServiceSettings(Model):
     """A pool of senders; `autocreate` makes a message to any of them create a conversation."""
 
+    account: AccountSid | None = None
     sid: MessagingServiceSid | None = None
     friendly_name: Name | None = None
     autocreate: bool = False
@@ -139,6 +126,7 @@ class MessagingServiceSettings(Model):
 class ServiceSettings(Model):
     """A conversation service. The one marked `default` answers for paths without a service."""
 
+    account: AccountSid | None = None
     sid: ServiceSid | None = None
     friendly_name: Name | None = None
     default: bool = False
@@ -159,7 +147,7 @@ class AutoCreationSettings(Model):
 
 
 class AddressSettings(Model):
-    """An address configuration."""
+    """An address configuration; it belongs to the account of its sender."""
 
     address: Address
     friendly_name: Name | None = None
@@ -174,54 +162,16 @@ class WebhookSettings(Model):
     filters: tuple[PostEvent, ...] = ()
 
 
+class FurtherAccountSettings(AccountSettings):
+    """An account beside the main one: it sees only what names it with `account:`."""
+
+    webhooks: WebhookSettings = WebhookSettings()
+
+
 class FlowSettings(Model):
     """Where a flow lives: a `studio` target posts its events to this URL."""
 
     url: WebUrl
-
-
-class RetrySettings(Model):
-    """A retry schedule: waits in seconds after the 1st, 2nd, ... failure; then a dead letter.
-
-    Each wait varies by +-`jitter` (a fraction) so that failures do not come back together.
-    `lease_s` is how long an attempt belongs to one worker (never less than 3 x `timeout_s`): what a
-    killed worker had in hand is taken up again after it. None: what the loop takes for its work.
-    """
-
-    waits_s: tuple[Annotated[float, Field(gt=0, le=86_400)], ...]
-    jitter: Annotated[float, Field(ge=0, le=0.5)] = 0.2
-    timeout_s: Annotated[float, Field(gt=0, le=60)]
-    retry_after_max_s: Annotated[float, Field(gt=0)] = 3600.0
-    in_flight: Annotated[int, Field(ge=1, le=1000)] = 128
-    lease_s: Annotated[float, Field(gt=0, le=3600)] | None = None
-
-    def effective_lease_s(self, usual_s: float) -> float:
-        """How long a lane is leased: what is set, else what is usual for this work."""
-        if self.lease_s is None:
-            return usual_s
-        return max(self.lease_s, 3 * self.timeout_s)
-
-
-class DeliverySettings(RetrySettings):
-    """How a message that a carrier did not take is tried again."""
-
-    waits_s: tuple[Annotated[float, Field(gt=0, le=86_400)], ...] = (
-        *(1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0),
-    )
-    timeout_s: Annotated[float, Field(gt=0, le=60)] = 15.0
-
-
-class HookSettings(RetrySettings):
-    """How a webhook that did not answer 2xx is called again."""
-
-    waits_s: tuple[Annotated[float, Field(gt=0, le=86_400)], ...] = (
-        *(1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14_400.0, 28_800.0),
-    )
-    timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
-
-
-DELIVERY_RETRY: RetrySettings = DeliverySettings()
-HOOK_RETRY: RetrySettings = HookSettings()
 
 
 class EgressSettings(Model):
@@ -251,15 +201,6 @@ class RoadSettings(Model):
     queue_max: Annotated[int, Field(ge=1)] = 2048
 
 
-class LimitSettings(Model):
-    """`twilio`: the documented limits and drops. `relaxed`: send what the channel can carry."""
-
-    profile: Literal["twilio", "relaxed"] = "twilio"
-    body_bytes_max: Annotated[int, Field(gt=0)] = 32_768
-    participants_max: Annotated[int, Field(gt=0)] = 1000
-    participants_external_max: Annotated[int, Field(gt=0)] = 50
-
-
 class RetentionSettings(Model):
     """How long the logs are kept, in days. The ledger of inbounds is kept for ever."""
 
@@ -267,10 +208,14 @@ class RetentionSettings(Model):
     decisions_days: Annotated[int, Field(ge=1)] = 90
 
 
+N = TypeVar("N", MessagingServiceSettings, ServiceSettings)
+
+
 class Settings(Model):
-    """The whole file."""
+    """The whole file, or what one of its accounts sees of it (`of`)."""
 
     account: AccountSettings
+    accounts: tuple[FurtherAccountSettings, ...] = ()
     server: ServerSettings = ServerSettings()
     database: DatabaseSettings = DatabaseSettings()
     carriers: dict[CarrierName, CarrierSettings] = Field(default_factory=dict)
@@ -287,6 +232,52 @@ class Settings(Model):
     limits: LimitSettings = LimitSettings()
     retention: RetentionSettings = RetentionSettings()
     ops: OpsSettings = OpsSettings()
+    _whole: Settings | None = PrivateAttr(None)
+
+    @property
+    def whole(self) -> Settings:
+        """The whole file, also for one account's view of it."""
+        return self._whole or self
+
+    @cached_property
+    def houses(self) -> Mapping[str, Settings]:
+        """What each account sees, by its SID, the main account first: itself as the only account,
+        and of the rest what is its own or everybody's."""
+        if not self.accounts:
+            return {self.account.sid: self}
+        return {one.sid: self._seen_by(one) for one in (self.account, *self.accounts)}
+
+    def of(self, account_sid: str) -> Settings:
+        """What this account sees. Raises KeyError for one that the file does not name."""
+        return self.houses[account_sid]
+
+    def owner(self, address: str) -> str:
+        """The account of the sender with this normalised address; the main one when it is not
+        ours."""
+        sender = self.sender(address)
+        return (sender and sender.account) or self.account.sid
+
+    def _seen_by(self, account: AccountSettings) -> Settings:
+        def mine(of: str | None) -> bool:
+            return (of or self.account.sid) == account.sid
+
+        webhooks = self.webhooks
+        if isinstance(account, FurtherAccountSettings):
+            webhooks = account.webhooks
+        changes = {
+            "account": account,
+            "accounts": (),
+            "senders": tuple(one for one in self.senders if mine(one.account)),
+            "messaging_services": _where(self.messaging_services, mine),
+            "services": _where(self.services, mine),
+            "addresses": tuple(one for one in self.addresses if mine(self.owner(one.address))),
+            "webhooks": webhooks,
+        }
+        # Built and not copied: a copy would keep what was worked out for the whole file.
+        values = {name: getattr(self, name) for name in Settings.model_fields}
+        seen = Settings.model_construct(set(self.model_fields_set), **(values | changes))
+        seen._whole = self
+        return seen
 
     def carrier_options(self, name: str) -> dict[str, Any]:
         """The keys of one carrier beyond those that every carrier has."""
@@ -330,6 +321,10 @@ class Settings(Model):
     def address_configuration_sid(self, address: str) -> str:
         """The SID of the configuration of this normalised address."""
         return ids.stable(ids.ADDRESS_CONFIGURATION, self.account.sid, "address", address)
+
+
+def _where(named: Mapping[str, N], mine: Callable[[str | None], bool]) -> dict[str, N]:
+    return {name: one for name, one in named.items() if mine(one.account)}
 
 
 def rate_per_s(sender: SenderSettings) -> float | None:

@@ -37,32 +37,46 @@ def carriers(document: Document, kinds: Mapping[str, type[BaseModel]]) -> None:
         _options(document, steps, kinds[kind])
 
 
+def accounts(document: Document) -> None:
+    """No account and no key is given twice, and what names an account names one of these."""
+    further = list(document.items("accounts"))
+    sids = [("account", "sid"), *((*steps, "sid") for steps in further)]
+    _unique(document, sids, _text)
+    holders: list[Steps] = [("account",), *further]
+    keys = [(*key, "sid") for holder in holders for key in document.items(*holder, "api_keys")]
+    _unique(document, keys, _text)
+    known = [sid for steps in sids if (sid := document.text(*steps)) is not None]
+    owned: list[Steps] = list(document.items("senders"))
+    for section in ("messaging_services", "services"):
+        owned += [(section, name) for name in document.names(section)]
+    for steps in owned:
+        _declared(document, (*steps, "account"), "account", known)
+
+
 def senders(document: Document) -> None:
-    """Every sender has its own address, a declared carrier and messaging service, and channels that
-    its address can have."""
+    """Every sender has its own address, a declared carrier, a messaging service of its account, and
+    channels that its address can have."""
     _unique(document, [(*steps, "address") for steps in document.items("senders")], _address)
     carrier_names = document.names("carriers")
     pools = document.names("messaging_services")
     for steps in document.items("senders"):
         _declared(document, (*steps, "carrier"), "carrier", carrier_names)
         _declared(document, (*steps, "messaging_service"), "messaging service", pools)
+        _same_account(document, steps, (*steps, "messaging_service"), "messaging_services")
         _channels(document, steps)
 
 
 def services(document: Document) -> None:
-    """One service at most is the default, and it is clear which; no SID is given twice."""
-    names = document.names("services")
-    marked = [name for name in names if document.get("services", name, "default") is True]
-    for name in marked[1:]:
-        message = f"only one service can be the default: services.{marked[0]} is one already"
-        document.report(("services", name, "default"), message)
-    if len(names) > 1 and not marked and DEFAULT not in names:
-        document.report(("services",), "mark one of the services with default: true", at_key=True)
+    """One service of an account at most is its default, and it is clear which; no SID is given
+    twice."""
+    of_account: dict[str | None, list[str]] = {}
+    for name in document.names("services"):
+        of_account.setdefault(_account(document, ("services", name)), []).append(name)
+    for names in of_account.values():
+        _one_default(document, names)
     for section in ("services", "messaging_services"):
         sids = [(section, name, "sid") for name in document.names(section)]
         _unique(document, sids, _text)
-    keys = [(*steps, "sid") for steps in document.items("account", "api_keys")]
-    _unique(document, keys, _text)
 
 
 def addresses(document: Document) -> None:
@@ -72,6 +86,7 @@ def addresses(document: Document) -> None:
     owned = {_address(document, place) for place in places}
     written = [_address(document, each) or "" for each in places if not document.is_veiled(each)]
     known = document.names("services") or [DEFAULT]
+    holders = {_address(document, place): place[:-1] for place in places}
     for steps in document.items("addresses"):
         mine = _address(document, (*steps, "address"))
         if mine is not None and mine not in owned:
@@ -79,7 +94,33 @@ def addresses(document: Document) -> None:
             document.report((*steps, "address"), "is not the address of a sender" + near)
         rule = (*steps, "auto_creation")
         _declared(document, (*rule, "service"), "service", known)
+        if mine in holders:
+            _same_account(document, holders[mine], (*rule, "service"), "services")
         _complete(document, rule)
+
+
+def _one_default(document: Document, names: list[str]) -> None:
+    """Of the services of one account."""
+    marked = [name for name in names if document.get("services", name, "default") is True]
+    for name in marked[1:]:
+        message = f"only one service can be the default: services.{marked[0]} is one already"
+        document.report(("services", name, "default"), message)
+    if len(names) > 1 and not marked and DEFAULT not in names:
+        document.report(("services",), "mark one of the services with default: true", at_key=True)
+
+
+def _same_account(document: Document, owner: Steps, place: Steps, section: str) -> None:
+    """What this place names in a section belongs to the account of the sender `owner`."""
+    name = document.text(*place)
+    if name is None or name not in document.names(section):
+        return
+    if _account(document, (section, name)) != _account(document, owner):
+        document.report(place, "belongs to another account than the sender")
+
+
+def _account(document: Document, steps: Steps) -> str | None:
+    """The account that something is of."""
+    return document.text(*steps, "account") or document.text("account", "sid")
 
 
 def _complete(document: Document, rule: Steps) -> None:

@@ -1,14 +1,16 @@
 """Claims on pairs of address and proxy address: one open conversation per pair and account.
 
-The partial unique index decides. Lock order: bindings first, then conversations, so a pair is
-claimed before the conversation that will hold it is locked.
+The partial unique index decides. Lock order: bindings first, then users, then conversations, so a
+pair is claimed before the conversation that will hold it is locked.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.model import Participant
+from app.store import road
 from app.store.database import Tx
 
 CLAIM = """
@@ -22,6 +24,7 @@ SELECT b.conversation_sid, b.participant_sid, c.state
 FROM bindings b JOIN conversations c ON c.sid = b.conversation_sid
 WHERE b.account_sid = $1 AND b.proxy_address = $2 AND b.address = $3 AND b.open
 """
+LOCK = "SELECT FROM bindings WHERE participant_sid = $1 FOR UPDATE"
 RELEASE = "DELETE FROM bindings WHERE participant_sid = $1"
 RELEASE_ALL = "DELETE FROM bindings WHERE conversation_sid = $1"
 CLOSE = "UPDATE bindings SET open = false WHERE conversation_sid = $1 AND open"
@@ -43,18 +46,38 @@ async def claim(tx: Tx, participant: Participant) -> Holder | None:
     Waits for a transaction that claims the same pair. The participant's row may come later in this
     transaction.
     """
-    pair = (participant.account_sid, participant.proxy_address, participant.address)
+    claimed = _claim(participant)
     for _ in range(ATTEMPTS):
-        if await tx.sql.fetchval(CLAIM, *pair, participant.conversation_sid, participant.sid):
+        if await tx.sql.fetchval(CLAIM, *claimed):
             return None
-        held = await tx.sql.fetchrow(HOLDER, *pair)
+        held = await tx.sql.fetchrow(HOLDER, *claimed[:3])
         if held is not None:
             return Holder(*held)
     raise AssertionError("a pair changed hands again and again")
 
 
+async def claim_all(
+    tx: Tx, participants: Sequence[Participant]
+) -> list[tuple[Participant, Holder]]:
+    """Claim the (different) pairs of several participants in the order in which the road does;
+    gives those that somebody holds, and who."""
+    open_, held = list(participants), list[tuple[Participant, Holder]]()
+    for _ in range(ATTEMPTS):
+        if not open_:
+            return held
+        won = await road.claim_pairs(tx.sql, [_claim(one) for one in open_])
+        lost = [one for one in open_ if one.sid not in won]
+        holders = [await tx.sql.fetchrow(HOLDER, *_claim(one)[:3]) for one in lost]
+        pairs = list(zip(lost, holders, strict=True))
+        held += [(one, Holder(*holder)) for one, holder in pairs if holder is not None]
+        open_ = [one for one, holder in pairs if holder is None]
+    raise AssertionError("a pair changed hands again and again")
+
+
 async def release(tx: Tx, participant_sid: str) -> None:
-    """Free the pair of a participant that leaves or changes it."""
+    """Free the pair of a participant that leaves or changes it: also the one that another
+    transaction, which this one waits for, gave it meanwhile."""
+    await tx.sql.execute(LOCK, participant_sid)
     await tx.sql.execute(RELEASE, participant_sid)
 
 
@@ -66,3 +89,17 @@ async def release_all(tx: Tx, conversation_sid: str) -> None:
 async def close(tx: Tx, conversation_sid: str) -> None:
     """Free all pairs of a conversation that closes; who held them stays known."""
     await tx.sql.execute(CLOSE, conversation_sid)
+
+
+def _claim(participant: Participant) -> tuple[str, str, str, str, str]:
+    """A pair as the road claims it."""
+    proxy_address, address = participant.proxy_address, participant.address
+    assert proxy_address is not None
+    assert address is not None
+    return (
+        participant.account_sid,
+        proxy_address,
+        address,
+        participant.conversation_sid,
+        participant.sid,
+    )

@@ -1,5 +1,5 @@
 """Questions about conversations. Who changes one, or anything below it, holds its row lock and
-adds to its revision. Lock order: bindings, conversations, outbox lanes."""
+adds to its revision. Lock order: bindings, users, conversations, outbox lanes."""
 
 from __future__ import annotations
 

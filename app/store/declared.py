@@ -27,6 +27,7 @@ from app.channels.address import channel_of
 from app.model import AddressConfiguration, MessagingService, Sender, Service, WebhookConfiguration
 from app.settings.models import DEFAULT, Settings, WebhookSettings
 from app.settings.problems import dotted
+from app.store import roles
 from app.store.database import Tx
 
 # "declared" in ASCII: the advisory lock of whoever declares.
@@ -37,6 +38,9 @@ ROWS_MAX = 500
 # What a row that is there already keeps whatever the file says.
 KEPT = frozenset({"sid", "account_sid", "address", "address_country", "next_slot_at"})
 KEPT |= {"date_created", "date_updated", "declared_as"}
+# A service's own configuration: the file is silent on it.
+KEPT |= {"default_conversation_creator_role_sid", "default_conversation_role_sid"}
+KEPT |= {"default_chat_service_role_sid", "reachability_enabled", "notifications"}
 
 ACCOUNT = """
 INSERT INTO accounts AS a (sid, default_chat_service_sid, default_messaging_service_sid,
@@ -58,18 +62,20 @@ VALUES ($1, $2, $3, $4, $4) ON CONFLICT DO NOTHING
 
 
 async def declare(tx: Tx, settings: Settings) -> None:
-    """Make the account's declared things what the file says, and end those that it says no more.
+    """Make what each account declares what the file says, and end what it says no more.
 
     Doing it again changes nothing. Replicas that start together take turns until their commits.
     """
     await tx.sql.execute("SELECT pg_advisory_xact_lock($1)", TURN)
-    await _account(tx, settings)
-    for kind in KINDS:
-        rows = kind.declared(settings, tx.now)
-        for start in range(0, len(rows), ROWS_MAX):
-            await tx.run(_upsert(rows[start : start + ROWS_MAX], kind.key))
-        known = [getattr(row, kind.known_by) for row in rows]
-        await tx.sql.execute(kind.end, settings.account.sid, known)
+    for seen in settings.houses.values():
+        await _account(tx, seen)
+        for kind in KINDS:
+            rows = kind.declared(seen, tx.now)
+            for start in range(0, len(rows), ROWS_MAX):
+                await tx.run(_upsert(rows[start : start + ROWS_MAX], kind.key))
+            known = [getattr(row, kind.known_by) for row in rows]
+            await tx.sql.execute(kind.end, seen.account.sid, known)
+        await roles.seed_all(tx, seen.account.sid)
 
 
 def default_service_sid(settings: Settings) -> str | None:
@@ -136,7 +142,10 @@ def senders(settings: Settings, now: datetime) -> list[Sender]:
 def addresses(settings: Settings, now: datetime) -> list[AddressConfiguration]:
     """The address configurations that the file declares."""
     rows = []
-    for position, configured in enumerate(settings.addresses):
+    own = {configured.address for configured in settings.addresses}
+    for position, configured in enumerate(settings.whole.addresses):
+        if configured.address not in own:
+            continue
         rule = configured.auto_creation
         row = AddressConfiguration(
             sid=settings.address_configuration_sid(configured.address),
@@ -172,11 +181,19 @@ def webhooks(settings: Settings, now: datetime) -> list[WebhookConfiguration]:
         post_url=said.post_url,
         method=said.method,
         filters=list(said.filters),
-        declared_as="webhooks",
+        declared_as=_webhooks_place(settings),
         date_created=now,
         date_updated=now,
     )
     return [row]
+
+
+def _webhooks_place(settings: Settings) -> str:
+    """Where the file says the webhooks of this account."""
+    further = [account.sid for account in settings.whole.accounts]
+    if settings.account.sid not in further:
+        return "webhooks"
+    return dotted(("accounts", further.index(settings.account.sid), "webhooks"))
 
 
 class Kind(NamedTuple):

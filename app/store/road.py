@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -123,9 +124,13 @@ async def claim_pairs(
     return {row["participant_sid"] for row in await sql.fetch(CLAIM_PAIRS, *columns)}
 
 
-async def create(sql: asyncpg.Connection, rows: Sequence[dict[str, Any]], now: datetime) -> None:
-    """Create conversations with their participants and attached webhooks, for claimed pairs."""
-    await sql.execute(CREATE, orjson.dumps(rows).decode(), now)
+async def create(
+    sql: asyncpg.Connection, rows: Sequence[dict[str, Any]], now: datetime
+) -> dict[str, str | None]:
+    """Create conversations with their participants and attached webhooks, for claimed pairs; gives
+    the role of the participants of each."""
+    made = await sql.fetch(CREATE, orjson.dumps(rows).decode(), now)
+    return {row["sid"]: row["role_sid"] for row in made}
 
 
 async def lock(sql: asyncpg.Connection, conversations: Sequence[str]) -> dict[str, Conversation]:
@@ -157,5 +162,6 @@ async def write(
 WRITTEN = ("messages", "conversations", "receipts", "decisions", "media", "unkept")
 
 
+@lru_cache(maxsize=256)  # to build a table's object costs as much as the rest of the decision
 def _configuration(text: str | None) -> AddressConfiguration | None:
     return None if text is None else AddressConfiguration(**orjson.loads(text))

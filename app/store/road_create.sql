@@ -1,4 +1,5 @@
--- Conversations with their participants and attached webhooks, for pairs that are claimed.
+-- Conversations with their participants and attached webhooks, for pairs that are claimed. Everybody
+-- gets the role that the service gives; identities that are new to it become users. Gives that role.
 WITH new AS (
   SELECT * FROM json_to_recordset($1::text::json) AS n (
     sid text, account_sid text, service_sid text, messaging_service_sid text,
@@ -9,29 +10,47 @@ WITH new AS (
   INSERT INTO conversations (
     sid, account_sid, chat_service_sid, messaging_service_sid, state, inactive_timer_s,
     closed_timer_s, active_at, state_at, next_timer_at, date_created, date_updated)
-  SELECT n.sid, n.account_sid, coalesce(n.service_sid, a.default_chat_service_sid),
+  SELECT n.sid, n.account_sid, coalesce(s.sid, a.default_chat_service_sid),
     coalesce(n.messaging_service_sid, a.default_messaging_service_sid), 'active',
     a.default_inactive_timer_s, a.default_closed_timer_s, $2::timestamptz, $2, $2 + make_interval(
       secs => coalesce(a.default_inactive_timer_s, a.default_closed_timer_s)), $2, $2
   FROM new n JOIN accounts a ON a.sid = n.account_sid COLLATE "C"
+  LEFT JOIN services s ON s.sid = n.service_sid COLLATE "C" AND s.deleted_at IS NULL
   RETURNING sid, chat_service_sid
+), home AS (
+  SELECT c.sid, c.chat_service_sid, s.default_conversation_role_sid AS role_sid,
+    s.default_chat_service_role_sid AS user_role_sid
+  FROM conversation c JOIN services s ON s.sid = c.chat_service_sid
 ), pair AS (
   INSERT INTO participants (
     sid, account_sid, chat_service_sid, conversation_sid, channel, address, proxy_address,
-    date_created, date_updated)
-  SELECT n.participant_sid, n.account_sid, c.chat_service_sid, n.sid, n.channel, n.address,
-    n.proxy_address, $2, $2
-  FROM new n JOIN conversation c ON c.sid = n.sid
+    role_sid, date_created, date_updated)
+  SELECT n.participant_sid, n.account_sid, h.chat_service_sid, n.sid, n.channel, n.address,
+    n.proxy_address, h.role_sid, $2, $2
+  FROM new n JOIN home h ON h.sid = n.sid
+), person AS (
+  SELECT i.sid, i.user_sid, i.identity, n.account_sid, h.chat_service_sid, n.sid AS conversation_sid,
+    h.role_sid, h.user_role_sid
+  FROM new n JOIN home h ON h.sid = n.sid
+  CROSS JOIN LATERAL json_to_recordset(n.identities) AS i (sid text, user_sid text, identity text)
 ), chat AS (
   INSERT INTO participants (
-    sid, account_sid, chat_service_sid, conversation_sid, identity, date_created, date_updated)
-  SELECT i.sid, n.account_sid, c.chat_service_sid, n.sid, i.identity, $2, $2
-  FROM new n JOIN conversation c ON c.sid = n.sid
-  CROSS JOIN LATERAL json_to_recordset(n.identities) AS i (sid text, identity text)
+    sid, account_sid, chat_service_sid, conversation_sid, identity, role_sid, date_created,
+    date_updated)
+  SELECT sid, account_sid, chat_service_sid, conversation_sid, identity, role_sid, $2, $2
+  FROM person
+), member AS (
+  INSERT INTO users (
+    sid, account_sid, chat_service_sid, identity, role_sid, date_created, date_updated)
+  SELECT user_sid, account_sid, chat_service_sid, identity, user_role_sid, $2, $2
+  FROM person ORDER BY chat_service_sid, identity COLLATE "C"
+  ON CONFLICT (chat_service_sid, identity) DO NOTHING
+), attached AS (
+  INSERT INTO scoped_webhooks (
+    sid, account_sid, chat_service_sid, conversation_sid, target, url, method, filters, flow_sid,
+    retry_count, date_created, date_updated)
+  SELECT n.webhook_sid, n.account_sid, h.chat_service_sid, n.sid, n.target, n.url, n.method,
+    ARRAY (SELECT json_array_elements_text(n.filters)), n.flow_sid, n.retry_count, $2, $2
+  FROM new n JOIN home h ON h.sid = n.sid WHERE n.webhook_sid IS NOT NULL
 )
-INSERT INTO scoped_webhooks (
-  sid, account_sid, chat_service_sid, conversation_sid, target, url, method, filters, flow_sid,
-  retry_count, date_created, date_updated)
-SELECT n.webhook_sid, n.account_sid, c.chat_service_sid, n.sid, n.target, n.url, n.method,
-  ARRAY (SELECT json_array_elements_text(n.filters)), n.flow_sid, n.retry_count, $2, $2
-FROM new n JOIN conversation c ON c.sid = n.sid WHERE n.webhook_sid IS NOT NULL
+SELECT sid, role_sid FROM home

@@ -8,7 +8,7 @@ from app.store.database import Tx
 
 SERVICE = """
 SELECT s.sid FROM accounts a JOIN services s ON s.account_sid = a.sid
-WHERE a.sid = $1 AND s.sid = coalesce($2, a.default_chat_service_sid)
+WHERE a.sid = $1 AND s.sid = coalesce($2, a.default_chat_service_sid) AND s.deleted_at IS NULL
 """
 
 
@@ -21,6 +21,6 @@ class Scope(NamedTuple):
 
 async def find(tx: Tx, account_sid: str, service_sid: str | None) -> Scope | None:
     """The scope of a service of this account (None: its default one), or None if it has none
-    such."""
+    such: into one that is being deleted nothing leads any more."""
     sid = await tx.sql.fetchval(SERVICE, account_sid, service_sid)
     return None if sid is None else Scope(account_sid, sid)

@@ -55,6 +55,7 @@ SENT = CARRIERS.format(
 EARLY = CARRIERS.format(table="early_statuses", columns="t.*")
 
 CONVERSATION = "SELECT * FROM conversations WHERE sid = $1"
+OWNER = "SELECT account_sid FROM conversations WHERE sid = $1"
 PARTICIPANTS = """
 SELECT * FROM participants WHERE conversation_sid = $1 ORDER BY sid DESC LIMIT $2
 """
@@ -134,6 +135,16 @@ async def find(sql: asyncpg.Connection, name: str) -> Found | None:
         await _conversation(sql, found, found.conversation_sid)
     await _waiting(sql, found)
     return found
+
+
+async def owners(sql: asyncpg.Connection, found: Found) -> set[str]:
+    """The accounts that these rows are of: one, or none that is known."""
+    rows = (*found.decisions, *found.entered, *found.receipts, *found.conversation)
+    known = {row["account_sid"] for row in rows}
+    if not known and found.conversation_sid is not None:
+        rows = await sql.fetch(OWNER, found.conversation_sid)
+        known = {row["account_sid"] for row in rows}
+    return known
 
 
 async def _by_sid(sql: asyncpg.Connection, name: str) -> Found | None:

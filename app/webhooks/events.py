@@ -13,20 +13,32 @@ from typing import Any
 
 import orjson
 
+from app.channels.facts import binding_type
 from app.clock import iso_millis
-from app.model import Conversation, Media, Message, Participant, Receipt
+from app.model import Conversation, Media, Message, Participant, Receipt, User
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened in one conversation."""
+    """One thing that happened in one conversation, or (without one) to one user."""
 
     name: str
     account_sid: str
     service_sid: str
-    conversation_sid: str
+    conversation_sid: str | None
     params: dict[str, str]
     message_sid: str | None = None
+    user_sid: str | None = None
+
+    @property
+    def within(self) -> str:
+        """Where it happened, which says who is told: the conversation, else the service."""
+        return self.conversation_sid or self.service_sid
+
+    @property
+    def about(self) -> str:
+        """What its place in the order is kept for: the conversation, else the user."""
+        return self.conversation_sid or self.user_sid or self.service_sid
 
 
 def conversation_added(
@@ -124,7 +136,7 @@ def delivery_updated(receipt: Receipt, status: str, error_code: int | None, at: 
         "DateCreated": iso_millis(receipt.date_created),
         "DateUpdated": iso_millis(at),
     }
-    source = receipt.channel.upper()
+    source = binding_type(receipt.channel).upper()
     return _event(
         "onDeliveryUpdated",
         receipt,
@@ -133,6 +145,16 @@ def delivery_updated(receipt: Receipt, status: str, error_code: int | None, at: 
         params,
         receipt.message_sid,
     )
+
+
+def user_added(user: User, source: str) -> Event:
+    """A service has a new user."""
+    return _of_user("onUserAdded", user, source, {})
+
+
+def user_updated(user: User, source: str) -> Event:
+    """Something of a user changed."""
+    return _of_user("onUserUpdated", user, source, {"DateUpdated": iso_millis(user.date_updated)})
 
 
 def _of_conversation(
@@ -184,13 +206,27 @@ def _of_message(
     return _event(name, message, message.conversation_sid, source, params, message.sid)
 
 
+def _of_user(name: str, user: User, source: str, more: Mapping[str, str | None]) -> Event:
+    params = {
+        "UserSid": user.sid,
+        "DateCreated": iso_millis(user.date_created),
+        "Identity": user.identity,
+        "RoleSid": user.role_sid,
+        "Attributes": user.attributes,
+        "FriendlyName": user.friendly_name,
+        **more,
+    }
+    return _event(name, user, None, source, params, user_sid=user.sid)
+
+
 def _event(
     name: str,
     row: Any,
-    conversation_sid: str,
+    conversation_sid: str | None,
     source: str,
     params: Mapping[str, str | None],
     message_sid: str | None = None,
+    user_sid: str | None = None,
 ) -> Event:
     common = {
         "AccountSid": row.account_sid,
@@ -198,10 +234,17 @@ def _event(
         "ConversationSid": conversation_sid,
         "EventType": name,
         "Source": source,
+        **params,
     }
-    told = {key: value for key, value in params.items() if value is not None}
+    told = {key: value for key, value in common.items() if value is not None}
     return Event(
-        name, row.account_sid, row.chat_service_sid, conversation_sid, common | told, message_sid
+        name,
+        row.account_sid,
+        row.chat_service_sid,
+        conversation_sid,
+        told,
+        message_sid,
+        user_sid,
     )
 
 

@@ -1,6 +1,7 @@
 """From what happened to what must be said: events become outbox items, one per target.
 
-A lane is one target and one conversation: its events arrive in the order in which they happened.
+A lane is one target and one conversation, or one user: its events arrive in the order in which they
+happened.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from app import ids
 from app.model.outbox import HOOK, hook_lane
+from app.rules import triggers
 from app.settings.models import Settings
 from app.store import outbox, webhooks
 from app.store.database import Tx
@@ -22,7 +24,7 @@ async def tell(tx: Tx, settings: Settings, events: Sequence[Event]) -> None:
 
     Call once, last; for a removal before the delete (scoped targets go with their conversation).
     """
-    targets = await webhooks.targets(tx.sql, (event.conversation_sid for event in events))
+    targets = await _targets(tx, events)
     told = items(events, targets, settings)
     await outbox.add(tx.sql, told, tx.now)
     if told:
@@ -36,9 +38,22 @@ def items(
     return [
         _item(event, target, url)
         for event in events
-        for target in targets.get(event.conversation_sid, ())
-        if event.name in target.filters and (url := _url(target, settings)) is not None
+        for target in targets.get(event.within, ())
+        if _wanted(event, target) and (url := _url(target, settings)) is not None
     ]
+
+
+def _wanted(event: Event, target: Target) -> bool:
+    if event.name not in target.filters:
+        return False
+    return not target.triggers or triggers.matches(event.params.get("Body", ""), target.triggers)
+
+
+async def _targets(tx: Tx, events: Sequence[Event]) -> dict[str, tuple[Target, ...]]:
+    conversations = {event.conversation_sid for event in events if event.conversation_sid}
+    found = await webhooks.targets(tx.sql, conversations) if conversations else {}
+    services = {event.within for event in events} - conversations
+    return found | (await webhooks.of_services(tx.sql, services) if services else {})
 
 
 def _url(target: Target, settings: Settings) -> str | None:
@@ -50,7 +65,7 @@ def _url(target: Target, settings: Settings) -> str | None:
 
 def _item(event: Event, target: Target, url: str) -> NewItem:
     return NewItem(
-        lane=hook_lane(target.sid, event.conversation_sid),
+        lane=hook_lane(target.sid, event.about),
         kind=HOOK,
         token=ids.token(),
         account_sid=event.account_sid,

@@ -30,8 +30,10 @@ from app.road.items import Road
 from app.road.walk import Walker
 from app.runtime import Runtime
 from app.settings.models import Settings
-from app.store import embedded
+from app.store import embedded, roles
 from app.store.database import Database
+
+from .checker import Checker
 
 T = TypeVar("T")
 
@@ -60,6 +62,12 @@ class World:
     @property
     def client(self) -> Client:
         return Client(self.account_sid, TOKEN, http_client=Redirected(self.base))
+
+    @property
+    def login(self) -> dict[str, str]:
+        """The header of somebody who may do everything."""
+        credentials = base64.b64encode(f"{self.account_sid}:{TOKEN}".encode()).decode()
+        return {"Authorization": f"Basic {credentials}"}
 
     async def api(self, ask: Callable[[Any], T]) -> T:
         """Ask something of the official client (it blocks)."""
@@ -91,6 +99,8 @@ class World:
             body = await response.read()
             if not body:
                 return response.status, None
+            if response.headers.get("Content-Disposition"):  # an export
+                return response.status, body
             assert response.content_type == "application/json", body
             return response.status, await response.json()
 
@@ -123,7 +133,7 @@ async def api_dsn(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str
 
 @pytest.fixture
 async def world(api_dsn: str) -> AsyncIterator[World]:
-    async with _living(api_dsn) as made:
+    async with living(api_dsn) as made:
         yield made
         assert [seen for seen in made.observed if isinstance(seen, Failed)] == []
 
@@ -131,11 +141,11 @@ async def world(api_dsn: str) -> AsyncIterator[World]:
 @pytest.fixture
 def a_world(api_dsn: str) -> Callable[..., AbstractAsyncContextManager[World]]:
     """Worlds with settings of their own."""
-    return partial(_living, api_dsn)
+    return partial(living, api_dsn)
 
 
 @asynccontextmanager
-async def _living(dsn: str, **more: Any) -> AsyncIterator[World]:
+async def living(dsn: str, **more: Any) -> AsyncIterator[World]:
     """A new account on this database, with the given settings on top."""
     settings = a_settings(**more)
     observed: list[Observation] = []
@@ -148,13 +158,16 @@ async def _living(dsn: str, **more: Any) -> AsyncIterator[World]:
         runtime = Runtime(settings, database, http, http, Clock(), observe, {}, "")
         services = await _account(runtime)
         road = await stack.enter_async_context(_walked(runtime))
-        runner = web.AppRunner(build(runtime, road))
+        site, checker = build(runtime, road), Checker()
+        site.middlewares.append(checker.middleware)
+        runner = web.AppRunner(site)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         base = f"http://127.0.0.1:{runner.addresses[0][1]}"
         key_sid = settings.account.api_keys[0].sid
         yield World(runtime, base, http, *services, key_sid, observed)
+        assert checker.problems == []
 
 
 @asynccontextmanager
@@ -186,6 +199,7 @@ def a_settings(**more: Any) -> Settings:
             "carriers": {"lab": {"kind": "sandbox"}},
             "senders": [*senders, {"address": LONELY, "carrier": "lab"}],
             "messaging_services": {"default": {}},
+            "limits": {"actions_per_s": 0},
             **more,
         }
     )
@@ -198,5 +212,7 @@ async def _account(runtime: Runtime) -> tuple[str, str]:
         dates = {"date_created": tx.now, "date_updated": tx.now}
         await tx.add(Account(sid=account_sid, default_chat_service_sid=service_sid, **dates))
         for sid in (service_sid, other_sid):
-            await tx.add(Service(sid=sid, account_sid=account_sid, friendly_name=sid, **dates))
+            service = Service(sid=sid, account_sid=account_sid, friendly_name=sid, **dates)
+            await tx.add(service)
+            await roles.seed(tx, service)
     return service_sid, other_sid

@@ -161,7 +161,6 @@ REFUSALS = [
         50414,
         "Participant address type does not match proxy address type",
     ),
-    (P, {PROXY: OURS}, 400, 50441, "Failed to add a proxy address to a participant"),
     (CHAT, {PROXY: OURS}, 400, 50441, "Failed to add a proxy address to a participant"),
     (
         CHAT,
@@ -170,7 +169,12 @@ REFUSALS = [
         50442,
         "Failed to remove the projected address of a participant",
     ),
+    (CHAT, {PROXY: "null"}, 400, 50440, "Failed to remove the proxy address of a participant"),
     (P, {PROJECTED: OURS}, 400, 50443, "Failed to add a projected address to a participant"),
+    (CHAT, {PROJECTED: OURS}, 403, 50452, None),
+    (CHAT, {"Identity": "bob"}, 400, 50444, "Failed to add an identity to a participant"),
+    (CHAT, {"Identity": ""}, 400, 50204, "Identity not provided"),
+    (P, {"RoleSid": "RL" + "a" * 32}, 404, 50109, "Conversation role not found"),
     (P, {"Identity": "bob"}, 400, 50444, "Failed to add an identity to a participant"),
     (DONE_P, {"Attributes": "{}"}, 400, 50377, CLOSED),
     # messages
@@ -327,7 +331,7 @@ async def test_an_unknown_path_is_not_found(world, method: str, path: str) -> No
 
 
 async def test_other_versions_are_not_found_cleanly(world) -> None:
-    for path in ("/v2/Conversations", "/v2/ControlPlane/Configurations", "/v3/x"):
+    for path in ("/v2/Conversations", "/v2/ControlPlane/Configurations"):
         status, body = await world.call("POST", path, {"a": "b"}, auth=None)
         assert (status, body["code"]) == (404, 20404)
 

@@ -105,6 +105,7 @@ async def test_no_request_makes_the_api_stumble(world) -> None:
         "ChatServiceSid": near(world.service_sid, world.other_service_sid),
         "ConversationSid": near("it", parent["sid"]),
         "MessageSid": near(said["sid"]),
+        "UserSid": near("me"),
         "Sid": near("it", member["sid"], said["sid"], "me", "%FF", "%ED%A0%80", "%00", ".."),
     }
     await asyncio.to_thread(_never, world, asyncio.get_running_loop(), fill)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from app.clock import Clock
 from app.observe import Measured, Observation, Observe, Said
 from app.ops.health import Health, ServerRefused, check_server
 from app.ops.metrics import Metrics
@@ -17,7 +19,7 @@ from app.runtime import Runtime
 from app.store import schema
 from app.store.database import Database
 from tests.ops.conftest import House
-from tests.support.clock import TurnedClock
+from tests.support.clock import START, TurnedClock
 from tests.support.settings import settings
 
 
@@ -140,15 +142,15 @@ async def test_our_own_server_passes(house: House) -> None:
     seen: list[Observation] = []
     observe = Observe()
     observe.to(seen.append)
-    await check_server(house.sql, observe)
+    await check_server(house.sql, observe, Clock().now())
     assert seen == []
 
 
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ((180004, "off", "on", "on"), "Set fsync = on"),
-        ((130012, "on", "on", "on"), "PostgreSQL 13"),
+        ((180004, "off", "on", "on", START), "Set fsync = on"),
+        ((130012, "on", "on", "on", START), "PostgreSQL 13"),
     ],
 )
 async def test_a_server_that_cannot_hold_our_promises_is_refused(
@@ -156,16 +158,17 @@ async def test_a_server_that_cannot_hold_our_promises_is_refused(
 ) -> None:
     server: Any = Server(*row)
     with pytest.raises(ServerRefused, match=said):
-        await check_server(server, Observe())
+        await check_server(server, Observe(), START)
 
 
 async def test_settings_that_weaken_our_promises_are_said() -> None:
     seen: list[Observation] = []
     observe = Observe()
     observe.to(seen.append)
-    server: Any = Server(140000, "on", "off", "off")
-    await check_server(server, observe)
+    server: Any = Server(140000, "on", "off", "off", START + timedelta(seconds=3))
+    await check_server(server, observe, START)
     assert [(one.level, one.event) for one in seen if isinstance(one, Said)] == [
         ("warning", "synchronous_commit=off"),
         ("warning", "full_page_writes=off"),
+        ("warning", "clocks"),
     ]

@@ -20,11 +20,11 @@ Client = TestClient[web.Request, web.Application]
 
 @pytest.fixture
 async def client(house: House) -> AsyncIterator[Client]:
-    def authorized(request: web.Request) -> bool:
-        return request.headers.get("Authorization") == BASIC
+    async def admit(request: web.Request) -> str | None:
+        return ACCOUNT if request.headers.get("Authorization") == BASIC else None
 
     application = web.Application()
-    application.add_routes(operator_routes(house.runtime, authorized))
+    application.add_routes(operator_routes(house.runtime, admit))
     async with TestClient(TestServer(application)) as made:
         yield made
 

@@ -465,3 +465,39 @@ def test_problems_are_sorted_and_said_once(tmp_path: Path) -> None:
         load(path, KINDS, {})
     places = [(problem.line, problem.column) for problem in caught.value.problems]
     assert places == sorted(places) and len(set(caught.value.problems)) == len(places)
+
+
+TWO = GOOD + f"accounts:\n  - {{sid: AC{'2' * 32}, auth_token: t}}\n"
+"""A second account at the end of the good file: its line is the last one."""
+ITS = "account: AC" + "2" * 32
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            TWO.replace("AC" + "2" * 32, AC),
+            "accounts[0].sid: is given twice: account.sid has it already",
+        ),
+        (
+            TWO.replace("pool: {autocreate: true}", f"pool: {{account: AC{'3' * 32}}}"),
+            "messaging_services.pool.account: no such account",
+        ),
+        (
+            TWO.replace("rate: 30/m, ", f"rate: 30/m, {ITS}, "),
+            "senders[0].messaging_service: belongs to another account than the sender",
+        ),
+        (
+            TWO.replace("back:\n", f"back: {{{ITS}}}\n"),
+            "addresses[0].auto_creation.service: belongs to another account than the sender",
+        ),
+    ],
+)
+def test_accounts_keep_to_themselves(tmp_path: Path, text: str, said: str) -> None:
+    assert any(said in line for line in wrong(tmp_path, text))
+
+
+def test_a_second_account_is_no_trouble(tmp_path: Path) -> None:
+    settings = read(tmp_path, TWO.replace("carrier: acme", f"carrier: acme, {ITS}"))
+    assert settings.owner("whatsapp:+15005550010") == "AC" + "2" * 32
+    assert [len(seen.senders) for seen in settings.houses.values()] == [1, 1]

@@ -31,9 +31,12 @@ SECRETS = {
     "TWILIO_AUTH_TOKEN": "b-token",
     "TWILIO_SUBACCOUNT_TOKEN": "c-token",
     "SANDBOX_SECRET": "d-token",
+    "PARLEY_SECOND_TOKEN": "f-token",
+    "PARLEY_SECOND_SECRET": "g-token",
 }
 # Sections of entries that are examples: what is written out there may differ from the default.
-EXAMPLES = {"carriers", "senders", "messaging_services", "services", "addresses", "flows"}
+EXAMPLES = {"accounts", "carriers", "senders", "messaging_services", "services", "addresses"}
+EXAMPLES |= {"flows"}
 
 
 @pytest.fixture

@@ -233,8 +233,8 @@ async def test_what_the_api_made_stays_where_the_file_is_silent(
     await start(db)
     mine = ids.new(ids.SERVICE)
     await sql.execute(
-        "INSERT INTO services (sid, account_sid, friendly_name, date_created, date_updated) "
-        "VALUES ($1, $2, 'mine', now(), now())",
+        "INSERT INTO services (sid, account_sid, friendly_name, default_chat_service_role_sid,"
+        " date_created, date_updated) VALUES ($1, $2, 'mine', 'RL1', now(), now())",
         *(mine, AC),
     )
     await sql.execute(
@@ -271,3 +271,63 @@ async def test_a_thousand_senders_are_no_trouble(db: Database, sql: asyncpg.Conn
     await start(db, senders=many, addresses=addresses)
     assert await sql.fetchval("SELECT count(*) FROM senders") == 1200
     assert await sql.fetchval("SELECT count(*) FROM address_configurations") == 1200
+
+
+async def test_every_service_begins_with_the_default_roles_once(
+    db: Database, sql: asyncpg.Connection
+) -> None:
+    await start(db, **FULL)
+    await sql.execute("DELETE FROM roles")
+    await sql.execute(  # as one was before there were roles
+        "UPDATE services SET default_conversation_creator_role_sid = NULL,"
+        " default_conversation_role_sid = NULL, default_chat_service_role_sid = NULL"
+        " WHERE friendly_name = 'front'"
+    )
+    await asyncio.gather(start(db, **FULL), start(db, **FULL))
+    made = {role["sid"]: role for role in await rows(sql, "roles")}
+    [front] = await rows(sql, "services WHERE friendly_name = 'front'")
+    assert {role["chat_service_sid"] for role in made.values()} == {front["sid"]}
+    assert [role["friendly_name"] for role in made.values()] == [
+        "service admin",
+        "service user",
+        "channel admin",
+        "channel user",
+    ]
+    defaults = {name: made[sid]["friendly_name"] for name, sid in front.items() if sid in made}
+    assert defaults == {
+        "default_conversation_creator_role_sid": "channel admin",
+        "default_conversation_role_sid": "channel user",
+        "default_chat_service_role_sid": "service user",
+    }
+
+
+async def test_each_account_declares_its_own(db: Database, sql: asyncpg.Connection) -> None:
+    second = {"sid": "AC" + "2" * 32, "auth_token": "t", "webhooks": {"post_url": HOOK}}
+    sections = {
+        "accounts": [second],
+        "senders": [
+            {"address": NUMBER, "carrier": "lab"},
+            {"address": OTHER, "carrier": "lab", "account": second["sid"]},
+        ],
+        "addresses": [{"address": NUMBER}, {"address": OTHER}],
+        "services": {"front": {"account": second["sid"]}},
+    }
+    settings = await start(db, **sections)
+    by_account = {row["sid"]: row for row in await rows(sql, "accounts")}
+    assert set(by_account) == {AC, second["sid"]}
+    its = settings.of(second["sid"]).service_sid("front")
+    assert by_account[second["sid"]]["default_chat_service_sid"] == its
+    assert by_account[AC]["default_chat_service_sid"] == settings.of(AC).service_sid("default")
+    declared = {
+        (row["account_sid"], row["declared_as"])
+        for table in ("address_configurations", "webhook_configurations")
+        for row in await rows(sql, table)
+    }
+    assert declared == {
+        (AC, "addresses[0]"),
+        (second["sid"], "addresses[1]"),
+        (second["sid"], "accounts[0].webhooks"),
+    }
+    before = await everything(sql)
+    await start(db, **sections)
+    assert await everything(sql) == before
