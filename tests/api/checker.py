@@ -30,7 +30,6 @@ class Checker:
 
     def __init__(self) -> None:
         self.problems: list[str] = []
-        self.seen: set[tuple[str, str, int]] = set()
 
     @cached_property
     def middleware(self) -> Any:
@@ -49,7 +48,6 @@ class Checker:
         resource = request.match_info.route.resource
         path = resource.canonical if resource is not None else ""
         key = (request.method.lower(), path, response.status)
-        self.seen.add(key)
         wrong = next(iter(mistakes(*key, response)), None)
         if wrong is not None:
             self.problems.append(f"{request.method} {path} {response.status}: {wrong}")

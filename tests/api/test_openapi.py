@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from itertools import count
 from typing import Any
 
 import pytest
 import schemathesis
+from aiohttp import web
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis import checks
@@ -18,7 +20,7 @@ from app.api.routes import chat_routes, routes
 from app.api.setting_shapes import SETTINGS
 from app.api.shapes import SHAPES
 
-from .checker import description
+from .checker import description, mistakes
 from .conftest import OURS
 from .contract import BOTH, SERVICE
 from .tour import Tour
@@ -78,6 +80,24 @@ def test_what_a_verb_takes_is_declared(method: str, path: str, operation: Any) -
     else:
         declared = [one["name"] for one in operation["parameters"] if one["in"] == "query"]
     assert {parameter.name for parameter in route.verb.parameters} <= set(declared)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (200, {"sid": "IS" + "0" * 32}, "'account_sid' is a required property"),
+        (404, {"code": 20404, "message": "x", "status": 404}, "'more_info' is a required property"),
+        (302, {}, "the status is not declared"),
+        (429, {}, "the status is not declared"),
+        (503, {}, "without Retry-After"),
+    ],
+)
+def test_the_checker_sees_what_is_wrong(status: int, body: Any, said: str) -> None:
+    answer = web.Response(
+        status=status, body=json.dumps(body).encode(), content_type="application/json"
+    )
+    found = mistakes("get", "/v1/Services/{Sid}", status, answer)
+    assert any(said in mistake for mistake in found), found
 
 
 async def test_whatever_is_sent_the_answer_is_a_declared_one(a_world) -> None:
