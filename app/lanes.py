@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import aiohttp
 import asyncpg
@@ -180,18 +180,20 @@ class LaneLoop(Generic[P, T]):
                 await self._clock.sleep(SETTLE_AGAIN_S)
 
 
-def punctual(clock: Clock) -> aiohttp.TraceConfig:
-    """For clients that send: a request whose attempt is out of time ends before its first byte. A
-    process that was frozen while it connected must not send what another has sent by now."""
+def punctual(clock: Clock) -> type[aiohttp.ClientRequest]:
+    """Requests for clients that send: one whose attempt is out of time ends before its body goes
+    out. A process that was frozen while it connected must not send what another has sent by now."""
 
-    async def check(*_: object) -> None:
-        if clock.monotonic() >= _cut_at.get():
-            raise TimeoutError("the lease is too old to send")
+    class Punctual(aiohttp.ClientRequest):
+        async def write_bytes(
+            self, writer: Any, conn: Any, content_length: int | None = None
+        ) -> None:
+            if clock.monotonic() >= _cut_at.get():
+                conn.close()
+                return
+            await super().write_bytes(writer, conn, content_length)
 
-    trace = aiohttp.TraceConfig()
-    trace.on_connection_create_end.append(check)
-    trace.on_connection_reuseconn.append(check)
-    return trace
+    return Punctual
 
 
 def _seconds(now: datetime, due: datetime | None) -> float:

@@ -24,6 +24,7 @@ from app.convoy import Convoy
 from app.delivery.loop import delivery_loop
 from app.delivery.settle import Settler, Settling
 from app.inbound.door import Doors
+from app.lanes import punctual
 from app.observe import Observe
 from app.ops.health import Health, check_server
 from app.ops.jobs import Jobs
@@ -92,7 +93,9 @@ async def _runtime(
     timeout = aiohttp.ClientTimeout(total=settings.delivery.timeout_s)
     connector = aiohttp.TCPConnector(limit=settings.delivery.in_flight)
     http = await stack.enter_async_context(
-        aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False)
+        aiohttp.ClientSession(
+            connector=connector, timeout=timeout, trust_env=False, request_class=punctual(clock)
+        )
     )
     guarded = await stack.enter_async_context(
         egress.client(settings.egress, limit=settings.hooks.in_flight)
@@ -231,7 +234,8 @@ async def _site(
     stack: AsyncExitStack, application: web.Application, listening: socket.socket, drain_s: float
 ) -> None:
     # The access log costs as much as a whole request; our own events say more.
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=drain_s)
+    # aiohttp waits this long twice: for requests to end, then for connections to close.
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=drain_s / 2)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     await web.SockSite(runner, listening, backlog=1024).start()

@@ -6,7 +6,7 @@ from functools import partial
 
 from app.delivery.attempt import Tried, attempt, broken
 from app.delivery.settle import Settling
-from app.lanes import LaneLoop, punctual
+from app.lanes import LaneLoop
 from app.model.outbox import DELIVERY
 from app.runtime import Runtime
 from app.settings.models import rate_per_s
@@ -19,9 +19,6 @@ SETTLE_S = 15.0
 def delivery_loop(runtime: Runtime, settling: Settling) -> LaneLoop[Parcel, Tried]:
     """The loop that hands messages to carriers; its outcomes go through `settling`."""
     schedule = runtime.settings.delivery
-    late = punctual(runtime.clock)
-    late.freeze()
-    runtime.http.trace_configs.append(late)
     rates = {
         (runtime.settings.owner(sender.address), sender.address): rate
         for sender in runtime.settings.senders
