@@ -1,0 +1,1 @@
+"""The bench: a command that prints the figures of performance as ratios of one run."""
