@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncpg
-from sqlalchemy import Executable, insert
+from sqlalchemy import Executable, RowMapping, insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.orm.instrumentation import manager_of_class
 from sqlmodel import SQLModel
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_exponential
 
@@ -75,12 +76,12 @@ class Tx:
     async def first(self, model: type[M], statement: Executable) -> M | None:
         """The first row of a statement over one table's columns, or None."""
         row = (await self.connection.execute(statement)).mappings().first()
-        return None if row is None else model(**row)
+        return None if row is None else _loaded(model, row)
 
     async def every(self, model: type[M], statement: Executable) -> list[M]:
         """All rows of a statement over one table's columns; the statement must bound them."""
         rows = (await self.connection.execute(statement)).mappings()
-        return [model(**row) for row in rows]
+        return [_loaded(model, row) for row in rows]
 
     async def run(self, statement: Executable) -> int:
         """Run a change; gives how many rows it touched."""
@@ -88,7 +89,8 @@ class Tx:
 
     async def add(self, row: SQLModel) -> None:
         """Insert one row as it is."""
-        await self.connection.execute(insert(type(row)).values(**row.model_dump()))
+        table = SQLModel.metadata.tables[str(type(row).__tablename__)]  # not the class: no ORM
+        await self.connection.execute(insert(table).values(**row.model_dump()))
 
 
 class Database:
@@ -217,6 +219,14 @@ def is_away(error: BaseException) -> bool:
         cause = error.orig.__cause__ if error.orig is not None else None
         return error.connection_invalidated or (cause is not None and is_away(cause))
     return isinstance(error, GONE)
+
+
+def _loaded(model: type[M], row: RowMapping) -> M:
+    """A row as the ORM loads one: past `__init__`, which sets each column as if it changed, and
+    takes 25 times as long (half of the time of a list)."""
+    loaded: M = manager_of_class(model).new_instance()
+    loaded.__dict__.update(row)
+    return loaded
 
 
 def _patiently() -> AsyncRetrying:
