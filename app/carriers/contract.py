@@ -48,10 +48,6 @@ class Context:
     clock: Clock
 
 
-class Unsigned(Exception):
-    """The request does not carry a valid signature; `mode` enforce turns this into 403."""
-
-
 class Junk(Exception):
     """The request is not what this carrier sends; the door answers 400 with this text.
 
