@@ -15,7 +15,7 @@ import asyncpg
 from app import ids
 from app.channels.address import channel_of, masked, normalise
 from app.errors import Invalid
-from app.model import AddressConfiguration, Message
+from app.model import Message
 from app.model.traffic import Inbound
 from app.ops.hiding import plain_url
 from app.ops.render import table
@@ -148,16 +148,12 @@ def _address(name: str, given: str) -> str:
         raise Invalid(BAD_ADDRESS, f"{name} is not an address: {error}") from error
 
 
-def _decision(
-    settings: Settings, to: str, facts: tuple[str | None, str | None, AddressConfiguration | None]
-) -> Decision:
+def _decision(settings: Settings, to: str, facts: road.Facts) -> Decision:
     """The road's decision on a message that comes through the carrier that holds `to`."""
-    conversation_sid, participant_sid, configuration = facts
-    bound = (
-        Bound(conversation_sid, participant_sid) if conversation_sid and participant_sid else None
-    )
     sender = settings.sender(to)
-    return resolve(settings, sender.carrier if sender else "", to, bound, configuration)
+    bound = Bound(*facts.holder) if facts.holder else None
+    carrier = sender.carrier if sender else ""
+    return resolve(settings, carrier, to, bound, facts.configuration)
 
 
 def _outcome(decision: Decision) -> str:
@@ -191,9 +187,9 @@ async def _recipients(
     sql: asyncpg.Connection, settings: Settings, bound: Bound, to: str, from_: str, body: str | None
 ) -> tuple[Recipient, ...]:
     """The plan that the road would make, without the road."""
-    members = await road.members(sql, [bound.conversation_sid], [])
+    below = await road.below(sql, [bound.conversation_sid], [])
     # The plan reads no clock: the moment of a load is for rows, and none is written.
-    load = Load([], settings, cast(Any, None), members=members)
+    load = Load([], settings, cast(Any, None), below=below)
     inbound = Inbound("", "", channel_of(from_), from_, to, body)
     carriage = Carriage(
         Arrival(settings.account.sid, inbound),

@@ -9,12 +9,11 @@ from typing import Any
 
 from app.errors import Refused
 from app.model import Conversation, Media, Message
-from app.model.traffic import Member
 from app.road.items import Arrival, Draft, Posted, Taken
 from app.road.resolve import Create, Decision
 from app.settings.models import Settings
 from app.store.outbox import NewItem
-from app.store.webhooks import Target
+from app.store.road import Below, Facts, Pair
 from app.webhooks.events import Event
 
 
@@ -74,11 +73,11 @@ class Load:
     carriages: list[Carriage]
     settings: Settings
     now: datetime
+    facts: Mapping[Pair, Facts] = field(default_factory=dict)
     conversations: dict[str, Conversation] = field(default_factory=dict)
     new_conversations: dict[str, Carriage] = field(default_factory=dict)
     roles: dict[str, str | None] = field(default_factory=dict)
-    members: Mapping[str, Sequence[Member]] = field(default_factory=dict)
-    targets: Mapping[str, Sequence[Target]] = field(default_factory=dict)
+    below: Mapping[str, Below] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     items: list[NewItem] = field(default_factory=list)
     receipts: list[dict[str, Any]] = field(default_factory=list)
@@ -97,5 +96,4 @@ class Load:
 
     def wants(self, conversation_sid: str, event: str) -> bool:
         """Whether anybody is told of this event; if not, it need not be put into words."""
-        targets = self.targets.get(conversation_sid, ())
-        return any(event in target.filters for target in targets)
+        return any(event in target.filters for target in self.below[conversation_sid].targets)

@@ -26,9 +26,11 @@ TRIES = 5
 async def decide(sql: asyncpg.Connection, load: Load) -> None:
     """Give every arrival its decision; afterwards those that go on have a conversation."""
     open_ = [carriage for carriage in load.going() if isinstance(carriage.item, Arrival)]
-    for _ in range(TRIES):
+    for tried in range(TRIES):
         if not open_:
             return
+        if tried:
+            load.facts = await road.facts(sql, sorted({_pair(carriage) for carriage in open_}))
         open_ = await _round(sql, load, open_)
     if open_:
         raise Stale  # the pair keeps changing hands
@@ -38,10 +40,9 @@ async def _round(
     sql: asyncpg.Connection, load: Load, carriages: Sequence[Carriage]
 ) -> list[Carriage]:
     """Decide on these carriages; gives those whose claim was lost to somebody else."""
-    facts = await road.facts(sql, sorted({_pair(carriage) for carriage in carriages}))
     creating: dict[road.Pair, list[Carriage]] = {}
     for carriage in carriages:
-        decision = _decision(load, carriage, facts[_pair(carriage)])
+        decision = _decision(load, carriage)
         carriage.decision = decision
         match decision.action:
             case Bound(conversation_sid, participant_sid):
@@ -56,34 +57,34 @@ async def _round(
     return await _create(sql, load, creating) if creating else []
 
 
-def _decision(load: Load, carriage: Carriage, facts: Any) -> Decision:
-    conversation_sid, participant_sid, configuration = facts
-    bound = Bound(conversation_sid, participant_sid) if conversation_sid else None
+def _decision(load: Load, carriage: Carriage) -> Decision:
+    facts = load.facts[_pair(carriage)]
+    bound = Bound(*facts.holder) if facts.holder else None
     inbound = _arrival(carriage).inbound
     settings = load.settings.of(_arrival(carriage).account_sid)
-    return resolve(settings, inbound.carrier, inbound.proxy_address, bound, configuration)
+    return resolve(settings, inbound.carrier, inbound.proxy_address, bound, facts.configuration)
 
 
 async def _create(
     sql: asyncpg.Connection, load: Load, creating: dict[road.Pair, list[Carriage]]
 ) -> list[Carriage]:
     """One conversation for each pair that we win; the first of its carriages creates it."""
-    claims = {pair: (ids.new(ids.CONVERSATION), ids.new(ids.PARTICIPANT)) for pair in creating}
-    won = await road.claim_pairs(sql, [(*pair, *made) for pair, made in claims.items()])
-    lost: list[Carriage] = []
     rows: list[dict[str, Any]] = []
-    for pair, carriages in creating.items():
-        conversation_sid, participant_sid = claims[pair]
-        if participant_sid not in won:
-            lost += carriages
-            continue
+    for carriages in creating.values():
+        conversation_sid, participant_sid = ids.new(ids.CONVERSATION), ids.new(ids.PARTICIPANT)
         for carriage in carriages:
             carriage.conversation_sid = conversation_sid
             carriage.participant_sid = participant_sid
         rows.append(_row(carriages[0]))
-        load.new_conversations[conversation_sid] = carriages[0]
-    if rows:
-        load.roles |= await road.create(sql, rows, load.now)
+    roles = await road.create(sql, rows, load.now)
+    load.roles |= roles
+    lost: list[Carriage] = []
+    for first, *others in creating.values():
+        if first.conversation_sid in roles:
+            load.new_conversations[first.conversation_sid] = first
+        else:
+            first.created = None
+            lost += [first, *others]
     return lost
 
 

@@ -30,7 +30,7 @@ def plan(load: Load, carriage: Carriage) -> None:
         for medium in carriage.media
     ]
     for planned in fanout.plan(
-        load.members.get(carriage.conversation_sid, ()),
+        load.below[carriage.conversation_sid].members,
         carriage.participant_sid,
         message.body,
         media,

@@ -15,7 +15,8 @@ from app.store import road
 
 
 async def enter(sql: asyncpg.Connection, load: Load) -> None:
-    """Enter every inbound; those that came before, or twice in this convoy, go no further."""
+    """Enter every inbound and look its pair up; those that came before, or twice in this convoy, go
+    no further."""
     first: dict[road.Key, Carriage] = {}
     again: list[tuple[road.Key, Carriage]] = []
     for carriage in load.carriages:
@@ -25,10 +26,8 @@ async def enter(sql: asyncpg.Connection, load: Load) -> None:
                 again.append((key, carriage))
     if not first:
         return
-    keys = [
-        (*key, carriage.item.account_sid, carriage.message_sid) for key, carriage in first.items()
-    ]
-    new = await road.enter(sql, keys, load.now)
+    inbounds = [_entry(first[key]) for key in sorted(first)]
+    new, load.facts = await road.enter(sql, inbounds, load.now)
     old = [(key, carriage) for key, carriage in first.items() if key not in new]
     known = await road.known(sql, [key for key, _ in old]) if old else {}
     for key, carriage in old:
@@ -53,6 +52,14 @@ def rows(load: Load) -> dict[str, list[dict[str, Any]]]:
         "decisions": [_decision(carriage) for carriage in arrivals],
         "unkept": [_unkept(carriage) for carriage in arrivals if carriage.taken is not None],
     }
+
+
+def _entry(carriage: Carriage) -> tuple[str, str, str, str, str, str]:
+    arrival = carriage.item
+    assert isinstance(arrival, Arrival)
+    inbound = arrival.inbound
+    key, pair = _key(arrival), (inbound.proxy_address, inbound.address)
+    return *key, arrival.account_sid, carriage.message_sid, *pair
 
 
 def _key(arrival: Arrival) -> road.Key:

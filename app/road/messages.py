@@ -131,7 +131,7 @@ def _media(conversation: Conversation, carriage: Carriage) -> tuple[Media, ...]:
 
 def _author(load: Load, carriage: Carriage) -> str | None:
     """The participant that the author's name or address means, if it is one of them."""
-    for member in load.members.get(carriage.conversation_sid, ()):
+    for member in load.below[carriage.conversation_sid].members:
         if carriage.author in (member.identity, member.address):
             return member.sid
     return None
@@ -156,7 +156,7 @@ def _wake(load: Load, conversation: Conversation, source: str) -> None:
 
 def _tell_creation(load: Load, carriage: Carriage, conversation: Conversation, source: str) -> None:
     role_sid = load.roles[conversation.sid]
-    members = load.members[conversation.sid]
+    members = load.below[conversation.sid].members
     participants = [_participant(conversation, member, role_sid) for member in members]
     if load.wants(conversation.sid, "onConversationAdded"):
         pair = next(one for one in participants if one.sid == carriage.participant_sid)

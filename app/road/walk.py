@@ -4,7 +4,8 @@ A convoy of inbounds and posted messages goes through these steps together, in o
 
     enter       the ledger: what came before is a duplicate; so is a post whose key was used
     decide      whose pair is it, which rule takes it; claim the pairs of new conversations
-    lock        the conversations, in the order of their SIDs; what changed meanwhile walks again
+    lock        the conversations, in the order of their SIDs, with who is in them and who is told;
+                what changed meanwhile walks again
     number      each message gets the next index of its conversation
     fan out     one receipt for each external recipient, a place in its lane
     tell        post-events to whom they concern
@@ -26,7 +27,7 @@ from app.road import creation, fanout, keys, ledger, messages
 from app.road.convoy import Carriage, Load, Stale
 from app.road.items import Arrival, Draft, Posted, Taken
 from app.runtime import Runtime
-from app.store import outbox, road, webhooks
+from app.store import road
 from app.webhooks import tell
 
 ROUNDS = 5
@@ -72,25 +73,25 @@ async def walk(sql: asyncpg.Connection, load: Load) -> None:
     await keys.claim(sql, load)
     await creation.decide(sql, load)
     await lock(sql, load)
-    await gather(sql, load)
     for carriage in load.going():
         messages.number(load, carriage)
         fanout.plan(load, carriage)
-    load.items += tell.items(load.events, load.targets, load.settings)
-    await road.write(sql, ledger.rows(load), load.now)
+    told = {sid: below.targets for sid, below in load.below.items()}
+    load.items += tell.items(load.events, told, load.settings)
+    await road.write(sql, ledger.rows(load), load.items, load.now)
     await keys.keep(sql, load)
-    await outbox.add(sql, load.items, load.now)
 
 
 async def lock(sql: asyncpg.Connection, load: Load) -> None:
     """Lock the conversations; a message to one that closed is refused, an inbound walks again."""
     wanted = sorted({carriage.conversation_sid for carriage in load.going()})
     if wanted:
-        load.conversations = await road.lock(sql, wanted)
+        load.conversations, load.below = await road.lock(sql, wanted, _named(load))
     for carriage in load.going():
         conversation = load.conversations.get(carriage.conversation_sid)
         if isinstance(carriage.item, Arrival):
-            if conversation is None or conversation.state == "closed":
+            closed = conversation is None or conversation.state == "closed"
+            if closed or not _still_there(load, carriage):
                 raise Stale
             continue
         try:
@@ -99,22 +100,10 @@ async def lock(sql: asyncpg.Connection, load: Load) -> None:
             carriage.refuse(refused)
 
 
-async def gather(sql: asyncpg.Connection, load: Load) -> None:
-    """Who is in these conversations and who is told; read under the locks, so it holds still."""
-    going = load.going()
-    if not going:
-        return
-    sids = sorted({carriage.conversation_sid for carriage in going})
-    load.members = await road.members(sql, sids, _named(load, going))
-    load.targets = await webhooks.targets(sql, sids)
-    for carriage in going:
-        if isinstance(carriage.item, Arrival) and not _still_there(load, carriage):
-            raise Stale
-
-
-def _named(load: Load, going: Sequence[Carriage]) -> list[tuple[str, str]]:
+def _named(load: Load) -> list[tuple[str, str]]:
     """The identities that matter: authors, and those that a rule put into new conversations."""
-    named = [(one.conversation_sid, one.author) for one in going if isinstance(one.item, Draft)]
+    drafts = [one for one in load.going() if isinstance(one.item, Draft)]
+    named = [(one.conversation_sid, one.author) for one in drafts]
     for sid, carriage in load.new_conversations.items():
         identities = carriage.created.identities if carriage.created else ()
         named += [(sid, identity) for identity in identities]
@@ -127,5 +116,5 @@ def _still_there(load: Load, carriage: Carriage) -> bool:
     return any(
         (member.sid, member.address, member.proxy_address)
         == (carriage.participant_sid, inbound.address, inbound.proxy_address)
-        for member in load.members.get(carriage.conversation_sid, ())
+        for member in load.below[carriage.conversation_sid].members
     )

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.model import Participant
-from app.store import road
 from app.store.database import Tx
 
 CLAIM = """
 INSERT INTO bindings (account_sid, proxy_address, address, conversation_sid, participant_sid)
-VALUES ($1, $2, $3, $4, $5)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
+  AS i (account_sid, proxy_address, address, conversation_sid, participant_sid)
+ORDER BY account_sid, proxy_address, address
 ON CONFLICT (account_sid, proxy_address, address) WHERE open DO NOTHING
 RETURNING participant_sid
 """
@@ -46,14 +47,8 @@ async def claim(tx: Tx, participant: Participant) -> Holder | None:
     Waits for a transaction that claims the same pair. The participant's row may come later in this
     transaction.
     """
-    claimed = _claim(participant)
-    for _ in range(ATTEMPTS):
-        if await tx.sql.fetchval(CLAIM, *claimed):
-            return None
-        held = await tx.sql.fetchrow(HOLDER, *claimed[:3])
-        if held is not None:
-            return Holder(*held)
-    raise AssertionError("a pair changed hands again and again")
+    held = await claim_all(tx, [participant])
+    return held[0][1] if held else None
 
 
 async def claim_all(
@@ -65,7 +60,8 @@ async def claim_all(
     for _ in range(ATTEMPTS):
         if not open_:
             return held
-        won = await road.claim_pairs(tx.sql, [_claim(one) for one in open_])
+        columns = [list(column) for column in zip(*map(_claim, open_), strict=True)]
+        won = {row["participant_sid"] for row in await tx.sql.fetch(CLAIM, *columns)}
         lost = [one for one in open_ if one.sid not in won]
         holders = [await tx.sql.fetchrow(HOLDER, *_claim(one)[:3]) for one in lost]
         pairs = list(zip(lost, holders, strict=True))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from types import SimpleNamespace
@@ -14,16 +15,10 @@ import orjson
 from app.model import AddressConfiguration, Conversation
 from app.model.traffic import Member
 from app.store.database import sentence
+from app.store.outbox import NewItem, adding
+from app.store.webhooks import CONCERNED, Target, told
 
-LEDGER = """
-INSERT INTO inbox (carrier, external_id, account_sid, message_sid, received_at)
-SELECT carrier, external_id, account_sid, message_sid, $5
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
-  AS i (carrier, external_id, account_sid, message_sid)
-ORDER BY carrier, external_id
-ON CONFLICT DO NOTHING
-RETURNING carrier, external_id
-"""
+ENTER = sentence(__file__, "road_enter.sql")
 
 KNOWN = """
 SELECT i.carrier, i.external_id, b.message_sid, d.conversation_sid
@@ -34,7 +29,8 @@ LEFT JOIN decisions d ON d.carrier = i.carrier AND d.external_id = i.external_id
 
 RESOLVE = """
 SELECT i.account_sid AS in_account, i.proxy_address AS in_proxy, i.address AS in_address,
-  b.conversation_sid, b.participant_sid, to_json(a)::text AS configuration
+  b.conversation_sid, b.participant_sid,
+  CASE WHEN b.conversation_sid IS NULL THEN to_json(a)::text END AS configuration
 FROM unnest($1::text[], $2::text[], $3::text[]) AS i (account_sid, proxy_address, address)
 LEFT JOIN bindings b ON b.account_sid = i.account_sid COLLATE "C"
   AND b.proxy_address = i.proxy_address AND b.address = i.address AND b.open
@@ -42,50 +38,62 @@ LEFT JOIN address_configurations a ON a.account_sid = i.account_sid COLLATE "C"
   AND a.address = i.proxy_address
 """
 
-CLAIM_PAIRS = """
-INSERT INTO bindings (account_sid, proxy_address, address, conversation_sid, participant_sid)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
-  AS i (account_sid, proxy_address, address, conversation_sid, participant_sid)
-ORDER BY account_sid, proxy_address, address
-ON CONFLICT (account_sid, proxy_address, address) WHERE open DO NOTHING
-RETURNING participant_sid
-"""
-
 CREATE = sentence(__file__, "road_create.sql")
 
-LOCK = """
-SELECT * FROM conversations WHERE sid = ANY ($1::text[]) ORDER BY sid FOR NO KEY UPDATE
-"""
+MEMBER = "json_build_array(p.sid, p.identity, p.address, p.proxy_address, p.channel)"
 
-MEMBERS = """
-SELECT conversation_sid, sid, identity, address, proxy_address, channel
-FROM participants
-WHERE conversation_sid = ANY ($1::text[]) AND address IS NOT NULL
-UNION ALL
-SELECT p.conversation_sid, p.sid, p.identity, p.address, p.proxy_address, p.channel
-FROM unnest($2::text[], $3::text[]) AS author (conversation_sid, identity)
-JOIN participants p ON p.conversation_sid = author.conversation_sid COLLATE "C"
-  AND p.identity = author.identity
-WHERE p.address IS NULL
+BELOW = f"""
+  (SELECT json_agg({MEMBER} ORDER BY p.sid) FROM participants p
+   WHERE p.conversation_sid = c.sid AND p.address IS NOT NULL)::text AS external,
+  (SELECT json_agg({MEMBER} ORDER BY p.sid)
+   FROM unnest($2::text[], $3::text[]) AS n (conversation_sid, identity)
+   JOIN participants p ON p.conversation_sid = n.conversation_sid COLLATE "C"
+     AND p.identity = n.identity
+   WHERE n.conversation_sid = c.sid COLLATE "C" AND p.address IS NULL)::text AS named,
+  {CONCERNED}
 """
+"""Who is in a conversation `c` as far as a message matters to them, and who is told of it."""
 
-WRITE = sentence(__file__, "road_write.sql")
+LOCK = sentence(__file__, "road_lock.sql").replace("{below}", BELOW)
+
+BELOW_OF = f"SELECT c.sid, {BELOW} FROM conversations c WHERE c.sid = ANY ($1::text[])"
+
+WRITE = sentence(__file__, "road_write.sql").replace("{items}", adding("$7", "$8"))
 
 
 Key = tuple[str, str]
 Pair = tuple[str, str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a pair: who holds it (conversation, participant), or else how our address
+    is configured."""
+
+    holder: tuple[str, str] | None
+    configuration: AddressConfiguration | None
+
+
+@dataclass(frozen=True, slots=True)
+class Below:
+    """The external participants of a conversation, those that identities name, and who is told."""
+
+    members: tuple[Member, ...]
+    targets: tuple[Target, ...]
+
+
 async def enter(
-    sql: asyncpg.Connection, keys: Sequence[tuple[str, str, str, str]], now: datetime
-) -> set[Key]:
-    """Enter (carrier, external id, account, message) into the ledger; gives those that are new.
+    sql: asyncpg.Connection, inbounds: Sequence[tuple[str, str, str, str, str, str]], now: datetime
+) -> tuple[set[Key], dict[Pair, Facts]]:
+    """Enter (carrier, external id, account, message, proxy address, address) into the ledger;
+    gives those that are new, and what is known of all pairs.
 
     Waits for others that enter the same; what it does not give is committed by somebody else.
     """
-    columns = [list(column) for column in zip(*sorted(keys), strict=True)]
-    rows = await sql.fetch(LEDGER, *columns, now)
-    return {(row["carrier"], row["external_id"]) for row in rows}
+    rows = await sql.fetch(ENTER, *_columns(inbounds), now)
+    pairs = [(account, proxy, address) for _, _, account, _, proxy, address in inbounds]
+    facts = {pair: _facts(row) for pair, row in zip(pairs, rows, strict=True)}
+    return {(row["carrier"], row["external_id"]) for row in rows if row["new"]}, facts
 
 
 async def known(
@@ -99,64 +107,55 @@ async def known(
     }
 
 
-async def facts(
-    sql: asyncpg.Connection, pairs: Sequence[Pair]
-) -> dict[Pair, tuple[str | None, str | None, AddressConfiguration | None]]:
-    """For each (account, proxy address, address): the conversation and participant that hold the
-    pair, and the configuration of our address."""
-    columns = [list(column) for column in zip(*pairs, strict=True)]
-    return {
-        (row["in_account"], row["in_proxy"], row["in_address"]): (
-            row["conversation_sid"],
-            row["participant_sid"],
-            _configuration(row["configuration"]),
-        )
-        for row in await sql.fetch(RESOLVE, *columns)
-    }
-
-
-async def claim_pairs(
-    sql: asyncpg.Connection, claims: Sequence[tuple[str, str, str, str, str]]
-) -> set[str]:
-    """Claim (account, proxy address, address) for (conversation, participant); gives the
-    participants that won. A loser's pair is held by a conversation that is committed now."""
-    columns = [list(column) for column in zip(*claims, strict=True)]
-    return {row["participant_sid"] for row in await sql.fetch(CLAIM_PAIRS, *columns)}
+async def facts(sql: asyncpg.Connection, pairs: Sequence[Pair]) -> dict[Pair, Facts]:
+    """What is known of each (account, proxy address, address) by now."""
+    rows = await sql.fetch(RESOLVE, *_columns(pairs))
+    return {(row["in_account"], row["in_proxy"], row["in_address"]): _facts(row) for row in rows}
 
 
 async def create(
     sql: asyncpg.Connection, rows: Sequence[dict[str, Any]], now: datetime
 ) -> dict[str, str | None]:
-    """Create conversations with their participants and attached webhooks, for claimed pairs; gives
-    the role of the participants of each."""
+    """Claim pairs and create conversations for those that are ours, with their participants and
+    attached webhooks; gives the role of the participants of each that was made. The pair of one
+    that was not is held by a conversation that is committed now."""
     made = await sql.fetch(CREATE, orjson.dumps(rows).decode(), now)
     return {row["sid"]: row["role_sid"] for row in made}
 
 
-async def lock(sql: asyncpg.Connection, conversations: Sequence[str]) -> dict[str, Conversation]:
-    """The rows of these conversations, locked in the order of their SIDs."""
-    rows = await sql.fetch(LOCK, conversations)
-    return {row["sid"]: cast(Conversation, SimpleNamespace(**row)) for row in rows}
+async def lock(
+    sql: asyncpg.Connection, conversations: Sequence[str], named: Sequence[tuple[str, str]]
+) -> tuple[dict[str, Conversation], dict[str, Below]]:
+    """The rows of these conversations, locked in the order of their SIDs, and what is below them,
+    with the participants that (conversation, identity) name; none of it can change any more."""
+    authors = [sid for sid, _ in named], [identity for _, identity in named]
+    rows = await sql.fetch(LOCK, conversations, *authors)
+    held = {row["sid"]: _below(row) for row in rows if row["unchanged"]}
+    if len(held) < len(rows):
+        changed = [row["sid"] for row in rows if row["sid"] not in held]
+        held |= await below(sql, changed, named)
+    return {row["sid"]: cast(Conversation, SimpleNamespace(**row)) for row in rows}, held
 
 
-async def members(
-    sql: asyncpg.Connection, conversations: Sequence[str], authors: Sequence[tuple[str, str]]
-) -> dict[str, list[Member]]:
-    """The external participants of these conversations, and those that authors' identities name
-    (conversation, identity). Read it after the lock: then it cannot change any more."""
-    found: dict[str, list[Member]] = {}
-    named = [sid for sid, _ in authors], [identity for _, identity in authors]
-    for sid, *member in await sql.fetch(MEMBERS, conversations, *named):
-        found.setdefault(sid, []).append(Member(*member))
-    return found
+async def below(
+    sql: asyncpg.Connection, conversations: Sequence[str], named: Sequence[tuple[str, str]]
+) -> dict[str, Below]:
+    """What is below these conversations now."""
+    authors = [sid for sid, _ in named], [identity for _, identity in named]
+    return {row["sid"]: _below(row) for row in await sql.fetch(BELOW_OF, conversations, *authors)}
 
 
 async def write(
-    sql: asyncpg.Connection, rows: Mapping[str, Sequence[dict[str, Any]]], now: datetime
+    sql: asyncpg.Connection,
+    rows: Mapping[str, Sequence[dict[str, Any]]],
+    items: Sequence[NewItem],
+    now: datetime,
 ) -> None:
     """Write everything that a convoy made: messages, media, conversations, receipts, decisions,
-    and what the ledger keeps of those that made nothing."""
-    await sql.execute(WRITE, *(orjson.dumps(rows[name]).decode() for name in WRITTEN), now)
+    what the ledger keeps of those that made nothing, and the outbox."""
+    if items or any(rows.values()):
+        texts = (orjson.dumps(rows[name]).decode() for name in WRITTEN)
+        await sql.execute(WRITE, *texts, orjson.dumps(items).decode(), now)
 
 
 WRITTEN = ("messages", "conversations", "receipts", "decisions", "media", "unkept")
@@ -165,3 +164,23 @@ WRITTEN = ("messages", "conversations", "receipts", "decisions", "media", "unkep
 @lru_cache(maxsize=256)  # to build a table's object costs as much as the rest of the decision
 def _configuration(text: str | None) -> AddressConfiguration | None:
     return None if text is None else AddressConfiguration(**orjson.loads(text))
+
+
+def _columns(rows: Sequence[tuple[str, ...]]) -> list[list[str]]:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _facts(row: Any) -> Facts:
+    holder = row["conversation_sid"], row["participant_sid"]
+    return Facts(holder if holder[0] else None, _configuration(row["configuration"]))
+
+
+def _below(row: Any) -> Below:
+    return Below(
+        (*_members(row["external"]), *_members(row["named"])),
+        told(row["configured"], row["scoped"]),
+    )
+
+
+def _members(text: str | None) -> Iterator[Member]:
+    return (Member(*member) for member in orjson.loads(text)) if text else iter(())

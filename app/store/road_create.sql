@@ -1,11 +1,21 @@
--- Conversations with their participants and attached webhooks, for pairs that are claimed. Everybody
--- gets the role that the service gives; identities that are new to it become users. Gives that role.
-WITH new AS (
+-- Claim pairs, and create conversations with their participants and attached webhooks for those that
+-- are ours. Everybody gets the role that the service gives; identities that are new to it become users.
+-- Gives that role.
+WITH asked AS (
   SELECT * FROM json_to_recordset($1::text::json) AS n (
     sid text, account_sid text, service_sid text, messaging_service_sid text,
     participant_sid text, channel text, address text, proxy_address text,
     webhook_sid text, target text, url text, method text, filters json,
     flow_sid text, retry_count int, identities json)
+), claimed AS (
+  INSERT INTO bindings (account_sid, proxy_address, address, conversation_sid, participant_sid)
+  SELECT account_sid, proxy_address, address, sid, participant_sid FROM asked
+  ORDER BY account_sid, proxy_address, address
+  ON CONFLICT (account_sid, proxy_address, address) WHERE open DO NOTHING
+  RETURNING participant_sid
+), new AS (
+  SELECT * FROM asked
+  WHERE participant_sid COLLATE "C" = ANY (ARRAY (SELECT participant_sid FROM claimed))
 ), conversation AS (
   INSERT INTO conversations (
     sid, account_sid, chat_service_sid, messaging_service_sid, state, inactive_timer_s,

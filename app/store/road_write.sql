@@ -14,7 +14,7 @@ WITH message AS (
     date_created timestamptz, date_updated timestamptz)
 ), conversation AS (
   UPDATE conversations c SET message_count = n.message_count, revision = c.revision + 1,
-    active_at = $7, date_updated = $7, state = n.state, state_at = n.state_at,
+    active_at = $8, date_updated = $8, state = n.state, state_at = n.state_at,
     next_timer_at = n.next_timer_at
   FROM json_to_recordset($2::text::json) AS n (
     sid text, message_count int, state text, state_at timestamptz, next_timer_at timestamptz)
@@ -25,7 +25,7 @@ WITH message AS (
     address, proxy_address, carrier, status, error_code, error_message, dropped,
     date_created, date_updated)
   SELECT sid, account_sid, chat_service_sid, conversation_sid, message_sid, participant_sid,
-    channel, address, proxy_address, carrier, status, error_code, error_message, dropped, $7, $7
+    channel, address, proxy_address, carrier, status, error_code, error_message, dropped, $8, $8
   FROM json_to_recordset($3::text::json) AS r (
     sid text, account_sid text, chat_service_sid text, conversation_sid text, message_sid text,
     participant_sid text, channel text, address text, proxy_address text, carrier text,
@@ -35,7 +35,7 @@ WITH message AS (
     sid, account_sid, carrier, external_id, address, proxy_address, signature, rule, outcome,
     reason, steps, conversation_sid, message_sid, received_at)
   SELECT sid, account_sid, carrier, external_id, address, proxy_address, signature, rule, outcome,
-    reason, steps, conversation_sid, message_sid, $7
+    reason, steps, conversation_sid, message_sid, $8
   FROM json_to_recordset($4::text::json) AS d (
     sid text, account_sid text, carrier text, external_id text, address text, proxy_address text,
     signature text, rule text, outcome text, reason text, steps jsonb, conversation_sid text,
@@ -45,11 +45,12 @@ WITH message AS (
     sid, account_sid, chat_service_sid, message_sid, position, content_type, filename, size,
     source_url, date_created, date_updated)
   SELECT sid, account_sid, chat_service_sid, message_sid, position, content_type, filename, size,
-    source_url, $7, $7
+    source_url, $8, $8
   FROM json_to_recordset($5::text::json) AS f (
     sid text, account_sid text, chat_service_sid text, message_sid text, position int,
     content_type text, filename text, size bigint, source_url text)
-)
-UPDATE inbox i SET message_sid = NULL, payload = u.payload
-FROM json_to_recordset($6::text::json) AS u (carrier text, external_id text, payload jsonb)
-WHERE i.carrier = u.carrier AND i.external_id = u.external_id
+), unkept AS (
+  UPDATE inbox i SET message_sid = NULL, payload = u.payload
+  FROM json_to_recordset($6::text::json) AS u (carrier text, external_id text, payload jsonb)
+  WHERE i.carrier = u.carrier AND i.external_id = u.external_id
+), {items}

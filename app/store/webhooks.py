@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import asyncpg
 import orjson
@@ -13,8 +14,7 @@ from app.model import ScopedWebhook
 
 MESSAGES = frozenset({"onMessageAdded"})  # what flows and keywords are about
 
-TARGETS = """
-SELECT c.sid,
+CONCERNED = """
   (SELECT json_build_array(w.sid, w.chat_service_sid, w.post_url, w.method, w.filters)
    FROM webhook_configurations w
    WHERE w.account_sid = c.account_sid
@@ -24,6 +24,11 @@ SELECT c.sid,
   (SELECT json_agg(json_build_array(s.sid, s.target, s.url, s.method, s.filters, s.triggers,
                                     s.flow_sid, s.retry_count) ORDER BY s.sid)
    FROM scoped_webhooks s WHERE s.conversation_sid = c.sid)::text AS scoped
+"""
+"""Columns for a statement over conversations `c`: what `told` reads."""
+
+TARGETS = f"""
+SELECT c.sid, {CONCERNED}
 FROM unnest($1::text[]) AS given (sid) JOIN conversations c ON c.sid = given.sid COLLATE "C"
 """
 
@@ -60,7 +65,13 @@ async def targets(
 ) -> dict[str, tuple[Target, ...]]:
     """The targets of each conversation, in a stable order."""
     rows = await sql.fetch(TARGETS, sorted(set(conversations)))
-    return {row["sid"]: (*_configured(row["configured"]), *_scoped(row["scoped"])) for row in rows}
+    return {row["sid"]: told(row["configured"], row["scoped"]) for row in rows}
+
+
+@lru_cache(maxsize=1024)  # most conversations have the same ones
+def told(configured: str | None, scoped: str | None) -> tuple[Target, ...]:
+    """The targets that the columns of `CONCERNED` name, in a stable order."""
+    return (*_configured(configured), *_scoped(scoped))
 
 
 async def of_services(
