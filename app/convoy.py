@@ -46,6 +46,10 @@ class Convoy(Generic[T, R]):
         self._arrived.set()
         return future
 
+    def waiting(self) -> bool:
+        """Whether another convoy leaves when this one has arrived."""
+        return bool(self._waiting)
+
     def close(self) -> None:
         """Take nothing more; `run` returns when all that waits is answered."""
         self._closing = True

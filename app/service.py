@@ -113,10 +113,10 @@ async def _parts(
     settings = runtime.settings
     health = Health(runtime, await asyncio.to_thread(schema.head))
     walker, settler, teller = Walker(runtime), Settler(runtime), Teller(runtime)
-    road: Road = Convoy(
-        walker, longest=settings.road.convoy_max, waiting_max=settings.road.queue_max
-    )
+    walk = settings.road
+    road: Road = Convoy(walker, longest=walk.convoy_max, waiting_max=walk.queue_max)
     settling: Settling = Convoy(settler, longest=128, waiting_max=WALKERS_WAITING_MAX)
+    walker.more, settler.more = road.waiting, settling.waiting
     telling: Telling = Convoy(teller, longest=128, waiting_max=WALKERS_WAITING_MAX)
     deliveries = delivery_loop(runtime, settling)
     hooks = hook_loop(runtime, telling)

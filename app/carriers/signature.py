@@ -11,7 +11,8 @@ from __future__ import annotations
 import hmac
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
-from hashlib import sha1, sha256
+from functools import lru_cache
+from hashlib import sha256
 from urllib.parse import ParseResult, parse_qs, urlparse
 
 HEADER = "X-Twilio-Signature"
@@ -39,15 +40,15 @@ def sign_json(url: str, body: bytes, token: str) -> tuple[str, str]:
 
 def verify(url: str, params: Mapping[str, str], signature: str, tokens: Iterable[str]) -> bool:
     """Whether one of the tokens made this signature for this URL (written with or without its
-    port) and these form parameters. `params` may be a multidict. Constant time per token."""
+    port) and these form parameters. `params` may be a multidict. Each comparison takes constant
+    time."""
     given = signature.encode("utf-8", "replace")
-    spellings = _spellings(url)
-    valid = False
-    for token in tokens:
-        for spelling in spellings:
-            ours = compute(spelling, params.items(), token).encode()
-            valid |= hmac.compare_digest(ours, given)
-    return valid
+    pairs = tuple(params.items())
+    return any(
+        hmac.compare_digest(compute(spelling, pairs, token).encode(), given)
+        for token in tokens
+        for spelling in _spellings(url)
+    )
 
 
 def verify_json(url: str, body: bytes, signature: str, tokens: Iterable[str]) -> bool:
@@ -60,10 +61,11 @@ def verify_json(url: str, body: bytes, signature: str, tokens: Iterable[str]) ->
 def compute(url: str, pairs: Iterable[tuple[str, str]], token: str) -> str:
     """The signature of exactly this URL and these parameters, each different pair once."""
     text = url + "".join(name + value for name, value in sorted(set(pairs)))
-    digest = hmac.new(token.encode(), text.encode("utf-8", "replace"), sha1).digest()
+    digest = hmac.digest(token.encode(), text.encode("utf-8", "replace"), "sha1")
     return b64encode(digest).decode()
 
 
+@lru_cache(maxsize=64)  # a carrier calls few URLs
 def _spellings(url: str) -> tuple[str, ...]:
     """The URL without and with its port: which of them Twilio signs is not consistent."""
     parsed = urlparse(url)

@@ -6,7 +6,7 @@ log of attempts, lanes going on, post-events. A worker whose lease ran out settl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -47,16 +47,17 @@ class Batch:
 
 
 class Settler:
-    """Settles batches on a connection of its own."""
+    """Settles batches on a connection of its own. `more` says whether another one follows at once."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._held = runtime.db.hold(pinned=True)
+        self.more: Callable[[], bool] = bool
 
     async def __call__(self, items: Sequence[Tried | Status]) -> Sequence[bool]:
         """Settle a batch; gives for each whether it found its receipt."""
         batch = Batch(self._runtime.clock.now())
-        async with self._held.begin() as sql:
+        async with self._held.begin(self.more) as sql:
             found = await self._settle(sql, batch, items)
         self._runtime.wakes.ring(DELIVERY)
         if batch.steps:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index
+from sqlalchemy import Index, text
 from sqlmodel import Field, SQLModel
 
 from app.model import columns as c
@@ -31,7 +31,12 @@ class Decision(SQLModel, table=True):
 
     __tablename__ = "decisions"
     __table_args__ = (
-        Index("decisions_external", "carrier", "external_id"),
+        Index(
+            "decisions_without_message",
+            "carrier",
+            "external_id",
+            postgresql_where=text("message_sid IS NULL"),
+        ),
         Index("decisions_message", "message_sid"),
         Index("decisions_conversation", "conversation_sid", "sid"),
     )

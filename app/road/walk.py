@@ -17,7 +17,7 @@ Locks come in one order everywhere: ledger, keys, bindings, users, conversations
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import asyncpg
@@ -37,18 +37,19 @@ Result = Taken | Posted | Exception
 
 
 class Walker:
-    """Walks convoys on a connection of its own."""
+    """Walks convoys on a connection of its own. `more` says whether another one follows at once."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._held = runtime.db.hold(pinned=True)
+        self.more: Callable[[], bool] = bool
 
     async def __call__(self, convoy: Sequence[Arrival | Draft]) -> Sequence[Result]:
         """Take the convoy through; gives what became of each, committed."""
         for left in reversed(range(ROUNDS)):
             load = Load.of(convoy, self._runtime.settings, self._runtime.clock.now())
             try:
-                async with self._held.begin() as sql:
+                async with self._held.begin(self.more) as sql:
                     await walk(sql, load)
             except Stale:
                 if not left and len(convoy) > 1:

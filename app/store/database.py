@@ -160,6 +160,11 @@ class Database:
         await self.engine.dispose()
 
 
+def _never() -> bool:
+    """Nothing more is to be done."""
+    return False
+
+
 class Held:
     """One connection that one loop keeps for itself: no pool, no reset, prepared statements stay.
 
@@ -170,6 +175,7 @@ class Held:
         self._dsn = dsn
         self._settings = SESSION | (PINNED if pinned else {})
         self._connection: asyncpg.Connection | None = None
+        self._begun = False
 
     async def live(self) -> asyncpg.Connection:
         """The connection, made anew when it broke; raises Unavailable after a few seconds."""
@@ -178,6 +184,7 @@ class Held:
         try:
             async for attempt in _patiently():
                 with attempt:
+                    self._begun = False
                     self._connection = await asyncpg.connect(
                         self._dsn,
                         server_settings=self._settings,
@@ -190,12 +197,26 @@ class Held:
         return self._connection
 
     @asynccontextmanager
-    async def begin(self) -> AsyncIterator[asyncpg.Connection]:
-        """A transaction on the held connection; raises Unavailable when the database is away."""
+    async def begin(self, more: Callable[[], bool] = _never) -> AsyncIterator[asyncpg.Connection]:
+        """A transaction on the held connection; raises Unavailable when the database is away.
+
+        When there is `more` to do at its end, its commit begins the next transaction in the same
+        round trip, and that one must follow at once.
+        """
         connection = await self.live()
         try:
-            async with connection.transaction():
+            if not self._begun:
+                await connection.execute("BEGIN")
+            self._begun = False
+            try:
                 yield connection
+            except BaseException:
+                if not connection.is_closed():
+                    await connection.execute("ROLLBACK")
+                raise
+            chained = more()
+            await connection.execute("COMMIT AND CHAIN" if chained else "COMMIT")
+            self._begun = chained
         except Exception as error:
             if is_away(error) or connection.is_closed():
                 connection.terminate()

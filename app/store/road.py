@@ -24,7 +24,7 @@ KNOWN = """
 SELECT i.carrier, i.external_id, b.message_sid, d.conversation_sid
 FROM unnest($1::text[], $2::text[]) AS i (carrier, external_id)
 JOIN inbox b ON b.carrier = i.carrier AND b.external_id = i.external_id
-LEFT JOIN decisions d ON d.carrier = i.carrier AND d.external_id = i.external_id
+LEFT JOIN decisions d ON d.message_sid = b.message_sid
 """
 
 RESOLVE = """

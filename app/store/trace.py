@@ -36,23 +36,27 @@ OF_SID: Mapping[str, str] = {
 # The carriers of a table: from one to the next along the index, however many rows each has.
 CARRIERS = """
 WITH RECURSIVE carriers AS (
-  (SELECT carrier FROM {table} WHERE external_id IS NOT NULL ORDER BY carrier LIMIT 1)
+  (SELECT carrier FROM {table} t WHERE t.{indexed} ORDER BY carrier LIMIT 1)
   UNION ALL
   SELECT (SELECT t.carrier FROM {table} t
-          WHERE t.carrier > c.carrier AND t.external_id IS NOT NULL ORDER BY t.carrier LIMIT 1)
+          WHERE t.carrier > c.carrier AND t.{indexed} ORDER BY t.carrier LIMIT 1)
   FROM carriers c WHERE c.carrier IS NOT NULL
 )
 SELECT {columns} FROM carriers c
-JOIN {table} t ON t.carrier = c.carrier AND t.external_id = ANY ($1::text[])
+JOIN {table} t ON t.carrier = c.carrier AND t.external_id = ANY ($1::text[]) AND t.{indexed}
 """
+NAMED = "external_id IS NOT NULL"
 
-DECIDED = CARRIERS.format(table="decisions", columns="t.*, t.steps::text AS said")
-ENTERED = CARRIERS.format(table="inbox", columns="t.*")
+DECIDED = CARRIERS.format(
+    table="decisions", columns="t.*, t.steps::text AS said", indexed="message_sid IS NULL"
+)
+ENTERED = CARRIERS.format(table="inbox", columns="t.*", indexed=NAMED)
 SENT = CARRIERS.format(
     table="receipts",
     columns="t.conversation_sid, t.message_sid, t.external_id, t.channel_message_sid",
+    indexed=NAMED,
 )
-EARLY = CARRIERS.format(table="early_statuses", columns="t.*")
+EARLY = CARRIERS.format(table="early_statuses", columns="t.*", indexed=NAMED)
 
 CONVERSATION = "SELECT * FROM conversations WHERE sid = $1"
 OWNER = "SELECT account_sid FROM conversations WHERE sid = $1"
@@ -155,11 +159,10 @@ async def _by_sid(sql: asyncpg.Connection, name: str) -> Found | None:
 
 async def _by_carrier(sql: asyncpg.Connection, name: str) -> Found | None:
     """By a carrier's id, as it is or as a channel's message SID is made of it."""
-    decisions = await sql.fetch(DECIDED, [name])
     entered = await sql.fetch(ENTERED, [name])
-    for row in (*decisions, *entered):
+    for row in entered:
         if row["message_sid"] is not None:
-            return Found(row.get("conversation_sid"), row["message_sid"])
+            return await _by_sid(sql, row["message_sid"])
     for row in await sql.fetch(SENT, _made_of(name)):
         if name in (row["external_id"], row["channel_message_sid"]):
             return Found(row["conversation_sid"], row["message_sid"])
@@ -167,6 +170,7 @@ async def _by_carrier(sql: asyncpg.Connection, name: str) -> Found | None:
         of_receipt = await _by_sid(sql, ids.RECEIPT + name[2:])
         if of_receipt is not None:
             return of_receipt
+    decisions = await sql.fetch(DECIDED, [name])
     early = await sql.fetch(EARLY, [name])
     if not (decisions or entered or early):
         return None
