@@ -58,13 +58,15 @@ class Junk(Exception):
 class Carrier(Protocol):
     """One configured carrier. `name` is its key in the YAML; `channels` are those it can carry.
 
-    `can_look_up` says whether `look_up` can settle an unknown outcome; `look_up_after_s` how long
-    after the attempt it can be trusted.
+    With `one_door`, messages and statuses may come by either of its two URLs: each parser then
+    passes over what is for the other. `can_look_up` says whether `look_up` can settle an unknown
+    outcome; `look_up_after_s` how long after the attempt it can be trusted.
     """
 
     name: str
     kind: str
     channels: frozenset[str]
+    one_door: bool
     can_look_up: bool
     look_up_after_s: float
 
@@ -94,6 +96,32 @@ class Carrier(Protocol):
         not happen), or None when that cannot be told. Some may be other sends of ours with the
         same text: the caller knows those. Raises Temporary when the carrier could not be asked
         now: nothing is settled, ask again later."""
+        ...
+
+
+@runtime_checkable
+class Challenged(Protocol):
+    """A carrier that asks a door, by GET, to prove that it is ours before it uses it."""
+
+    def challenge(self, request: Request) -> Answer | None:
+        """The proof; None when the question is not for us."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MediaSource:
+    """Where a file is to be fetched now, and the headers that open it."""
+
+    url: str
+    headers: Mapping[str, str]
+
+
+@runtime_checkable
+class MediaKeeper(Protocol):
+    """A carrier whose files are not to be had at `MediaPart.url` just so."""
+
+    async def media_source(self, url: str, context: Context) -> MediaSource:
+        """Where the file that an inbound named `url` is now. Raises Temporary or Permanent."""
         ...
 
 

@@ -78,6 +78,7 @@ class _Sandbox:
 
     kind = "sandbox"
     channels = CHANNELS
+    one_door = False
 
     def __init__(self, name: str, options: Options) -> None:
         self.name = name

@@ -51,6 +51,7 @@ class Twilio:
 
     kind = "twilio"
     channels = CHANNELS
+    one_door = False
     can_look_up = True
 
     def __init__(self, name: str, options: Options) -> None:

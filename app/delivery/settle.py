@@ -47,7 +47,7 @@ class Batch:
 
 
 class Settler:
-    """Settles batches on a connection of its own. `more` says whether another one follows at once."""
+    """Settles batches on a connection of its own. `more` says whether one follows at once."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime

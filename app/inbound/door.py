@@ -14,7 +14,7 @@ from typing import cast
 
 from aiohttp import web
 
-from app.carriers.contract import Carrier, Junk, Request
+from app.carriers.contract import Carrier, Challenged, Junk, Request
 from app.channels.address import masked
 from app.errors import Unavailable
 from app.inbound import requests
@@ -44,7 +44,23 @@ class Doors:
         return [
             web.post("/carriers/{carrier}/inbound", self.inbound),
             web.post("/carriers/{carrier}/status", self.status),
+            web.get("/carriers/{carrier}/inbound", self.challenge),
+            web.get("/carriers/{carrier}/status", self.challenge),
         ]
+
+    async def challenge(self, request: web.Request) -> web.Response:
+        """A carrier wants to see that this door is ours."""
+        carrier = self._runtime.carriers.get(request.match_info["carrier"])
+        if not isinstance(carrier, Challenged):
+            return _error(405, "this door takes POST")
+        settings, public_url = self._runtime.settings, self._runtime.public_url
+        try:
+            proof = carrier.challenge(await requests.read(request, settings.server, public_url))
+        except BadRequest as error:
+            return _refusal(error, self._runtime)
+        if proof is None:
+            return _error(403, "the challenge does not name our verify token")
+        return web.Response(text=proof.body, content_type=proof.content_type)
 
     async def inbound(self, request: web.Request) -> web.Response:
         """A message came; answered when what it caused is committed."""
@@ -52,6 +68,8 @@ class Doors:
         try:
             carrier, read, signature = await self._open(request)
             messages = carrier.parse_inbound(read)
+            if carrier.one_door:
+                await self._settle(carrier.parse_status(read))
         except Exception as error:
             return self._turned_away(request, started, error)
         arrivals = [self._arrival(message, signature) for message in messages]
@@ -67,13 +85,18 @@ class Doors:
 
     async def status(self, request: web.Request) -> web.Response:
         """A carrier reports on a send; answered when the receipt's move is committed."""
+        carrier = self._runtime.carriers.get(request.match_info["carrier"])
+        if carrier is not None and carrier.one_door:
+            return await self.inbound(request)
         try:
             carrier, read, _ = await self._open(request)
-            statuses = carrier.parse_status(read)
-            await asyncio.gather(*(self._report(status) for status in statuses))
+            await self._settle(carrier.parse_status(read))
         except Exception as error:
             return _refusal(error, self._runtime)
         return web.Response(text="")
+
+    async def _settle(self, statuses: Sequence[Status]) -> None:
+        await asyncio.gather(*(self._report(status) for status in statuses))
 
     async def _open(self, request: web.Request) -> tuple[Carrier, Request, SignatureResult]:
         """The carrier, its request and what its signature is worth. Raises BadRequest."""
@@ -139,6 +162,8 @@ class Doors:
         known = name if name in self._runtime.carriers else "unknown"
         status = error.status if isinstance(error, BadRequest) else 400
         outcome = "bad_signature" if status == 403 else "junk"
+        if isinstance(error, Unavailable):
+            outcome = "throttled"
         took = self._runtime.clock.monotonic() - started
         self._runtime.observe(InboundSeen(known, outcome, took, signature="invalid"))
         return _refusal(error, self._runtime)
