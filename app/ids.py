@@ -70,6 +70,12 @@ def token() -> str:
     return str(uuid.uuid4())
 
 
+def stable_token(*parts: str) -> str:
+    """An idempotency token that the same parts give again."""
+    digest = hashlib.sha256("\x00".join(parts).encode()).digest()
+    return str(uuid.UUID(bytes=digest[:16], version=5))
+
+
 def chance() -> float:
     """A random number in [0, 1) for jitter; never for secrets."""
     return random.random()  # noqa: S311

@@ -13,6 +13,7 @@ from app.clock import Clock
 from app.observe import Observe
 from app.settings.models import Settings
 from app.store.database import Database
+from app.turns import Turns
 
 
 class Wakes:
@@ -39,6 +40,7 @@ class Runtime:
     """Settings, database, clients, clock, carriers, bells; made by service.py, closed there.
 
     `http` calls carriers (their URLs are the operator's), `egress` calls URLs that users give.
+    `turns` keeps apart what must not be done by too many at once in this process.
     `public_url` is how the world reaches us, without a slash at its end.
     """
 
@@ -51,6 +53,7 @@ class Runtime:
     carriers: Mapping[str, Carrier]
     public_url: str
     wakes: Wakes = field(default_factory=Wakes)
+    turns: Turns = field(default_factory=Turns)
 
     @property
     def context(self) -> Context:

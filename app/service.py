@@ -38,6 +38,7 @@ from app.store import schema
 from app.store.bells import Ringer, listen
 from app.store.database import Database
 from app.store.declared import declare
+from app.webhooks import before
 from app.webhooks.after import Teller, Telling, hook_loop
 
 ROLES = ("api", "inbound", "worker", "jobs")
@@ -98,7 +99,7 @@ async def _runtime(
         )
     )
     guarded = await stack.enter_async_context(
-        egress.client(settings.egress, limit=settings.hooks.in_flight)
+        egress.client(settings.egress, limit=settings.hooks.in_flight + before.ALL_AT_ONCE_MAX)
     )
     public_url = (settings.server.public_url or origin).rstrip("/")
     carriers = _carriers(settings)

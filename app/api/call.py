@@ -19,7 +19,7 @@ from aiohttp import web
 from sqlalchemy.exc import DBAPIError
 
 from app import ids
-from app.api import errors, forms, idempotency
+from app.api import asking, errors, forms, idempotency
 from app.api.auth import CALLER
 from app.api.forms import Form, Parameter
 from app.api.limits import SERVICE as OF_SERVICE
@@ -52,28 +52,35 @@ Answer = dict[str, Any] | web.StreamResponse | None
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """What a resource does for one method, and the parameters that it takes."""
+    """What a resource does for one method, and the parameters that it takes. `asks` puts into
+    words what is about to happen, in a transaction that changes nothing: the customer may be asked
+    before `run` does it."""
 
     run: Callable[[Call], Awaitable[Answer]]
     parameters: tuple[Parameter[Any], ...] = ()
     on_the_road: bool = False
+    asks: Callable[[Call, Tx, Scope], Awaitable[Sequence[Event]]] | None = None
 
 
 def takes(
-    *parameters: Parameter[Any], on_the_road: bool = False
+    *parameters: Parameter[Any],
+    on_the_road: bool = False,
+    asks: Callable[[Call, Tx, Scope], Awaitable[Sequence[Event]]] | None = None,
 ) -> Callable[[Callable[[Call], Awaitable[Answer]]], Verb]:
-    """Declares a verb, its parameters, and whether what it creates comes into being on the road."""
+    """Declares a verb, its parameters, whether what it creates comes into being on the road, and
+    what the customer is asked before."""
 
     def declare(run: Callable[[Call], Awaitable[Answer]]) -> Verb:
-        return Verb(run, parameters, on_the_road)
+        return Verb(run, parameters, on_the_road, asks)
 
     return declare
 
 
 @dataclass(frozen=True)
 class Call:
-    """One request to one verb. `sent` are the parameters as they came; `outer` is the transaction
-    in which a create with an idempotency key runs, `counted` what this call was counted by."""
+    """One request to one verb. `sent` are the parameters as they came, or as the customer changed
+    them; `outer` is the transaction in which a create with an idempotency key runs, `counted` what
+    this call was counted by, `minted` the SIDs of what it makes, by prefix."""
 
     runtime: Runtime
     road: Road
@@ -84,6 +91,7 @@ class Call:
     idempotency_key: Key | None = None
     outer: Tx | None = None
     counted: set[str] = field(default_factory=set)
+    minted: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def form(self) -> Form:
@@ -141,6 +149,11 @@ class Call:
         self.counting.buckets.take(sid)
         self.counted.add(sid)
 
+    def mint(self, prefix: str) -> str:
+        """The SID of the one thing of its kind that this call makes: the same when the customer is
+        asked about it and when it is made."""
+        return self.minted.setdefault(prefix, ids.new(prefix))
+
     def key(self, name: str) -> str:
         """A segment of the path: a SID, or the name that may stand in its place."""
         key = self.request.match_info[name]
@@ -181,11 +194,10 @@ def door(
         call = Call(runtime.of(account_sid), road, request, verb, sent, counting)
         key = idempotency.key_of(request, account_sid, sent) if status == CREATED else None
         if key is not None:
-            call = replace(call, idempotency_key=key)
-            kept, replayed = await _run(call, partial(idempotency.once, status=status))
+            kept, replayed = await _once(replace(call, idempotency_key=key), status)
             headers = idempotency.REPLAYED if replayed else None
             return _json(kept.status, kept.answer.encode(), headers)
-        shown = await _run(call, verb.run)
+        shown = await _run(await asking.consented(call), verb.run)
         if shown is None:
             return web.Response(status=status)
         if isinstance(shown, web.StreamResponse):
@@ -203,6 +215,19 @@ def _json(status: int, body: bytes, headers: Mapping[str, str] | None = None) ->
         content_type="application/json",
         charset="utf-8",
     )
+
+
+async def _once(call: Call, status: int) -> idempotency.Answered:
+    """A create that carries a key. The customer is asked about it once: who comes with the same key
+    meanwhile waits, and what was answered before is said before anybody is asked."""
+    if not asking.concerned(call):
+        return await _run(call, partial(idempotency.once, status=status))
+    async with idempotency.turn(call):
+        answered = await idempotency.known(call)
+        if answered is not None:
+            return answered
+        consented = await asking.consented(call)
+        return await _run(consented, partial(idempotency.once, status=status))
 
 
 async def _run(call: Call, work: Callable[[Call], Awaitable[T]]) -> T:

@@ -12,7 +12,7 @@ from app.api import parameters as kinds
 from app.api.call import Call, takes
 from app.api.forms import INVALID, Form, Parameter
 from app.api.page import Listing
-from app.api.parent import locked, named
+from app.api.parent import locked, named, writable
 from app.api.scope import Links
 from app.channels.address import normalise
 from app.clock import iso_seconds
@@ -24,8 +24,9 @@ from app.rules import timers
 from app.settings.models import LimitSettings
 from app.store import bindings, conversations
 from app.store.conversations import Defaults, Filter
+from app.store.database import Tx
 from app.store.scope import Scope
-from app.webhooks import events
+from app.webhooks import events, proposals
 from app.webhooks.events import Event
 
 SOURCE = "API"
@@ -107,12 +108,17 @@ async def page(call: Call) -> dict[str, Any]:
     return wanted.answer(rows, conversations.key, partial(show, links=call.links))
 
 
-@takes(*BOTH, INITIAL_STATE)
+async def _adding(call: Call, tx: Tx, scope: Scope) -> list[Event]:
+    given = await conversations.defaults(tx, scope.account_sid)
+    return [proposals.conversation_add(new(call, scope, given, tx.now), SOURCE)]
+
+
+@takes(*BOTH, INITIAL_STATE, asks=_adding)
 async def create(call: Call) -> dict[str, Any]:
     """A new conversation, with the account's defaults where nothing else is said."""
     async with call.begin() as (tx, scope):
         given = await conversations.defaults(tx, scope.account_sid)
-        conversation = new(scope, call.form, given, tx.now)
+        conversation = new(call, scope, given, tx.now)
         await conversations.add(tx, conversation)
         await call.tell(tx, events.conversation_added(conversation, SOURCE))
     return show(conversation, call.links)
@@ -126,13 +132,20 @@ async def fetch(call: Call) -> dict[str, Any]:
     return show(conversation, call.links)
 
 
-@takes(*BOTH, NEW_STATE)
+async def _updating(call: Call, tx: Tx, scope: Scope) -> list[Event]:
+    conversation = await named(call, tx, scope, "Sid")
+    _check_sent(call.form)
+    writable(conversation)
+    _revise(conversation, call.form, tx.now)
+    return [proposals.conversation_update(conversation, SOURCE)]
+
+
+@takes(*BOTH, NEW_STATE, asks=_updating)
 async def update(call: Call) -> dict[str, Any]:
     """Change a conversation that is not closed; any change restarts its timers."""
     async with call.begin() as (tx, scope):
         sid = (await named(call, tx, scope, "Sid")).sid
-        if not call.form:
-            raise Invalid(50347, "Parameters are missing for channel update request")
+        _check_sent(call.form)
         closing = call.form.get(NEW_STATE) == "closed"
         if closing:
             await bindings.close(tx, sid)
@@ -145,7 +158,11 @@ async def update(call: Call) -> dict[str, Any]:
     return show(conversation, call.links)
 
 
-@takes()
+async def _removing(call: Call, tx: Tx, scope: Scope) -> list[Event]:
+    return [proposals.conversation_remove(await named(call, tx, scope, "Sid"), SOURCE)]
+
+
+@takes(asks=_removing)
 async def delete(call: Call) -> None:
     """Delete a conversation, closed or not, with everything in it; its pairs are free at once."""
     async with call.begin() as (tx, scope):
@@ -201,10 +218,11 @@ def _bindings(conversation: Conversation) -> dict[str, Any]:
     return {"email": email}
 
 
-def new(scope: Scope, form: Form, given: Defaults, now: datetime) -> Conversation:
-    """The conversation that a form describes, not kept yet."""
+def new(call: Call, scope: Scope, given: Defaults, now: datetime) -> Conversation:
+    """The conversation that a call describes, not kept yet."""
+    form = call.form
     conversation = Conversation(
-        sid=ids.new(ids.CONVERSATION),
+        sid=call.mint(ids.CONVERSATION),
         account_sid=scope.account_sid,
         chat_service_sid=scope.service_sid,
         messaging_service_sid=given.messaging_service_sid,
@@ -218,6 +236,11 @@ def new(scope: Scope, form: Form, given: Defaults, now: datetime) -> Conversatio
     )
     _apply(conversation, form)
     return conversation
+
+
+def _check_sent(form: Form) -> None:
+    if not form:
+        raise Invalid(50347, "Parameters are missing for channel update request")
 
 
 def _revise(conversation: Conversation, form: Form, now: datetime) -> Sequence[Event]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 HEADER = "Idempotency-Key"
 REPLAYED: Mapping[str, str] = {"Idempotency-Replayed": "true"}
 KEY_CHARS_MAX = 255
+WAITING_MAX = 64  # requests with one key that wait for the first of them
 ROUNDS = 5
 """How often we look again: each time, somebody else's create with this key was refused."""
 
@@ -67,6 +69,21 @@ def worded(shown: Mapping[str, Any] | None) -> str:
     return "" if shown is None else orjson.dumps(shown).decode()
 
 
+async def known(call: Call) -> Answered | None:
+    """What was answered to the call's key before. Raises HTTPUnprocessableEntity when another
+    request carried it."""
+    key = _key(call)
+    async with call.runtime.db.begin() as tx:
+        return _again(key, await idempotency.find(tx.sql, key, tx.now))
+
+
+def turn(call: Call) -> AbstractAsyncContextManager[None]:
+    """Within it, nobody else in this process does a create with the call's key. Raises Unavailable
+    when too many want to."""
+    key = _key(call)
+    return call.runtime.turns.take(f"{HEADER} {key.account_sid} {key.key}", 1, WAITING_MAX)
+
+
 async def _here(call: Call, status: int) -> Answered | None:
     """In the transaction that claims the key."""
     key = _key(call)
@@ -83,9 +100,7 @@ async def _here(call: Call, status: int) -> Answered | None:
 async def _on_the_road(call: Call, status: int) -> Answered | None:
     """The verb puts the key into its draft; what was answered is said before anything is checked,
     because the conversation may have changed since."""
-    key = _key(call)
-    async with call.runtime.db.begin() as tx:
-        answered = _again(key, await idempotency.find(tx.sql, key, tx.now))
+    key, answered = _key(call), await known(call)
     if answered is not None:
         return answered
     try:

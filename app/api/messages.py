@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Any, cast
 
 from app import ids
@@ -25,7 +24,8 @@ from app.rules.receipts import aggregate
 from app.store import conversations, messages, participants, receipts_read
 from app.store.database import Tx
 from app.store.scope import Scope
-from app.webhooks import events
+from app.webhooks import events, proposals
+from app.webhooks.events import Event
 
 SYSTEM = "system"  # the author of a message that names none
 NAME_CHARS_MAX = 256
@@ -56,7 +56,26 @@ async def page(call: Call) -> dict[str, Any]:
     return wanted.answer(rows, messages.key, lambda message: shown[message.sid])
 
 
-@takes(*BOTH, MEDIA_SID, CONTENT_SID, CONTENT_VARIABLES, on_the_road=True)
+async def _adding(call: Call, tx: Tx, scope: Scope) -> list[Event]:
+    conversation = await named(call, tx, scope)
+    draft = _draft(call, scope, conversation)
+    author = await participants.called(tx, conversation.sid, draft.author)
+    message = Message(
+        sid="",  # the road gives it, and the index
+        index=0,
+        account_sid=draft.account_sid,
+        chat_service_sid=draft.service_sid,
+        conversation_sid=conversation.sid,
+        author=draft.author,
+        participant_sid=author.sid if author else None,
+        body=draft.body,
+        attributes=draft.attributes,
+        date_created=tx.now,
+    )
+    return [proposals.message_add(conversation, message, (), SOURCE)]
+
+
+@takes(*BOTH, MEDIA_SID, CONTENT_SID, CONTENT_VARIABLES, on_the_road=True, asks=_adding)
 async def create(call: Call) -> dict[str, Any]:
     """Post a message: it gets its index and goes to everybody else in the conversation."""
     async with call.begin() as (tx, scope):
@@ -80,20 +99,26 @@ async def fetch(call: Call) -> dict[str, Any]:
     return shown[message.sid]
 
 
-@takes(*BOTH)
+async def _updating(call: Call, tx: Tx, scope: Scope) -> list[Event]:
+    conversation = await named(call, tx, scope)
+    message = await _named(call, tx, conversation)
+    writable(conversation)
+    media = (await messages.media(tx, [message.sid]))[message.sid]
+    await _edit(call, tx, message, media)
+    return [proposals.message_update(conversation, message, media, SOURCE)]
+
+
+@takes(*BOTH, asks=_updating)
 async def update(call: Call) -> dict[str, Any]:
     """Edit a message; external recipients keep what they got."""
     async with call.begin() as (tx, scope):
         parent = await named(call, tx, scope)
         sid = (await _named(call, tx, parent)).sid
-        form = call.form
+        _ = call.form  # what is wrong with it is said before the conversation is locked
         conversation = await locked(call, tx, parent.sid)
         message = call.found(await messages.find(tx, parent.sid, sid))
         media = (await messages.media(tx, [sid]))[sid]
-        _edit(message, media, form, tx.now, call.runtime.settings.limits.body_bytes_max)
-        if AUTHOR in form:
-            author = await participants.called(tx, parent.sid, message.author)
-            message.participant_sid = author.sid if author else None
+        await _edit(call, tx, message, media)
         await messages.write(tx, message)
         await conversations.touch(tx, parent.sid)
         shown = await resources(tx, [message], call.links)
@@ -101,7 +126,15 @@ async def update(call: Call) -> dict[str, Any]:
     return shown[sid]
 
 
-@takes()
+async def _removing(call: Call, tx: Tx, scope: Scope) -> list[Event]:
+    conversation = await named(call, tx, scope)
+    message = await _named(call, tx, conversation)
+    writable(conversation)
+    media = (await messages.media(tx, [message.sid]))[message.sid]
+    return [proposals.message_remove(conversation, message, media, SOURCE)]
+
+
+@takes(asks=_removing)
 async def delete(call: Call) -> None:
     """Delete a message with its media and receipts; its index is not given out again."""
     async with call.begin() as (tx, scope):
@@ -216,18 +249,20 @@ def _check_length(body: str, bytes_max: int) -> None:
         raise Invalid(50504, "Message body parameter is too long")
 
 
-def _edit(
-    message: Message, media: Sequence[Media], form: Form, now: datetime, body_bytes_max: int
-) -> None:
-    m = message
+async def _edit(call: Call, tx: Tx, message: Message, media: Sequence[Media]) -> None:
+    """Set what was sent. Raises Invalid 50503 (nothing is left), 50504."""
+    m, form = message, call.form
     author = form.get(AUTHOR, m.author)
     m.author = author or SYSTEM
     m.body = form.get(BODY, m.body)
     m.subject = form.get(SUBJECT, m.subject)
     m.attributes = form.get(ATTRIBUTES, m.attributes)
     m.date_created = form.get(DATE_CREATED, m.date_created)
-    m.date_updated = form.get(DATE_UPDATED, now)
+    m.date_updated = form.get(DATE_UPDATED, tx.now)
     if m.body is None and not media:
         raise Invalid(50503, "Message body not provided")
     if BODY in form:
-        _check_length(m.body or "", body_bytes_max)
+        _check_length(m.body or "", call.runtime.settings.limits.body_bytes_max)
+    if AUTHOR in form:
+        named = await participants.called(tx, m.conversation_sid, m.author)
+        m.participant_sid = named.sid if named else None

@@ -25,7 +25,9 @@ from app.rules.participants import Shape
 from app.settings.models import Settings
 from app.store import bindings, conversations, participants
 from app.store.database import Tx
-from app.webhooks import events
+from app.store.scope import Scope
+from app.webhooks import events, proposals
+from app.webhooks.events import Event
 
 IDENTITY = kinds.text("Identity")
 ADDRESS = kinds.text("MessagingBinding.Address")
@@ -57,7 +59,15 @@ async def page(call: Call) -> dict[str, Any]:
     return wanted.answer(rows, participants.key, partial(show, links=call.links))
 
 
-@takes(*NEW)
+async def _adding(call: Call, tx: Tx, scope: Scope) -> list[Event]:
+    parent = await named(call, tx, scope)
+    participant = new(parent, shape(call.form, call.runtime.settings), call.form, tx.now)
+    participant.role_sid = await role(tx, scope, participant.role_sid)
+    writable(parent)
+    return [proposals.participant_add(participant, SOURCE)]
+
+
+@takes(*NEW, asks=_adding)
 async def create(call: Call) -> dict[str, Any]:
     """Somebody joins: an identity, or an address that is bound to one of ours."""
     settings = call.runtime.settings
@@ -87,6 +97,15 @@ async def fetch(call: Call) -> dict[str, Any]:
     return show(participant, call.links)
 
 
+async def _updating(call: Call, tx: Tx, scope: Scope) -> list[Event]:
+    parent = await named(call, tx, scope)
+    participant = await _named(call, tx, parent)
+    changes = await _changes(call, tx, scope, participant)
+    writable(parent)
+    _apply(participant, call.form, tx.now, changes)
+    return [proposals.participant_update(participant, SOURCE)]
+
+
 @takes(
     IDENTITY,
     PROXY_ADDRESS,
@@ -97,15 +116,14 @@ async def fetch(call: Call) -> dict[str, Any]:
     LAST_READ_TIMESTAMP,
     DATE_CREATED,
     DATE_UPDATED,
+    asks=_updating,
 )
 async def update(call: Call) -> dict[str, Any]:
     """Change a participant: attributes, read horizon, the address of ours that talks to it."""
     async with call.begin() as (tx, scope):
         parent = await named(call, tx, scope)
         sid = (was := await _named(call, tx, parent)).sid
-        changes = _changes(was, call)
-        if ROLE_SID in call.form:
-            changes["role_sid"] = await role(tx, scope, call.form[ROLE_SID])
+        changes = await _changes(call, tx, scope, was)
         writable(parent)
         if "proxy_address" in changes:
             was.proxy_address = changes["proxy_address"]
@@ -121,7 +139,14 @@ async def update(call: Call) -> dict[str, Any]:
     return show(participant, call.links)
 
 
-@takes()
+async def _removing(call: Call, tx: Tx, scope: Scope) -> list[Event]:
+    parent = await named(call, tx, scope)
+    participant = await _named(call, tx, parent)
+    writable(parent)
+    return [proposals.participant_remove(participant, SOURCE)]
+
+
+@takes(asks=_removing)
 async def delete(call: Call) -> None:
     """Remove a participant; its pair is free at once."""
     async with call.begin() as (tx, scope):
@@ -201,9 +226,11 @@ def new(conversation: Conversation, shape: Shape, form: Form, now: datetime) -> 
     )
 
 
-def _changes(participant: Participant, call: Call) -> dict[str, str | None]:
-    """What changes of how the participant is reached: identity and addresses, by column. Raises
-    Invalid, Forbidden."""
+async def _changes(
+    call: Call, tx: Tx, scope: Scope, participant: Participant
+) -> dict[str, str | None]:
+    """What changes of how the participant is reached, identity and addresses, and of its role, by
+    column. Raises Invalid, Forbidden, NotFound 50109."""
     form, ours = call.form, call.runtime.settings.senders_by_address
     asked: dict[str, str | None] = {}
     if IDENTITY in form:
@@ -216,7 +243,10 @@ def _changes(participant: Participant, call: Call) -> dict[str, str | None]:
     if PROXY_ADDRESS in form:
         wanted = _kept(form[PROXY_ADDRESS])
         asked["proxy_address"] = rules.new_proxy(participant, wanted, ours)
-    return {name: value for name, value in asked.items() if value != getattr(participant, name)}
+    changes = {name: to for name, to in asked.items() if to != getattr(participant, name)}
+    if ROLE_SID in form:
+        changes["role_sid"] = await role(tx, scope, form[ROLE_SID])
+    return changes
 
 
 def _kept(text: str) -> str | None:

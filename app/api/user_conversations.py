@@ -3,25 +3,29 @@ its side."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 from app.api import parameters as kinds
 from app.api.call import Call, takes
 from app.api.conversations import SOURCE, show_timers
+from app.api.forms import Form
 from app.api.page import Listing
-from app.api.parent import locked
+from app.api.parent import locked, writable
 from app.api.parent import named as parent
 from app.api.reading import LAST_READ_INDEX, LAST_READ_TIMESTAMP, read, unread
 from app.api.scope import Links
 from app.api.users import named
 from app.clock import iso_seconds
-from app.model import Conversation, User
+from app.model import Conversation, Participant, User
 from app.settings.models import LimitSettings
 from app.store import bindings, conversations, memberships, participants
 from app.store.database import Tx
 from app.store.memberships import Membership
-from app.webhooks import events
+from app.store.scope import Scope
+from app.webhooks import events, proposals
+from app.webhooks.events import Event
 
 LEVELS = {level: level for level in ("default", "muted")}
 NOTIFICATION_LEVEL = kinds.choice("NotificationLevel", LEVELS, 50210, "Invalid notification level")
@@ -52,7 +56,13 @@ async def fetch(call: Call) -> dict[str, Any]:
     return show(membership, user, call.links, call.runtime.settings.limits)
 
 
-@takes(NOTIFICATION_LEVEL, LAST_READ_TIMESTAMP, LAST_READ_INDEX)
+async def _updating(call: Call, tx: Tx, scope: Scope) -> list[Event]:
+    participant = await _member(call, tx, scope)
+    _apply(participant, call.form, tx.now)
+    return [proposals.participant_update(participant, SOURCE)]
+
+
+@takes(NOTIFICATION_LEVEL, LAST_READ_TIMESTAMP, LAST_READ_INDEX, asks=_updating)
 async def update(call: Call) -> dict[str, Any]:
     """Mute a conversation for a user, or move its read horizon there."""
     async with call.begin() as (tx, scope):
@@ -63,17 +73,18 @@ async def update(call: Call) -> dict[str, Any]:
         conversation = await locked(call, tx, found.sid)
         membership = await _membership(call, tx, conversation, user)
         participant = membership.participant
-        level = form.get(NOTIFICATION_LEVEL, participant.notification_level)
-        participant.notification_level = level
-        read(participant, form, tx.now)
-        participant.date_updated = tx.now
+        _apply(participant, form, tx.now)
         await participants.write(tx, participant)
         await conversations.touch(tx, conversation.sid)
         await call.tell(tx, events.participant_updated(participant, SOURCE))
     return show(membership, user, call.links, call.runtime.settings.limits)
 
 
-@takes()
+async def _removing(call: Call, tx: Tx, scope: Scope) -> list[Event]:
+    return [proposals.participant_remove(await _member(call, tx, scope), SOURCE)]
+
+
+@takes(asks=_removing)
 async def delete(call: Call) -> None:
     """A user leaves a conversation."""
     async with call.begin() as (tx, scope):
@@ -120,3 +131,20 @@ def show(membership: Membership, user: User, links: Links, limits: LimitSettings
 async def _membership(call: Call, tx: Tx, conversation: Conversation, user: User) -> Membership:
     found = await participants.identified(tx, conversation.sid, user.identity)
     return Membership(call.found(found), conversation)
+
+
+async def _member(call: Call, tx: Tx, scope: Scope) -> Participant:
+    """The user's participant in the conversation that the path names, for a change of it."""
+    user = await named(call, tx, scope, "UserSid")
+    conversation = await parent(call, tx, scope)
+    participant = (await _membership(call, tx, conversation, user)).participant
+    writable(conversation)
+    return participant
+
+
+def _apply(participant: Participant, form: Form, now: datetime) -> None:
+    """Set what was sent."""
+    p = participant
+    p.notification_level = form.get(NOTIFICATION_LEVEL, p.notification_level)
+    read(p, form, now)
+    p.date_updated = now

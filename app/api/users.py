@@ -24,7 +24,8 @@ from app.settings.models import LimitSettings
 from app.store import memberships, roles, users
 from app.store.database import Tx
 from app.store.scope import Scope
-from app.webhooks import events
+from app.webhooks import events, proposals
+from app.webhooks.events import Event
 
 LEAVING_MAX = 200  # conversations that a deleted user leaves in one transaction
 
@@ -89,7 +90,13 @@ async def fetch(call: Call) -> dict[str, Any]:
     return show(user, call.links, notifiable)
 
 
-@takes(*BOTH)
+async def _updating(call: Call, tx: Tx, scope: Scope) -> list[Event]:
+    user = await named(call, tx, scope)
+    await _apply(tx, scope, user, call.form, tx.now)
+    return [proposals.user_update(user, SOURCE)]
+
+
+@takes(*BOTH, asks=_updating)
 async def update(call: Call) -> dict[str, Any]:
     """Change a user."""
     async with call.begin() as (tx, scope):

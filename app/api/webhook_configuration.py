@@ -3,7 +3,7 @@ Resource", "Per-Service Webhook Resource"). One resource in two places: it is al
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
 from app import ids
@@ -13,22 +13,15 @@ from app.api.declared import owned
 from app.api.forms import Form, Parameter
 from app.errors import Invalid
 from app.model import WebhookConfiguration
-from app.settings.types import PostEvent, web_url
+from app.settings.types import PRE_TIMEOUT_MS_MAX, PRE_TIMEOUT_MS_MIN, HookEvent, web_url
 from app.store import webhook_configurations as configurations
 from app.store.database import Tx
 from app.store.scope import Scope
 
 PATH = "/Configuration/Webhooks"
 METHODS = {"get": "GET", "post": "POST"}
-PRE_EVENTS = frozenset(
-    {"onUserUpdate"}
-    | {
-        f"on{noun}{verb}"
-        for noun in ("Conversation", "Message", "Participant")
-        for verb in ("Add", "Update", "Remove")
-    }
-)
-EVENTS = frozenset(get_args(PostEvent)) | PRE_EVENTS
+EVENTS = frozenset(get_args(HookEvent))
+FATES = {"open": "open", "closed": "closed"}
 TARGETS = {"webhook": "webhook"}  # there is no Flex to route to
 URL_CHARS_MAX = 2048
 FORMAT = (50054, "Invalid webhook format")
@@ -47,12 +40,30 @@ def _url(code: int, said: str) -> Callable[[str], str]:
     return check
 
 
+def _timeout_ms(texts: Sequence[str]) -> int:
+    """Raises Invalid 50392 for nothing and less, 20001 for what we do not wait."""
+    text = texts[-1].strip()
+    if kinds.whole(text.removeprefix("-")) is not None and int(text) <= 0:
+        raise Invalid(50392, "PreWebhookTimeout should be greater than 0ms")
+    waited = kinds.whole(text, PRE_TIMEOUT_MS_MAX)
+    if waited is None or waited < PRE_TIMEOUT_MS_MIN:
+        raise ValueError
+    return waited
+
+
 METHOD = kinds.choice("Method", METHODS, 50055, "Invalid webhook method")
 FILTERS: Parameter[list[str]] = kinds.words("Filters", EVENTS, *FORMAT)
 PRE_URL = kinds.clearable("PreWebhookUrl", _url(50077, "Invalid pre-webhook url"))
 POST_URL = kinds.clearable("PostWebhookUrl", _url(50078, "Invalid post-webhook url"))
 TARGET = kinds.choice("Target", TARGETS, *FORMAT)
-BOTH = (METHOD, FILTERS, PRE_URL, POST_URL)
+# Ours: what the original does without an answer, and for how long it waits, is not for its users.
+PRE_ON_TIMEOUT = kinds.choice("PreWebhookOnTimeout", FATES, *FORMAT)
+PRE_TIMEOUT: Parameter[int] = Parameter(
+    "PreWebhookTimeout",
+    _timeout_ms,
+    {"type": "integer", "minimum": PRE_TIMEOUT_MS_MIN, "maximum": PRE_TIMEOUT_MS_MAX},
+)
+BOTH = (METHOD, FILTERS, PRE_URL, POST_URL, PRE_ON_TIMEOUT, PRE_TIMEOUT)
 
 
 @takes()
@@ -110,4 +121,6 @@ def _apply(configuration: WebhookConfiguration, form: Form) -> None:
         sent = form[FILTERS]
         c.filters = list(dict.fromkeys(sent))
     c.pre_url = form.get(PRE_URL, c.pre_url)
+    c.pre_on_timeout = form.get(PRE_ON_TIMEOUT, c.pre_on_timeout)
+    c.pre_timeout_ms = form.get(PRE_TIMEOUT, c.pre_timeout_ms)
     c.post_url = form.get(POST_URL, c.post_url)

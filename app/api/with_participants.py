@@ -23,7 +23,9 @@ from app.errors import Invalid, Refused
 from app.model import Conversation, Participant, User
 from app.settings.models import Settings
 from app.store import conversations
-from app.webhooks import events
+from app.store.database import Tx
+from app.store.scope import Scope
+from app.webhooks import events, proposals
 from app.webhooks.events import Event
 
 MALFORMED = (50424, "One of the JSON requests for participant creation is invalid")
@@ -43,16 +45,19 @@ PARTICIPANTS: Parameter[list[Sent]] = Parameter(
 )
 
 
-@takes(*conversation_api.BOTH, conversation_api.INITIAL_STATE, PARTICIPANTS)
+async def _adding(call: Call, tx: Tx, scope: Scope) -> list[Event]:
+    """In the original's order: the conversation, then everybody in it."""
+    conversation, joining = await _described(call, tx, scope)
+    first = proposals.conversation_add(_beginning(conversation), SOURCE)
+    return [first, *(proposals.participant_add(one, SOURCE) for one in joining)]
+
+
+@takes(*conversation_api.BOTH, conversation_api.INITIAL_STATE, PARTICIPANTS, asks=_adding)
 async def create(call: Call) -> dict[str, Any]:
     """A new conversation with up to ten participants; refused whole when one of them is."""
     settings = call.runtime.settings
     async with call.begin() as (tx, scope):
-        given = await conversations.defaults(tx, scope.account_sid)
-        conversation = conversation_api.new(scope, call.form, given, tx.now)
-        joining = _joining(conversation, call.form, settings, tx.now)
-        for one in joining:
-            one.role_sid = await role(tx, scope, one.role_sid)
+        conversation, joining = await _described(call, tx, scope)
         await claim_all(tx, joining)
         met: list[User] = []
         for identity in sorted({one.identity for one in joining if one.identity is not None}):
@@ -63,6 +68,16 @@ async def create(call: Call) -> dict[str, Any]:
             await tx.add(one)
         await call.tell(tx, *_happened(conversation, met, joining, tx.now))
     return conversation_api.show(conversation, call.links)
+
+
+async def _described(call: Call, tx: Tx, scope: Scope) -> tuple[Conversation, list[Participant]]:
+    """The conversation and everybody in it, not kept yet."""
+    given = await conversations.defaults(tx, scope.account_sid)
+    conversation = conversation_api.new(call, scope, given, tx.now)
+    joining = _joining(conversation, call.form, call.runtime.settings, tx.now)
+    for one in joining:
+        one.role_sid = await role(tx, scope, one.role_sid)
+    return conversation, joining
 
 
 def _joining(
@@ -89,11 +104,14 @@ def _happened(
     conversation: Conversation, met: Sequence[User], joined: Sequence[Participant], now: datetime
 ) -> Iterator[Event]:
     """What the original tells: it begins as `initializing`, and becomes what it is at the end."""
-    beginning = conversation.model_copy(update={"state": "initializing"})
-    yield events.conversation_added(beginning, SOURCE)
+    yield events.conversation_added(_beginning(conversation), SOURCE)
     yield from (events.user_added(user, SOURCE) for user in met)
     yield from (events.participant_added(one, SOURCE) for one in joined)
     yield events.conversation_state_updated(conversation, SOURCE, "initializing", "EVENT", now)
+
+
+def _beginning(conversation: Conversation) -> Conversation:
+    return conversation.model_copy(update={"state": "initializing"})
 
 
 def _parse(text: str) -> Sent:

@@ -11,7 +11,11 @@ from app.model import columns as c
 
 
 class WebhookConfiguration(SQLModel, table=True):
-    """The account's webhooks (no service) or one service's, which override them (docs/12, 28)."""
+    """The account's webhooks (no service) or one service's, which override them (docs/12, 28).
+
+    `pre_on_timeout` is what becomes of a change when the pre-event webhook does not answer within
+    `pre_timeout_ms`: open (it is published) or closed (it is rejected).
+    """
 
     __tablename__ = "webhook_configurations"
     __table_args__ = (
@@ -27,6 +31,8 @@ class WebhookConfiguration(SQLModel, table=True):
     account_sid: str = c.sid_ref("accounts")
     chat_service_sid: str | None = c.sid_ref("services", null=True)
     pre_url: str | None = None
+    pre_on_timeout: str = c.word("open")
+    pre_timeout_ms: int = c.number(5000)
     post_url: str | None = None
     method: str = Field(default="POST")
     filters: list[str] = c.texts()

@@ -38,6 +38,7 @@ from app.settings.types import (
 )
 from app.settings.types import PostEvent as PostEvent
 from app.settings.types import SignatureMode as SignatureMode
+from app.settings.webhooks import WebhookSettings as WebhookSettings
 
 DEFAULT = "default"
 SECONDS = {"s": 1, "m": 60, "h": 3600}
@@ -152,14 +153,6 @@ class AddressSettings(Model):
     address: Address
     friendly_name: Name | None = None
     auto_creation: AutoCreationSettings = AutoCreationSettings()
-
-
-class WebhookSettings(Model):
-    """The account's webhooks. `filters` lists the events that are sent; none: nothing is sent."""
-
-    post_url: WebUrl | None = None
-    method: HttpMethod = "POST"
-    filters: tuple[PostEvent, ...] = ()
 
 
 class FurtherAccountSettings(AccountSettings):

@@ -122,6 +122,21 @@ PATTERNS = {
 
 SignatureMode = Literal["enforce", "report", "off"]
 HttpMethod = Literal["GET", "POST"]
+# How long the original waits for a pre-event webhook, and what leaves time for a connection.
+PRE_TIMEOUT_MS_MIN, PRE_TIMEOUT_MS_MAX = 100, 5000
+OnTimeout = Literal["open", "closed"]
+PreEvent = Literal[
+    "onConversationAdd",
+    "onConversationUpdate",
+    "onConversationRemove",
+    "onMessageAdd",
+    "onMessageUpdate",
+    "onMessageRemove",
+    "onParticipantAdd",
+    "onParticipantUpdate",
+    "onParticipantRemove",
+    "onUserUpdate",
+]
 PostEvent = Literal[
     "onConversationAdded",
     "onConversationUpdated",
@@ -137,3 +152,4 @@ PostEvent = Literal[
     "onUserAdded",
     "onUserUpdated",
 ]
+HookEvent = Literal[PostEvent, PreEvent]

@@ -178,6 +178,9 @@ def webhooks(settings: Settings, now: datetime) -> list[WebhookConfiguration]:
     row = WebhookConfiguration(
         sid=ids.stable(ids.WEBHOOK, settings.account.sid, "webhooks"),
         account_sid=settings.account.sid,
+        pre_url=said.pre_url,
+        pre_on_timeout=said.pre_on_timeout,
+        pre_timeout_ms=said.pre_timeout_ms,
         post_url=said.post_url,
         method=said.method,
         filters=list(said.filters),

@@ -15,7 +15,8 @@ CONFIGURATIONS = SQLModel.metadata.tables["webhook_configurations"]
 W = CONFIGURATIONS.c
 
 SCOPE = (W.account_sid, text("coalesce(chat_service_sid, '')"))
-CHANGEABLE = {"pre_url", "post_url", "method", "filters", "date_updated"}
+CHANGEABLE = {"pre_url", "pre_on_timeout", "pre_timeout_ms"}
+CHANGEABLE |= {"post_url", "method", "filters", "date_updated"}
 
 
 async def find(tx: Tx, account_sid: str, service_sid: str | None) -> WebhookConfiguration | None:

@@ -221,6 +221,13 @@ async def test_a_services_webhooks_override_the_accounts(world) -> None:
         ({"Target": "flex"}, 50054, "Invalid webhook format"),
         ({"PreWebhookUrl": "ftp://x"}, 50077, "Invalid pre-webhook url"),
         ({"PostWebhookUrl": "x"}, 50078, "Invalid post-webhook url"),
+        ({"PreWebhookOnTimeout": "maybe"}, 50054, "Invalid webhook format"),
+        ({"PreWebhookTimeout": "0"}, 50392, "PreWebhookTimeout should be greater than 0ms"),
+        ({"PreWebhookTimeout": "-5"}, 50392, "PreWebhookTimeout should be greater than 0ms"),
+        ({"PreWebhookTimeout": "99"}, 20001, "Invalid PreWebhookTimeout"),
+        ({"PreWebhookTimeout": "5001"}, 20001, "Invalid PreWebhookTimeout"),
+        ({"PreWebhookTimeout": "5s"}, 20001, "Invalid PreWebhookTimeout"),
+        ({"PreWebhookTimeout": ""}, 20001, "Invalid PreWebhookTimeout"),
         ({"PostWebhookUrl": "http://x/" + "x" * 2048}, 50078, "Invalid post-webhook url"),
     ],
 )
@@ -239,6 +246,28 @@ async def test_every_documented_event_may_be_filtered(world) -> None:
     form = [("Filters", event) for event in sorted(EVENTS)]
     status, body = await world.call("POST", f"{PATH}/Webhooks", form)
     assert (status, body["filters"]) == (200, sorted(EVENTS))
+
+
+@pytest.mark.parametrize("tree", ["", "/Services/{}"])
+async def test_what_happens_without_an_answer_is_configured_and_kept(world, tree: str) -> None:
+    path = f"/v1{tree.format(world.service_sid)}/Configuration/Webhooks"
+
+    async def kept() -> tuple[str, int]:
+        async with world.runtime.db.begin() as tx:
+            row = await tx.sql.fetchrow(
+                "SELECT pre_on_timeout, pre_timeout_ms FROM webhook_configurations"
+                " WHERE account_sid = $1",
+                world.account_sid,
+            )
+        return tuple(row)
+
+    _, before = await world.call("POST", path, {"PreWebhookUrl": "https://example.com/pre"})
+    assert await kept() == ("open", 5000)
+    form = {"PreWebhookOnTimeout": "Closed", "PreWebhookTimeout": "100"}
+    assert await world.call("POST", path, form) == (200, before), "the original's keys, no others"
+    assert await kept() == ("closed", 100)
+    await world.call("POST", path, {"Method": "GET"})
+    assert await kept() == ("closed", 100)
 
 
 async def test_webhooks_that_the_yaml_owns_are_changed_there(a_world) -> None:

@@ -144,17 +144,22 @@ delivery: {waits_s: [1e6]}
     ),
     (
         "words",
-        HEAD + "ops: {log_level: warn}\nwebhooks: {filters: [onMessageAd, bogus], method: PUT}\n",
+        HEAD + "ops: {log_level: warn}\nwebhooks: {filters: [onMessageAd, bogus], method: PUT,"
+        " pre_on_timeout: ope, pre_timeout_ms: 5001}\n",
         [
             "2:18: ops.log_level: should be one of debug, info, warning, error"
             " (did you mean warning?)",
-            "3:22: webhooks.filters[0]: is not a known word (did you mean onMessageAdded?)",
+            "3:22: webhooks.filters[0]: is not a known word (did you mean onMessageAdd?)",
             "3:35: webhooks.filters[1]: should be one of onConversationAdded,"
             " onConversationUpdated, onConversationRemoved,"
             " onConversationStateUpdated, onMessageAdded, onMessageUpdated, onMessageRemoved,"
             " onParticipantAdded, onParticipantUpdated, onParticipantRemoved, onDeliveryUpdated,"
-            " onUserAdded, onUserUpdated",
+            " onUserAdded, onUserUpdated, onConversationAdd, onConversationUpdate,"
+            " onConversationRemove, onMessageAdd, onMessageUpdate, onMessageRemove,"
+            " onParticipantAdd, onParticipantUpdate, onParticipantRemove, onUserUpdate",
             "3:51: webhooks.method: should be one of GET, POST",
+            "3:72: webhooks.pre_on_timeout: should be one of open, closed (did you mean open?)",
+            "3:93: webhooks.pre_timeout_ms: should be at most 5000",
         ],
     ),
     (

@@ -69,7 +69,13 @@ FULL: dict[str, Any] = {
             },
         },
     ],
-    "webhooks": {"post_url": HOOK, "filters": ["onMessageAdded", "onMessageUpdated"]},
+    "webhooks": {
+        "pre_url": f"{HOOK}/before",
+        "pre_on_timeout": "closed",
+        "pre_timeout_ms": 900,
+        "post_url": HOOK,
+        "filters": ["onMessageAdded", "onMessageUpdate"],
+    },
 }
 
 
@@ -107,8 +113,10 @@ async def test_everything_that_is_declared_is_there_and_names_its_place(
         ("default", True, "messaging_services.default"),
         ("spare", False, "messaging_services.spare"),
     }
-    assert (webhook["post_url"], webhook["pre_url"], webhook["method"]) == (HOOK, None, "POST")
-    assert webhook["filters"] == ["onMessageAdded", "onMessageUpdated"]
+    assert (webhook["post_url"], webhook["method"]) == (HOOK, "POST")
+    assert webhook["filters"] == ["onMessageAdded", "onMessageUpdate"]
+    asked = webhook["pre_url"], webhook["pre_on_timeout"], webhook["pre_timeout_ms"]
+    assert asked == (f"{HOOK}/before", "closed", 900)
     assert webhook["declared_as"] == "webhooks"
     assert webhook["date_created"] == webhook["date_updated"] == clock.now()
 

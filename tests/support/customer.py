@@ -36,13 +36,15 @@ Answer = Callable[[Hook], int | web.Response]
 
 @dataclass
 class Customer:
-    """`answer` decides on each webhook (a status or a whole response); `hold` keeps it waiting."""
+    """`answer` decides on each webhook (a status or a whole response); `hold` keeps it waiting, and
+    `held` counts those that wait now."""
 
     token: str
     url: str = ""
     hooks: list[Hook] = field(default_factory=list)
     answer: Answer = lambda hook: 200
     hold: asyncio.Event | None = None
+    held: int = 0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def events(self, name: str | None = None, *, accepted: bool = True) -> list[Hook]:
@@ -73,7 +75,10 @@ class Customer:
             status=0,
         )
         if self.hold is not None:
+            self.held += 1
+            self._changed.set()
             await self.hold.wait()
+            self.held -= 1
         answer = self.answer(hook)
         response = web.Response(status=answer) if isinstance(answer, int) else answer
         hook.status = response.status
