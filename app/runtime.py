@@ -39,7 +39,8 @@ class Wakes:
 class Runtime:
     """Settings, database, clients, clock, carriers, bells; made by service.py, closed there.
 
-    `http` calls carriers (their URLs are the operator's), `egress` calls URLs that users give.
+    `http` calls carriers (their URLs are the operator's), `egress` calls URLs that users give;
+    `questions` (where there is one, else `egress`) those of pre-event webhooks.
     `turns` keeps apart what must not be done by too many at once in this process.
     `public_url` is how the world reaches us, without a slash at its end.
     """
@@ -52,6 +53,7 @@ class Runtime:
     observe: Observe
     carriers: Mapping[str, Carrier]
     public_url: str
+    questions: aiohttp.ClientSession | None = None
     wakes: Wakes = field(default_factory=Wakes)
     turns: Turns = field(default_factory=Turns)
 

@@ -99,11 +99,16 @@ async def _runtime(
         )
     )
     guarded = await stack.enter_async_context(
-        egress.client(settings.egress, limit=settings.hooks.in_flight + before.ALL_AT_ONCE_MAX)
+        egress.client(settings.egress, limit=settings.hooks.in_flight)
+    )
+    questions = await stack.enter_async_context(
+        egress.client(settings.egress, limit=before.ALL_AT_ONCE_MAX)
     )
     public_url = (settings.server.public_url or origin).rstrip("/")
     carriers = _carriers(settings)
-    return Runtime(settings, db, http, guarded, clock, observe, carriers, public_url)
+    return Runtime(
+        settings, db, http, guarded, clock, observe, carriers, public_url, questions=questions
+    )
 
 
 @asynccontextmanager

@@ -9,8 +9,9 @@ Webhooks", pre-action).
 | no connection, too late, a redirect, JSON that is broken or over 64 KB | as `on_timeout` says |
 
 A question is put once and takes at most `timeout_s`, the wait for its turn included; it is asked
-outside of every transaction. How many are open at once is bounded, for each target and in all: one
-that hangs holds up only what it wants to be asked about.
+outside of every transaction, on a connection of its own: one that was kept could have been closed
+by the other side just now, and would pass for a customer who is away. How many are open at once is
+bounded, for each target and in all: one that hangs holds up only what it wants to be asked about.
 """
 
 from __future__ import annotations
@@ -153,11 +154,11 @@ async def _put(
     )
     try:
         async with egress.call(
-            runtime.egress,
+            runtime.questions or runtime.egress,
             request.method,
             request.url,
             timeout_s=within_s,
-            headers=request.headers,
+            headers={**request.headers, "Connection": "close"},
             data=request.body,
         ) as response:
             return await _verdict(target, event, response)

@@ -54,6 +54,7 @@ async def test_whom_the_yaml_names_is_asked_and_counted(dsn: str) -> None:
         status, body = await caller.create()
         assert (status, body["code"]) == (403, 50056)
         assert all(hook.signed for hook in caller.customer.hooks)
+        assert {hook.headers["Connection"] for hook in caller.customer.hooks} == {"close"}
         page = await caller.metrics()
         for outcome in ("delivered", "refused"):
             labels = f'{{outcome="{outcome}",phase="pre",scope="global"}}'
