@@ -29,6 +29,23 @@ class InboundSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class InboundDecided:
+    """An inbound that was set aside for a pre-event took effect, or was dropped, `waited_s` after
+    it came."""
+
+    carrier: str
+    rule: str
+    decision: str
+    autocreate: str | None
+    waited_s: float
+    external_id: str
+    message_sid: str | None
+    conversation_sid: str | None
+    address: str
+    proxy_address: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryTried:
     """One attempt at one recipient. `lag_s` is from the message's commit to the carrier's answer;
     `reason` is a short word or error code, never free text."""
@@ -103,7 +120,15 @@ class Failed:
 
 
 Observation = (
-    InboundSeen | DeliveryTried | HookTried | DeadLettered | TimerFired | Measured | Said | Failed
+    InboundSeen
+    | InboundDecided
+    | DeliveryTried
+    | HookTried
+    | DeadLettered
+    | TimerFired
+    | Measured
+    | Said
+    | Failed
 )
 
 

@@ -23,6 +23,7 @@ from app.clock import Clock
 from app.convoy import Convoy
 from app.delivery.loop import delivery_loop
 from app.delivery.settle import Settler, Settling
+from app.inbound.asking import ask_loop
 from app.inbound.door import Doors
 from app.lanes import punctual
 from app.observe import Observe
@@ -126,6 +127,7 @@ async def _parts(
     telling: Telling = Convoy(teller, longest=128, waiting_max=WALKERS_WAITING_MAX)
     deliveries = delivery_loop(runtime, settling)
     hooks = hook_loop(runtime, telling)
+    asks = ask_loop(runtime, road)
     jobs = Jobs(runtime, settling.submit)
     application = _application(runtime, road, settling, health, metrics, roles)
     async with asyncio.TaskGroup() as group:
@@ -133,7 +135,7 @@ async def _parts(
         standing = [group.create_task(health.run()), *_bells(group, runtime, roles)]
         working = []
         if "worker" in roles:
-            working = [group.create_task(part.run()) for part in (deliveries, hooks)]
+            working = [group.create_task(part.run()) for part in (deliveries, hooks, asks)]
         stack = AsyncExitStack()
         try:
             probes = probe_routes(health, metrics)
@@ -147,11 +149,11 @@ async def _parts(
             left_s = _deadline(runtime.clock, settings.server.drain_s)
             health.drain()
             await jobs.stop()
-            deliveries.close()
-            hooks.close()
+            for loop in (deliveries, hooks, asks):
+                loop.close()
             await _finish(working, left_s())
-            await deliveries.release()
-            await hooks.release()
+            for loop in (deliveries, hooks, asks):
+                await loop.release()
             closing = group.create_task(stack.aclose())  # requests in flight need the walkers
             await asyncio.wait([closing], timeout=left_s())
             for convoy in (road, settling, telling):

@@ -12,6 +12,13 @@ from app.model import columns as c
 
 DELIVERY = "delivery"
 HOOK = "hook"
+ASK = "ask"
+
+
+def ask_lane(account_sid: str, proxy_address: str, address: str) -> str:
+    """The lane of a pair's inbounds that somebody decides on first. Lanes are locked in the order
+    of their names, and these before all others."""
+    return f"a:{account_sid} {proxy_address}:{address}"
 
 
 def delivery_lane(account_sid: str, proxy_address: str, address: str) -> str:

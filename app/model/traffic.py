@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Literal
+
+import orjson
 
 DeliveryStatus = Literal["queued", "sent", "delivered", "read", "failed", "undelivered"]
 SignatureResult = Literal["valid", "invalid", "unchecked"]
@@ -41,6 +44,21 @@ class Inbound:
     form: dict[str, str] = field(default_factory=dict)
     sent_at: datetime | None = None
     signature: SignatureResult = "valid"
+
+
+def stored(inbound: Inbound) -> dict[str, Any]:
+    """The inbound as JSON holds it."""
+    kept: dict[str, Any] = orjson.loads(orjson.dumps(inbound))
+    return kept
+
+
+def restored(kept: Mapping[str, Any]) -> Inbound:
+    """The inbound that was stored, perhaps by another release."""
+    known = {one.name: kept[one.name] for one in fields(Inbound) if one.name in kept}
+    known["media"] = tuple(MediaPart(**part) for part in kept["media"])
+    known["others"] = tuple(kept["others"])
+    sent_at = kept.get("sent_at")
+    return Inbound(**known | {"sent_at": datetime.fromisoformat(sent_at) if sent_at else None})
 
 
 @dataclass(frozen=True, slots=True)

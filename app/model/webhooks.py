@@ -25,6 +25,11 @@ class WebhookConfiguration(SQLModel, table=True):
             text("coalesce(chat_service_sid, '')"),
             unique=True,
         ),
+        Index(
+            "webhook_configurations_asking",
+            "account_sid",
+            postgresql_where=text("pre_url IS NOT NULL"),
+        ),
     )
 
     sid: str = c.sid_key()

@@ -16,7 +16,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from app.errors import Unavailable
-from app.model.outbox import DELIVERY, HOOK
+from app.model.outbox import ASK, DELIVERY, HOOK
 from app.model.traffic import Status
 from app.observe import Failed, Measured, TimerFired
 from app.ops import retention
@@ -136,7 +136,7 @@ class Jobs:
     async def measure(self) -> None:
         """What the database says of the outbox and of the dead letters, and how long we waited for
         a connection to ask."""
-        observe, clock, kinds = self._runtime.observe, self._runtime.clock, (DELIVERY, HOOK)
+        observe, clock, kinds = self._runtime.observe, self._runtime.clock, (DELIVERY, HOOK, ASK)
         asked = clock.monotonic()
         async with self._runtime.db.begin() as tx:
             waited_s = clock.monotonic() - asked

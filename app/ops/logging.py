@@ -23,6 +23,7 @@ from app.observe import (
     DeliveryTried,
     Failed,
     HookTried,
+    InboundDecided,
     InboundSeen,
     Observation,
     Said,
@@ -35,6 +36,7 @@ from app.settings.models import OpsSettings
 
 EVENTS: Mapping[type[Any], str] = {
     InboundSeen: "inbound",
+    InboundDecided: "inbound decided",
     DeliveryTried: "delivery",
     HookTried: "hook",
     DeadLettered: "dead letter",

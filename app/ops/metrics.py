@@ -25,8 +25,16 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from app import VERSION
 from app.channels.facts import FACTS
-from app.model.outbox import DELIVERY, HOOK
-from app.observe import DeliveryTried, HookTried, InboundSeen, Measured, Observation, TimerFired
+from app.model.outbox import ASK, DELIVERY, HOOK
+from app.observe import (
+    DeliveryTried,
+    HookTried,
+    InboundDecided,
+    InboundSeen,
+    Measured,
+    Observation,
+    TimerFired,
+)
 
 UNKNOWN_CARRIER = "unknown"
 
@@ -43,6 +51,8 @@ RESOLUTIONS = (
     ("sender_webhook", "forwarded"),
     ("none", "dropped"),
     ("ledger", "duplicate"),
+    ("pre_event", "asked"),
+    *((rule, "dropped") for rule in ("binding", "address", "messaging_service")),
 )
 AUTOCREATES = tuple(product(("default", "webhook", "studio"), ("created",)))
 ATTEMPTS = (
@@ -108,6 +118,7 @@ class Metrics:
         self._gauges = _gauges(registry)
         self._consumers: Mapping[type, Callable[[Any], None]] = {
             InboundSeen: self._inbound_seen,
+            InboundDecided: self._decided,
             DeliveryTried: self._delivery_tried,
             HookTried: self._hook_tried,
             TimerFired: lambda fired: self._timer_lag.observe(fired.lag_s),
@@ -133,6 +144,9 @@ class Metrics:
     def _inbound_seen(self, seen: InboundSeen) -> None:
         self._inbound.add(seen.carrier, seen.outcome)
         self._ack.observe(seen.ack_s)
+        self._decided(seen)
+
+    def _decided(self, seen: InboundSeen | InboundDecided) -> None:
         if seen.rule is not None and seen.decision is not None:
             self._resolution.add(seen.rule, seen.decision)
             if seen.autocreate is not None:
@@ -197,7 +211,7 @@ def _gauges(registry: CollectorRegistry) -> dict[tuple[str, str | None], Gauge]:
         ("dead_letters", "Items that were given up"),
     ):
         gauge = Gauge(f"parley_{name}", text, ["kind"], registry=registry)
-        made |= {(name, kind): gauge.labels(kind) for kind in (DELIVERY, HOOK)}
+        made |= {(name, kind): gauge.labels(kind) for kind in (DELIVERY, HOOK, ASK)}
     for name, text in (
         ("db_pool_wait_seconds", "Wait for a database connection, at the last probe"),
         ("event_loop_lag_seconds", "Worst delay of the event loop in the last 15 s"),

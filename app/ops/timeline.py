@@ -11,15 +11,18 @@ import orjson
 
 from app.channels.address import masked
 from app.clock import iso_millis
-from app.model.outbox import HOOK
+from app.model.outbox import ASK, HOOK
 from app.ops.hiding import hidden, person, plain_url
 from app.store.trace import Found, Row
+
+NAMES: Mapping[str, str] = {HOOK: "hook", ASK: "pre-event"}
+"""What an attempt at an item is called, by its kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One thing that happened. what: received, rule, decided, conversation, joined, message,
-    fan-out, attempt, hook, status, state, waiting, dead letter, early status."""
+    fan-out, attempt, hook, pre-event, status, state, waiting, dead letter, early status."""
 
     at: datetime
     what: str
@@ -144,10 +147,9 @@ def _status(row: Row) -> Entry:
 
 
 def _attempt(row: Row) -> Entry:
-    hook = row["kind"] == HOOK
     return _entry(
         row["finished_at"],
-        "hook" if hook else "attempt",
+        NAMES.get(row["kind"], "attempt"),
         number=row["number"],
         event=row["event"],
         target=_maybe(plain_url, row["target"]),

@@ -23,7 +23,8 @@ class Stale(Exception):
 
 @dataclass(slots=True, eq=False)
 class Carriage:
-    """One item on its way. An arrival has a `decision`; whoever goes on has a conversation."""
+    """One item on its way. An arrival has a `decision`; whoever goes on has a conversation.
+    `changes` is what the customer wants changed, by the original's keys."""
 
     item: Arrival | Draft
     message_sid: str
@@ -37,6 +38,19 @@ class Carriage:
     statuses: list[str] = field(default_factory=list)
     taken: Taken | None = None
     refused: Refused | None = None
+    changes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def arrival(self) -> Arrival:
+        """Its item, which is an arrival."""
+        assert isinstance(self.item, Arrival)
+        return self.item
+
+    @property
+    def pair(self) -> Pair:
+        """The pair of an arrival."""
+        inbound = self.arrival.inbound
+        return self.arrival.account_sid, inbound.proxy_address, inbound.address
 
     def refuse(self, refused: Refused) -> None:
         """This one must not happen; its neighbours go on."""
@@ -73,7 +87,7 @@ class Load:
     carriages: list[Carriage]
     settings: Settings
     now: datetime
-    facts: Mapping[Pair, Facts] = field(default_factory=dict)
+    facts: dict[Pair, Facts] = field(default_factory=dict)
     conversations: dict[str, Conversation] = field(default_factory=dict)
     new_conversations: dict[str, Carriage] = field(default_factory=dict)
     roles: dict[str, str | None] = field(default_factory=dict)

@@ -13,6 +13,7 @@ import asyncpg
 
 from app import ids
 from app.model.outbox import HOOK, sender_lane
+from app.road import asking
 from app.road.convoy import Carriage, Load, Stale
 from app.road.items import Arrival, Taken
 from app.road.resolve import Bound, Create, Decision, Drop, Forward, resolve
@@ -30,7 +31,7 @@ async def decide(sql: asyncpg.Connection, load: Load) -> None:
         if not open_:
             return
         if tried:
-            load.facts = await road.facts(sql, sorted({_pair(carriage) for carriage in open_}))
+            load.facts = await road.facts(sql, sorted({carriage.pair for carriage in open_}))
         open_ = await _round(sql, load, open_)
     if open_:
         raise Stale  # the pair keeps changing hands
@@ -42,14 +43,16 @@ async def _round(
     """Decide on these carriages; gives those whose claim was lost to somebody else."""
     creating: dict[road.Pair, list[Carriage]] = {}
     for carriage in carriages:
-        decision = _decision(load, carriage)
-        carriage.decision = decision
+        carriage.decision = _decision(load, carriage)
+    for carriage in await asking.sort_out(sql, load, carriages):
+        decision = carriage.decision
+        assert decision is not None
         match decision.action:
             case Bound(conversation_sid, participant_sid):
                 carriage.conversation_sid = conversation_sid
                 carriage.participant_sid = participant_sid
             case Create():
-                creating.setdefault(_pair(carriage), []).append(carriage)
+                creating.setdefault(carriage.pair, []).append(carriage)
             case Forward() as forward:
                 _forward(load, carriage, forward)
             case Drop(reason):
@@ -58,10 +61,10 @@ async def _round(
 
 
 def _decision(load: Load, carriage: Carriage) -> Decision:
-    facts = load.facts[_pair(carriage)]
+    facts = load.facts[carriage.pair]
     bound = Bound(*facts.holder) if facts.holder else None
-    inbound = _arrival(carriage).inbound
-    settings = load.settings.of(_arrival(carriage).account_sid)
+    inbound = carriage.arrival.inbound
+    settings = load.settings.of(carriage.arrival.account_sid)
     return resolve(settings, inbound.carrier, inbound.proxy_address, bound, facts.configuration)
 
 
@@ -93,13 +96,14 @@ def _row(carriage: Carriage) -> dict[str, Any]:
     create = carriage.decision.action
     assert isinstance(create, Create)
     carriage.created = create
-    inbound = _arrival(carriage).inbound
+    inbound = carriage.arrival.inbound
     attaches = create.type in ("webhook", "studio")
     return {
         "sid": carriage.conversation_sid,
-        "account_sid": _arrival(carriage).account_sid,
+        "account_sid": carriage.arrival.account_sid,
         "service_sid": create.service_sid,
         "messaging_service_sid": create.messaging_service_sid,
+        "friendly_name": carriage.changes.get("friendly_name"),
         "participant_sid": carriage.participant_sid,
         "channel": "sms" if inbound.channel == "mms" else inbound.channel,
         "address": inbound.address,
@@ -124,7 +128,7 @@ def _row(carriage: Carriage) -> dict[str, Any]:
 
 def _forward(load: Load, carriage: Carriage, forward: Forward) -> None:
     """The sender's own webhook gets what the carrier sent, in order per pair."""
-    arrival = _arrival(carriage)
+    arrival = carriage.arrival
     inbound = arrival.inbound
     assert carriage.decision is not None
     carriage.taken = Taken(
@@ -143,13 +147,3 @@ def _forward(load: Load, carriage: Carriage, forward: Forward) -> None:
             params=inbound.form,
         )
     )
-
-
-def _pair(carriage: Carriage) -> road.Pair:
-    arrival = _arrival(carriage)
-    return arrival.account_sid, arrival.inbound.proxy_address, arrival.inbound.address
-
-
-def _arrival(carriage: Carriage) -> Arrival:
-    assert isinstance(carriage.item, Arrival)
-    return carriage.item

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from app.convoy import Convoy
@@ -12,16 +12,44 @@ from app.errors import Conflict
 from app.model import Media, Message
 from app.model.traffic import Inbound
 from app.store.idempotency import Key
+from app.store.outbox import Claimed
+from app.webhooks.before import Verdict
 
-Outcome = Literal["joined", "created", "forwarded", "dropped", "duplicate"]
+Outcome = Literal["joined", "created", "forwarded", "dropped", "duplicate", "asked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What came of the question about an inbound that was set aside. `place` is where it waited;
+    `asked` what was asked (event, and where it would happen), None when nobody wants to know any
+    more. `again_s`: the question could not be put, for reasons of ours; in so many seconds again.
+    """
+
+    place: Claimed
+    asked: tuple[str, str] | None = None
+    verdict: Verdict | None = None
+    again_s: float | None = None
+
+    @property
+    def outcome(self) -> str:
+        """published, dropped, or postponed: for the log of attempts."""
+        if self.again_s is not None:
+            return "postponed"
+        dropped = self.verdict is not None and self.verdict.outcome in ("closed", "rejected")
+        return "dropped" if dropped else "published"
+
+    def due(self, now: datetime) -> datetime | None:
+        """When the question is put again; None: it is answered."""
+        return None if self.again_s is None else now + timedelta(seconds=self.again_s)
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """An inbound message at its door, for one account."""
+    """An inbound message at its door, for one account, or on its way again with an answer."""
 
     account_sid: str
     inbound: Inbound
+    answered: Answered | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 import asyncpg
-import orjson
 
 from app import ids
+from app.model.traffic import stored
 from app.road.convoy import Carriage, Load
 from app.road.items import Arrival, Taken
 from app.store import road
@@ -19,15 +18,31 @@ async def enter(sql: asyncpg.Connection, load: Load) -> None:
     no further."""
     first: dict[road.Key, Carriage] = {}
     again: list[tuple[road.Key, Carriage]] = []
+    answered: set[road.Pair] = set()
     for carriage in load.carriages:
-        if isinstance(carriage.item, Arrival):
-            key = _key(carriage.item)
-            if first.setdefault(key, carriage) is not carriage:
-                again.append((key, carriage))
-    if not first:
-        return
+        if not isinstance(carriage.item, Arrival):
+            continue
+        if carriage.item.answered is not None:
+            answered.add(carriage.pair)  # entered when it came
+            continue
+        key = _key(carriage.item)
+        if first.setdefault(key, carriage) is not carriage:
+            again.append((key, carriage))
+    if answered:
+        load.facts |= await road.facts(sql, sorted(answered))
+    if first:
+        await _enter(sql, load, first, again)
+
+
+async def _enter(
+    sql: asyncpg.Connection,
+    load: Load,
+    first: dict[road.Key, Carriage],
+    again: list[tuple[road.Key, Carriage]],
+) -> None:
     inbounds = [_entry(first[key]) for key in sorted(first)]
-    new, load.facts = await road.enter(sql, inbounds, load.now)
+    new, facts = await road.enter(sql, inbounds, load.now)
+    load.facts |= facts
     old = [(key, carriage) for key, carriage in first.items() if key not in new]
     known = await road.known(sql, [key for key, _ in old]) if old else {}
     for key, carriage in old:
@@ -55,11 +70,9 @@ def rows(load: Load) -> dict[str, list[dict[str, Any]]]:
 
 
 def _entry(carriage: Carriage) -> tuple[str, str, str, str, str, str]:
-    arrival = carriage.item
-    assert isinstance(arrival, Arrival)
-    inbound = arrival.inbound
-    key, pair = _key(arrival), (inbound.proxy_address, inbound.address)
-    return *key, arrival.account_sid, carriage.message_sid, *pair
+    account_sid, proxy_address, address = carriage.pair
+    key = _key(carriage.arrival)
+    return *key, account_sid, carriage.message_sid, proxy_address, address
 
 
 def _key(arrival: Arrival) -> road.Key:
@@ -97,8 +110,7 @@ def _conversation(load: Load, sid: str) -> dict[str, Any]:
 
 
 def _decision(carriage: Carriage) -> dict[str, Any]:
-    arrival = carriage.item
-    assert isinstance(arrival, Arrival)
+    arrival = carriage.arrival
     assert carriage.decision is not None
     result = carriage.result()
     assert isinstance(result, Taken)
@@ -121,11 +133,9 @@ def _decision(carriage: Carriage) -> dict[str, Any]:
 
 
 def _unkept(carriage: Carriage) -> dict[str, Any]:
-    arrival = carriage.item
-    assert isinstance(arrival, Arrival)
-    payload = orjson.loads(orjson.dumps(asdict(arrival.inbound)))
+    inbound = carriage.arrival.inbound
     return {
-        "carrier": arrival.inbound.carrier,
-        "external_id": arrival.inbound.external_id,
-        "payload": payload,
+        "carrier": inbound.carrier,
+        "external_id": inbound.external_id,
+        "payload": stored(inbound),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -19,9 +20,10 @@ from app.webhooks import events
 
 def board(item: Arrival | Draft) -> Carriage:
     """A carriage for this item; its message's SID is drawn now, in the order of arrival."""
-    author = item.inbound.address if isinstance(item, Arrival) else item.author
-    conversation_sid = item.conversation_sid if isinstance(item, Draft) else ""
-    return Carriage(item, ids.new(ids.MESSAGE), author, conversation_sid)
+    if isinstance(item, Draft):
+        return Carriage(item, ids.new(ids.MESSAGE), item.author, item.conversation_sid)
+    sid = item.answered.place.message_sid if item.answered else None
+    return Carriage(item, sid or ids.new(ids.MESSAGE), item.inbound.address)
 
 
 def check_postable(conversation: Conversation | None, draft: Draft) -> None:
@@ -69,6 +71,7 @@ def _message(load: Load, conversation: Conversation, carriage: Carriage, source:
         columns |= _drafted(item, columns)
     else:
         columns |= _received(item, load.settings.limits.body_bytes_max)
+        columns |= _changed(carriage.changes, columns)
     # Rows on the road are plain: to build a table's object costs more than the rest of the step.
     return cast(Message, SimpleNamespace(**columns))
 
@@ -105,6 +108,11 @@ def _received(arrival: Arrival, bytes_max: int) -> dict[str, Any]:
         "content_variables": None,
         "channel_metadata": arrival.inbound.channel_metadata,
     }
+
+
+def _changed(changes: Mapping[str, str], columns: dict[str, Any]) -> dict[str, Any]:
+    """What the answer to onMessageAdd changes."""
+    return {key: changes[key] for key in ("body", "author", "attributes") if key in changes}
 
 
 def _media(conversation: Conversation, carriage: Carriage) -> tuple[Media, ...]:

@@ -3,7 +3,8 @@
 A convoy of inbounds and posted messages goes through these steps together, in one transaction:
 
     enter       the ledger: what came before is a duplicate; so is a post whose key was used
-    decide      whose pair is it, which rule takes it; claim the pairs of new conversations
+    decide      whose pair is it, which rule takes it; set aside what somebody wants to be asked
+                about first; claim the pairs of new conversations
     lock        the conversations, in the order of their SIDs, with who is in them and who is told;
                 what changed meanwhile walks again
     number      each message gets the next index of its conversation
@@ -23,7 +24,7 @@ from typing import cast
 import asyncpg
 
 from app.errors import Refused, Unavailable
-from app.road import creation, fanout, keys, ledger, messages
+from app.road import asking, creation, fanout, keys, ledger, messages
 from app.road.convoy import Carriage, Load, Stale
 from app.road.items import Arrival, Draft, Posted, Taken
 from app.runtime import Runtime
@@ -79,7 +80,9 @@ async def walk(sql: asyncpg.Connection, load: Load) -> None:
         fanout.plan(load, carriage)
     told = {sid: below.targets for sid, below in load.below.items()}
     load.items += tell.items(load.events, told, load.settings)
+    await asking.fence(sql, load)
     await road.write(sql, ledger.rows(load), load.items, load.now)
+    await asking.settle(sql, load)
     await keys.keep(sql, load)
 
 

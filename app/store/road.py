@@ -18,7 +18,20 @@ from app.store.database import sentence
 from app.store.outbox import NewItem, adding
 from app.store.webhooks import CONCERNED, Target, told
 
-ENTER = sentence(__file__, "road_enter.sql")
+ASKED = """
+  CASE WHEN (SELECT EXISTS (SELECT FROM webhook_configurations WHERE pre_url IS NOT NULL))
+    THEN EXISTS (SELECT FROM webhook_configurations w
+                 WHERE w.account_sid = i.account_sid COLLATE "C" AND w.pre_url IS NOT NULL)
+    ELSE false END AS asks,
+  CASE WHEN (SELECT EXISTS (SELECT FROM lanes WHERE kind = 'ask'))
+    THEN EXISTS (SELECT FROM lanes l WHERE l.lane =
+                 'a:' || i.account_sid || ' ' || i.proxy_address || ':' || i.address COLLATE "C")
+    ELSE false END AS waits
+"""
+"""Columns for a statement over inbounds `i`. Where nobody asks and nothing waits, which is found
+out once for the whole statement, no row is looked for."""
+
+ENTER = sentence(__file__, "road_enter.sql").replace("{asked}", ASKED)
 
 KNOWN = """
 SELECT i.carrier, i.external_id, b.message_sid, d.conversation_sid
@@ -27,10 +40,11 @@ JOIN inbox b ON b.carrier = i.carrier AND b.external_id = i.external_id
 LEFT JOIN decisions d ON d.message_sid = b.message_sid
 """
 
-RESOLVE = """
+RESOLVE = f"""
 SELECT i.account_sid AS in_account, i.proxy_address AS in_proxy, i.address AS in_address,
   b.conversation_sid, b.participant_sid,
-  CASE WHEN b.conversation_sid IS NULL THEN to_json(a)::text END AS configuration
+  CASE WHEN b.conversation_sid IS NULL THEN to_json(a)::text END AS configuration,
+  {ASKED}
 FROM unnest($1::text[], $2::text[], $3::text[]) AS i (account_sid, proxy_address, address)
 LEFT JOIN bindings b ON b.account_sid = i.account_sid COLLATE "C"
   AND b.proxy_address = i.proxy_address AND b.address = i.address AND b.open
@@ -68,10 +82,13 @@ Pair = tuple[str, str, str]
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What is known of a pair: who holds it (conversation, participant), or else how our address
-    is configured."""
+    is configured; whether somebody of the account wants to be asked before things happen, and
+    whether something of this pair waits for such an answer."""
 
     holder: tuple[str, str] | None
     configuration: AddressConfiguration | None
+    asks: bool
+    waits: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +189,8 @@ def _columns(rows: Sequence[tuple[str, ...]]) -> list[list[str]]:
 
 def _facts(row: Any) -> Facts:
     holder = row["conversation_sid"], row["participant_sid"]
-    return Facts(holder if holder[0] else None, _configuration(row["configuration"]))
+    configuration = _configuration(row["configuration"])
+    return Facts(holder if holder[0] else None, configuration, row["asks"], row["waits"])
 
 
 def _below(row: Any) -> Below:

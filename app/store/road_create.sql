@@ -4,7 +4,7 @@
 WITH asked AS (
   SELECT * FROM json_to_recordset($1::text::json) AS n (
     sid text, account_sid text, service_sid text, messaging_service_sid text,
-    participant_sid text, channel text, address text, proxy_address text,
+    friendly_name text, participant_sid text, channel text, address text, proxy_address text,
     webhook_sid text, target text, url text, method text, filters json,
     flow_sid text, retry_count int, identities json)
 ), claimed AS (
@@ -18,10 +18,10 @@ WITH asked AS (
   WHERE participant_sid COLLATE "C" = ANY (ARRAY (SELECT participant_sid FROM claimed))
 ), conversation AS (
   INSERT INTO conversations (
-    sid, account_sid, chat_service_sid, messaging_service_sid, state, inactive_timer_s,
+    sid, account_sid, chat_service_sid, messaging_service_sid, friendly_name, state, inactive_timer_s,
     closed_timer_s, active_at, state_at, next_timer_at, date_created, date_updated)
   SELECT n.sid, n.account_sid, coalesce(s.sid, a.default_chat_service_sid),
-    coalesce(n.messaging_service_sid, a.default_messaging_service_sid), 'active',
+    coalesce(n.messaging_service_sid, a.default_messaging_service_sid), n.friendly_name, 'active',
     a.default_inactive_timer_s, a.default_closed_timer_s, $2::timestamptz, $2, $2 + make_interval(
       secs => coalesce(a.default_inactive_timer_s, a.default_closed_timer_s)), $2, $2
   FROM new n JOIN accounts a ON a.sid = n.account_sid COLLATE "C"

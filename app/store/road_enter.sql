@@ -13,7 +13,8 @@ WITH given AS (
 SELECT i.carrier, i.external_id,
   (i.carrier, i.external_id) IN (SELECT carrier, external_id FROM entered) AS new,
   b.conversation_sid, b.participant_sid,
-  CASE WHEN b.conversation_sid IS NULL THEN to_json(a)::text END AS configuration
+  CASE WHEN b.conversation_sid IS NULL THEN to_json(a)::text END AS configuration,
+  {asked}
 FROM given i
 LEFT JOIN bindings b ON b.account_sid = i.account_sid COLLATE "C"
   AND b.proxy_address = i.proxy_address AND b.address = i.address AND b.open

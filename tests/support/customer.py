@@ -36,14 +36,15 @@ Answer = Callable[[Hook], int | web.Response]
 
 @dataclass
 class Customer:
-    """`answer` decides on each webhook (a status or a whole response); `hold` keeps it waiting, and
-    `held` counts those that wait now."""
+    """`answer` decides on each webhook (a status or a whole response); `hold` keeps those waiting
+    that `holds` names (usually all), and `held` counts those that wait now."""
 
     token: str
     url: str = ""
     hooks: list[Hook] = field(default_factory=list)
     answer: Answer = lambda hook: 200
     hold: asyncio.Event | None = None
+    holds: Callable[[Hook], bool] = lambda hook: True
     held: int = 0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -74,7 +75,7 @@ class Customer:
             signed=RequestValidator(self.token).validate(url, form, given),
             status=0,
         )
-        if self.hold is not None:
+        if self.hold is not None and self.holds(hook):
             self.held += 1
             self._changed.set()
             await self.hold.wait()
