@@ -27,8 +27,8 @@ from app.store.conversations import Defaults, Filter
 from app.store.scope import Scope
 from app.webhooks import events
 from app.webhooks.events import Event
+from app.webhooks.origin import Origin
 
-SOURCE = "API"
 STATES = {state: state for state in ("initializing", "active", "inactive", "closed")}
 EMAIL_CHARS_MAX = 256
 
@@ -114,7 +114,7 @@ async def create(call: Call) -> dict[str, Any]:
         given = await conversations.defaults(tx, scope.account_sid)
         conversation = new(scope, call.form, given, tx.now)
         await conversations.add(tx, conversation)
-        await call.tell(tx, events.conversation_added(conversation, SOURCE))
+        await call.tell(tx, events.conversation_added(conversation, call.origin))
     return show(conversation, call.links)
 
 
@@ -137,7 +137,7 @@ async def update(call: Call) -> dict[str, Any]:
         if closing:
             await bindings.close(tx, sid)
         conversation = await locked(call, tx, sid)
-        happened = _revise(conversation, call.form, tx.now)
+        happened = _revise(conversation, call.form, call.origin, tx.now)
         await conversations.write(tx, conversation)
         if closing:  # pairs that joined between the first time and the lock
             await bindings.close(tx, sid)
@@ -152,7 +152,7 @@ async def delete(call: Call) -> None:
         sid = (await named(call, tx, scope, "Sid")).sid
         await bindings.release_all(tx, sid)
         conversation = call.found(await conversations.lock(tx, sid))
-        await call.tell(tx, events.conversation_removed(conversation, SOURCE, tx.now))
+        await call.tell(tx, events.conversation_removed(conversation, call.origin, tx.now))
         await conversations.remove(tx, sid)
 
 
@@ -220,7 +220,9 @@ def new(scope: Scope, form: Form, given: Defaults, now: datetime) -> Conversatio
     return conversation
 
 
-def _revise(conversation: Conversation, form: Form, now: datetime) -> Sequence[Event]:
+def _revise(
+    conversation: Conversation, form: Form, origin: Origin, now: datetime
+) -> Sequence[Event]:
     """Change a locked conversation as the form says; gives what happened."""
     old = cast(State, conversation.state)
     if NEW_STATE in form:
@@ -229,10 +231,10 @@ def _revise(conversation: Conversation, form: Form, now: datetime) -> Sequence[E
         conversation.state_at = now
     conversation.active_at = conversation.date_updated = now
     _apply(conversation, form)
-    updated = events.conversation_updated(conversation, SOURCE)
+    updated = events.conversation_updated(conversation, origin)
     if conversation.state == old:
         return [updated]
-    moved = events.conversation_state_updated(conversation, SOURCE, old, "API", now)
+    moved = events.conversation_state_updated(conversation, origin, old, "API", now)
     return [updated, moved]
 
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 from app import ids
 from app.api import parameters as kinds
 from app.api.call import CREATED, Call, takes
-from app.api.conversations import DATE_CREATED, DATE_UPDATED, SOURCE
+from app.api.conversations import DATE_CREATED, DATE_UPDATED
 from app.api.forms import INVALID, Form
 from app.api.idempotency import worded
 from app.api.page import Listing
@@ -97,7 +97,7 @@ async def update(call: Call) -> dict[str, Any]:
         await messages.write(tx, message)
         await conversations.touch(tx, parent.sid)
         shown = await resources(tx, [message], call.links)
-        await call.tell(tx, events.message_updated(conversation, message, media, SOURCE))
+        await call.tell(tx, events.message_updated(conversation, message, media, call.origin))
     return shown[sid]
 
 
@@ -112,7 +112,8 @@ async def delete(call: Call) -> None:
         if not await messages.remove(tx, message.sid):
             raise call.missing()
         await conversations.touch(tx, parent.sid)
-        await call.tell(tx, events.message_removed(conversation, message, media, SOURCE, tx.now))
+        removed = events.message_removed(conversation, message, media, call.origin, tx.now)
+        await call.tell(tx, removed)
 
 
 def show(
@@ -187,8 +188,8 @@ def _draft(call: Call, scope: Scope, conversation: Conversation) -> Draft:
         attributes=form.get(ATTRIBUTES, "{}"),
         date_created=form.get(DATE_CREATED),
         date_updated=form.get(DATE_UPDATED),
-        source=SOURCE,
-        tell=call.told,
+        source=call.origin.source,
+        tell=not call.origin.quiet,
         keyed=_keyed(call),
     )
 

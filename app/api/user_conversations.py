@@ -8,7 +8,7 @@ from typing import Any
 
 from app.api import parameters as kinds
 from app.api.call import Call, takes
-from app.api.conversations import SOURCE, show_timers
+from app.api.conversations import show_timers
 from app.api.page import Listing
 from app.api.parent import locked
 from app.api.parent import named as parent
@@ -69,7 +69,7 @@ async def update(call: Call) -> dict[str, Any]:
         participant.date_updated = tx.now
         await participants.write(tx, participant)
         await conversations.touch(tx, conversation.sid)
-        await call.tell(tx, events.participant_updated(participant, SOURCE))
+        await call.tell(tx, events.participant_updated(participant, call.origin))
     return show(membership, user, call.links, call.runtime.settings.limits)
 
 
@@ -85,7 +85,7 @@ async def delete(call: Call) -> None:
         if not await participants.remove(tx, participant.sid):
             raise call.missing()
         await conversations.touch(tx, conversation.sid)
-        await call.tell(tx, events.participant_removed(participant, SOURCE, tx.now))
+        await call.tell(tx, events.participant_removed(participant, call.origin, tx.now))
 
 
 def show(membership: Membership, user: User, links: Links, limits: LimitSettings) -> dict[str, Any]:

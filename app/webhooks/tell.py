@@ -24,6 +24,9 @@ async def tell(tx: Tx, settings: Settings, events: Sequence[Event]) -> None:
 
     Call once, last; for a removal before the delete (scoped targets go with their conversation).
     """
+    events = [event for event in events if not event.origin.quiet]
+    if not events:
+        return
     targets = await _targets(tx, events)
     told = items(events, targets, settings)
     await outbox.add(tx.sql, told, tx.now)
