@@ -8,9 +8,10 @@ from typing import Any, get_args
 
 from app import ids
 from app.api import parameters as kinds
+from app.api.addresses import PAYLOADS
 from app.api.call import Call, takes
 from app.api.declared import owned
-from app.api.forms import Form, Parameter
+from app.api.forms import INVALID, Form, Parameter
 from app.errors import Invalid
 from app.model import WebhookConfiguration
 from app.settings.types import PostEvent, web_url
@@ -52,7 +53,9 @@ FILTERS: Parameter[list[str]] = kinds.words("Filters", EVENTS, *FORMAT)
 PRE_URL = kinds.clearable("PreWebhookUrl", _url(50077, "Invalid pre-webhook url"))
 POST_URL = kinds.clearable("PostWebhookUrl", _url(50078, "Invalid post-webhook url"))
 TARGET = kinds.choice("Target", TARGETS, *FORMAT)
-BOTH = (METHOD, FILTERS, PRE_URL, POST_URL)
+ECHO = kinds.flag("Echo")
+PAYLOAD = kinds.choice("Payload", PAYLOADS, INVALID, "Invalid Payload")
+BOTH = (METHOD, FILTERS, PRE_URL, POST_URL, ECHO, PAYLOAD)
 
 
 @takes()
@@ -78,7 +81,7 @@ async def update(call: Call) -> dict[str, Any]:
 
 
 def show(configuration: WebhookConfiguration, call: Call) -> dict[str, Any]:
-    """The resource of the account, or of the service in the path."""
+    """The resource of the account, or of the service in the path: the original's keys, no more."""
     c = configuration
     shown: dict[str, Any] = {"account_sid": c.account_sid, **call.links.shown(call.service or "")}
     if not call.service:
@@ -111,3 +114,5 @@ def _apply(configuration: WebhookConfiguration, form: Form) -> None:
         c.filters = list(dict.fromkeys(sent))
     c.pre_url = form.get(PRE_URL, c.pre_url)
     c.post_url = form.get(POST_URL, c.post_url)
+    c.echo = form.get(ECHO, c.echo)
+    c.payload = form.get(PAYLOAD, c.payload)

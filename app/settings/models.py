@@ -29,6 +29,7 @@ from app.settings.types import (
     HttpMethod,
     MessagingServiceSid,
     Name,
+    Payload,
     PublicUrl,
     Rate,
     Secret,
@@ -141,6 +142,8 @@ class AutoCreationSettings(Model):
     webhook_url: WebUrl | None = None
     webhook_method: HttpMethod = "POST"
     webhook_filters: tuple[Literal[PostEvent, "onConversationAdd"], ...] = ()
+    webhook_echo: bool = False
+    webhook_payload: Payload = "twilio"
     studio_flow_sid: FlowSid | None = None
     studio_retry_count: Annotated[int, Field(ge=0, le=3)] = 0
     default_identities: tuple[Name, ...] = ()
@@ -155,11 +158,18 @@ class AddressSettings(Model):
 
 
 class WebhookSettings(Model):
-    """The account's webhooks. `filters` lists the events that are sent; none: nothing is sent."""
+    """The account's webhooks. `filters` lists the events that are sent; none: nothing is sent.
+
+    With `echo` what REST callers change is told although they did not ask for it. `payload` is the
+    original's, or enriched. A service's own webhooks override these, or both are told.
+    """
 
     post_url: WebUrl | None = None
     method: HttpMethod = "POST"
     filters: tuple[PostEvent, ...] = ()
+    echo: bool = False
+    payload: Payload = "twilio"
+    service_webhooks: Literal["override", "both"] = "override"
 
 
 class FurtherAccountSettings(AccountSettings):

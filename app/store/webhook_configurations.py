@@ -15,7 +15,7 @@ CONFIGURATIONS = SQLModel.metadata.tables["webhook_configurations"]
 W = CONFIGURATIONS.c
 
 SCOPE = (W.account_sid, text("coalesce(chat_service_sid, '')"))
-CHANGEABLE = {"pre_url", "post_url", "method", "filters", "date_updated"}
+CHANGEABLE = {"pre_url", "post_url", "method", "filters", "echo", "payload", "date_updated"}
 
 
 async def find(tx: Tx, account_sid: str, service_sid: str | None) -> WebhookConfiguration | None:
