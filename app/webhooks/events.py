@@ -48,25 +48,25 @@ class Event:
 
 
 def conversation_added(
-    conversation: Conversation, origin: Origin | str, pair: Participant | None = None
+    conversation: Conversation, origin: Origin, pair: Participant | None = None
 ) -> Event:
     """A conversation exists; with the pair that created it when it was created by a message."""
     return _of_conversation("onConversationAdded", conversation, origin, _pair(pair))
 
 
-def conversation_updated(conversation: Conversation, origin: Origin | str) -> Event:
+def conversation_updated(conversation: Conversation, origin: Origin) -> Event:
     """Something of a conversation changed."""
     return _of_conversation("onConversationUpdated", conversation, origin, {})
 
 
-def conversation_removed(conversation: Conversation, origin: Origin | str, at: datetime) -> Event:
+def conversation_removed(conversation: Conversation, origin: Origin, at: datetime) -> Event:
     """A conversation is gone."""
     removed = {"DateRemoved": iso_millis(at)}
     return _of_conversation("onConversationRemoved", conversation, origin, removed)
 
 
 def conversation_state_updated(
-    conversation: Conversation, origin: Origin | str, old_state: str, reason: str, at: datetime
+    conversation: Conversation, origin: Origin, old_state: str, reason: str, at: datetime
 ) -> Event:
     """A conversation changed its state; reason is API, TIMER or EVENT (a new message)."""
     params = {
@@ -79,12 +79,12 @@ def conversation_state_updated(
     return _event("onConversationStateUpdated", conversation, conversation.sid, origin, params)
 
 
-def participant_added(participant: Participant, origin: Origin | str) -> Event:
+def participant_added(participant: Participant, origin: Origin) -> Event:
     """Somebody joined."""
     return _of_participant("onParticipantAdded", participant, origin, {})
 
 
-def participant_updated(participant: Participant, origin: Origin | str) -> Event:
+def participant_updated(participant: Participant, origin: Origin) -> Event:
     """Something of a participant changed."""
     changed = {
         "DateUpdated": iso_millis(participant.date_updated),
@@ -93,7 +93,7 @@ def participant_updated(participant: Participant, origin: Origin | str) -> Event
     return _of_participant("onParticipantUpdated", participant, origin, changed)
 
 
-def participant_removed(participant: Participant, origin: Origin | str, at: datetime) -> Event:
+def participant_removed(participant: Participant, origin: Origin, at: datetime) -> Event:
     """Somebody left or was removed."""
     removed = {
         "DateUpdated": iso_millis(participant.date_updated),
@@ -106,7 +106,7 @@ def message_added(
     conversation: Conversation,
     message: Message,
     media: Sequence[Media],
-    origin: Origin | str,
+    origin: Origin,
     inbound: Inbound | None = None,
 ) -> Event:
     """A message is in the conversation; `inbound` is what a carrier brought it as."""
@@ -116,7 +116,7 @@ def message_added(
 
 
 def message_updated(
-    conversation: Conversation, message: Message, media: Sequence[Media], origin: Origin | str
+    conversation: Conversation, message: Message, media: Sequence[Media], origin: Origin
 ) -> Event:
     """A message was edited."""
     changed = {"DateUpdated": iso_millis(message.date_updated)}
@@ -127,7 +127,7 @@ def message_removed(
     conversation: Conversation,
     message: Message,
     media: Sequence[Media],
-    origin: Origin | str,
+    origin: Origin,
     at: datetime,
 ) -> Event:
     """A message was deleted."""
@@ -157,13 +157,13 @@ def delivery_updated(receipt: Receipt, status: str, error_code: int | None, at: 
     )
 
 
-def user_added(user: User, origin: Origin | str) -> Event:
+def user_added(user: User, origin: Origin) -> Event:
     """A service has a new user."""
     return _of_user("onUserAdded", user, origin, {})
 
 
 def user_updated(
-    user: User, origin: Origin | str, online: bool | None = None, notifiable: bool | None = None
+    user: User, origin: Origin, online: bool | None = None, notifiable: bool | None = None
 ) -> Event:
     """Something of a user changed. `online` and `notifiable` are None where REST says null: the
     service shows no reachability, or the user never was."""
@@ -176,7 +176,7 @@ def user_updated(
 
 
 def _of_conversation(
-    name: str, conversation: Conversation, origin: Origin | str, more: Mapping[str, str | None]
+    name: str, conversation: Conversation, origin: Origin, more: Mapping[str, str | None]
 ) -> Event:
     params = {
         "FriendlyName": conversation.friendly_name,
@@ -192,7 +192,7 @@ def _of_conversation(
 
 
 def _of_participant(
-    name: str, participant: Participant, origin: Origin | str, more: Mapping[str, str | None]
+    name: str, participant: Participant, origin: Origin, more: Mapping[str, str | None]
 ) -> Event:
     params = {
         "ParticipantSid": participant.sid,
@@ -211,7 +211,7 @@ def _of_message(
     name: str,
     message: Message,
     media: Sequence[Media],
-    origin: Origin | str,
+    origin: Origin,
     more: Mapping[str, str | None],
 ) -> Event:
     params = {
@@ -228,7 +228,7 @@ def _of_message(
     return _event(name, message, message.conversation_sid, origin, params, message.sid)
 
 
-def _of_user(name: str, user: User, origin: Origin | str, more: Mapping[str, str | None]) -> Event:
+def _of_user(name: str, user: User, origin: Origin, more: Mapping[str, str | None]) -> Event:
     params = {
         "UserSid": user.sid,
         "DateCreated": iso_millis(user.date_created),
@@ -245,13 +245,11 @@ def _event(
     name: str,
     row: Any,
     conversation_sid: str | None,
-    origin: Origin | str,
+    origin: Origin,
     params: Mapping[str, str | None],
     message_sid: str | None = None,
     user_sid: str | None = None,
 ) -> Event:
-    if isinstance(origin, str):
-        origin = origins.of(origin)
     common = {
         "AccountSid": row.account_sid,
         "ChatServiceSid": row.chat_service_sid,

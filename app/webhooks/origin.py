@@ -19,7 +19,7 @@ CARRIER = "carrier"
 class Origin:
     """`source` is the payloads' `Source`: API, SDK, SMS, WHATSAPP, ... `kind` is our `Origin`:
     rest, sdk, carrier, timer or flow. `client_identity` is who acted, in an SDK. `quiet`: the
-    change is not told ("Triggering Webhooks for REST API Events")."""
+    change is told only to those who want echoes ("Triggering Webhooks for REST API Events")."""
 
     source: str
     kind: str
