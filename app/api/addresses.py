@@ -19,7 +19,7 @@ from app.clock import iso_seconds
 from app.errors import Forbidden, Invalid, NotFound
 from app.model import AddressConfiguration
 from app.rules.conversations import check_friendly_name
-from app.settings.types import PostEvent
+from app.settings.types import Payload, PostEvent
 from app.store import addresses
 from app.store import scope as scopes
 from app.store.database import Tx
@@ -29,6 +29,7 @@ WORDS = ("sms", "whatsapp", "messenger", "gbm", "email", "rcs", "apple", "chat",
 TYPES = {word: word for word in WORDS}
 AUTO_TYPES = {word: word for word in ("webhook", "studio", "default")}
 METHODS = {"get": "GET", "post": "POST"}
+PAYLOADS = {payload: payload for payload in get_args(Payload)}
 # The ten of the documentation, and onConversationAdded, which the Messenger guide uses.
 FILTERS = frozenset(get_args(PostEvent)) - {"onUserAdded", "onUserUpdated"}
 URL_CHARS_MAX = 512
@@ -52,6 +53,10 @@ AUTO_WEBHOOK_METHOD = kinds.choice(
 AUTO_WEBHOOK_FILTERS = kinds.words(
     "AutoCreation.WebhookFilters", FILTERS, 50365, "Invalid conversation webhook filter"
 )
+AUTO_WEBHOOK_ECHO = kinds.flag("AutoCreation.WebhookEcho")
+AUTO_WEBHOOK_PAYLOAD = kinds.choice(
+    "AutoCreation.WebhookPayload", PAYLOADS, INVALID, "Invalid AutoCreation.WebhookPayload"
+)
 AUTO_STUDIO_FLOW_SID = kinds.sid(
     "AutoCreation.StudioFlowSid", ids.FLOW, 50367, "Invalid conversation webhook flow SID"
 )
@@ -66,6 +71,8 @@ BOTH = (
     AUTO_WEBHOOK_URL,
     AUTO_WEBHOOK_METHOD,
     AUTO_WEBHOOK_FILTERS,
+    AUTO_WEBHOOK_ECHO,
+    AUTO_WEBHOOK_PAYLOAD,
     AUTO_STUDIO_FLOW_SID,
     AUTO_STUDIO_RETRY_COUNT,
 )
@@ -204,6 +211,8 @@ async def _apply(tx: Tx, configuration: AddressConfiguration, form: Form, now: d
     c.auto_webhook_url = form.get(AUTO_WEBHOOK_URL, c.auto_webhook_url)
     c.auto_webhook_method = form.get(AUTO_WEBHOOK_METHOD, c.auto_webhook_method)
     c.auto_webhook_filters = form.get(AUTO_WEBHOOK_FILTERS, c.auto_webhook_filters)
+    c.auto_webhook_echo = form.get(AUTO_WEBHOOK_ECHO, c.auto_webhook_echo)
+    c.auto_webhook_payload = form.get(AUTO_WEBHOOK_PAYLOAD, c.auto_webhook_payload)
     c.auto_studio_flow_sid = form.get(AUTO_STUDIO_FLOW_SID, c.auto_studio_flow_sid)
     c.auto_studio_retry_count = form.get(AUTO_STUDIO_RETRY_COUNT, c.auto_studio_retry_count)
     c.date_updated = now

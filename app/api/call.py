@@ -35,6 +35,7 @@ from app.store.database import Tx
 from app.store.idempotency import Key
 from app.store.scope import Scope
 from app.webhooks.events import Event
+from app.webhooks.origin import QUIET_REST, REST, Origin
 from app.webhooks.tell import tell
 
 T = TypeVar("T")
@@ -123,6 +124,12 @@ class Call:
         """Whether the caller wants this change told: REST is silent by default."""
         return self.request.headers.get(TOLD, "").strip().lower() == "true"
 
+    @property
+    def origin(self) -> Origin:
+        """Where the changes of this call come from: REST, quiet unless the caller wants them
+        told."""
+        return REST if self.told else QUIET_REST
+
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[tuple[Tx, Scope]]:
         """A transaction, and the scope that the path leads into; a change is counted. Raises
@@ -178,9 +185,9 @@ class Call:
         return wanted(listing, path, self.sent, filters)
 
     async def tell(self, tx: Tx, *events: Event) -> None:
-        """Tell the customer of these changes, if the caller asked for that. Call it last."""
-        if self.told and events:
-            await tell(tx, self.runtime.settings, events)
+        """Tell of these changes whom they concern. Call it last, with all of them: their origin
+        says who hears of what the caller did not ask to be told."""
+        await tell(tx, self.runtime.settings, events)
 
 
 def door(

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.api import parameters as kinds
 from app.api.call import Call, takes
-from app.api.conversations import MESSAGING_SERVICE_SID, SOURCE
+from app.api.conversations import MESSAGING_SERVICE_SID
 from app.api.parent import locked, named
 from app.clock import iso_seconds
 from app.model import Conversation
@@ -29,7 +29,7 @@ async def update(call: Call) -> dict[str, Any]:
             conversation.messaging_service_sid = form[MESSAGING_SERVICE_SID]
             conversation.date_updated = tx.now
             await conversations.write(tx, conversation)
-            await call.tell(tx, events.conversation_updated(conversation, SOURCE))
+            await call.tell(tx, events.conversation_updated(conversation, call.origin))
         members = (await participants.count(tx, sid)).total
     return show(conversation, members, call)
 

@@ -28,8 +28,8 @@ from app.store.database import Tx
 from app.store.scope import Scope
 from app.webhooks import events, proposals
 from app.webhooks.events import Event
+from app.webhooks.origin import Origin
 
-SOURCE = "API"
 STATES = {state: state for state in ("initializing", "active", "inactive", "closed")}
 EMAIL_CHARS_MAX = 256
 
@@ -110,7 +110,7 @@ async def page(call: Call) -> dict[str, Any]:
 
 async def _adding(call: Call, tx: Tx, scope: Scope) -> list[Event]:
     given = await conversations.defaults(tx, scope.account_sid)
-    return [proposals.conversation_add(new(call, scope, given, tx.now), SOURCE)]
+    return [proposals.conversation_add(new(call, scope, given, tx.now), call.origin)]
 
 
 @takes(*BOTH, INITIAL_STATE, asks=_adding)
@@ -120,7 +120,7 @@ async def create(call: Call) -> dict[str, Any]:
         given = await conversations.defaults(tx, scope.account_sid)
         conversation = new(call, scope, given, tx.now)
         await conversations.add(tx, conversation)
-        await call.tell(tx, events.conversation_added(conversation, SOURCE))
+        await call.tell(tx, events.conversation_added(conversation, call.origin))
     return show(conversation, call.links)
 
 
@@ -136,8 +136,8 @@ async def _updating(call: Call, tx: Tx, scope: Scope) -> list[Event]:
     conversation = await named(call, tx, scope, "Sid")
     _check_sent(call.form)
     writable(conversation)
-    _revise(conversation, call.form, tx.now)
-    return [proposals.conversation_update(conversation, SOURCE)]
+    _revise(conversation, call.form, call.origin, tx.now)
+    return [proposals.conversation_update(conversation, call.origin)]
 
 
 @takes(*BOTH, NEW_STATE, asks=_updating)
@@ -150,7 +150,7 @@ async def update(call: Call) -> dict[str, Any]:
         if closing:
             await bindings.close(tx, sid)
         conversation = await locked(call, tx, sid)
-        happened = _revise(conversation, call.form, tx.now)
+        happened = _revise(conversation, call.form, call.origin, tx.now)
         await conversations.write(tx, conversation)
         if closing:  # pairs that joined between the first time and the lock
             await bindings.close(tx, sid)
@@ -159,7 +159,7 @@ async def update(call: Call) -> dict[str, Any]:
 
 
 async def _removing(call: Call, tx: Tx, scope: Scope) -> list[Event]:
-    return [proposals.conversation_remove(await named(call, tx, scope, "Sid"), SOURCE)]
+    return [proposals.conversation_remove(await named(call, tx, scope, "Sid"), call.origin)]
 
 
 @takes(asks=_removing)
@@ -169,7 +169,7 @@ async def delete(call: Call) -> None:
         sid = (await named(call, tx, scope, "Sid")).sid
         await bindings.release_all(tx, sid)
         conversation = call.found(await conversations.lock(tx, sid))
-        await call.tell(tx, events.conversation_removed(conversation, SOURCE, tx.now))
+        await call.tell(tx, events.conversation_removed(conversation, call.origin, tx.now))
         await conversations.remove(tx, sid)
 
 
@@ -243,7 +243,9 @@ def _check_sent(form: Form) -> None:
         raise Invalid(50347, "Parameters are missing for channel update request")
 
 
-def _revise(conversation: Conversation, form: Form, now: datetime) -> Sequence[Event]:
+def _revise(
+    conversation: Conversation, form: Form, origin: Origin, now: datetime
+) -> Sequence[Event]:
     """Change a locked conversation as the form says; gives what happened."""
     old = cast(State, conversation.state)
     if NEW_STATE in form:
@@ -252,10 +254,10 @@ def _revise(conversation: Conversation, form: Form, now: datetime) -> Sequence[E
         conversation.state_at = now
     conversation.active_at = conversation.date_updated = now
     _apply(conversation, form)
-    updated = events.conversation_updated(conversation, SOURCE)
+    updated = events.conversation_updated(conversation, origin)
     if conversation.state == old:
         return [updated]
-    moved = events.conversation_state_updated(conversation, SOURCE, old, "API", now)
+    moved = events.conversation_state_updated(conversation, origin, old, "API", now)
     return [updated, moved]
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 from app import ids
 from app.api import parameters as kinds
 from app.api.call import CREATED, Call, takes
-from app.api.conversations import DATE_CREATED, DATE_UPDATED, SOURCE
+from app.api.conversations import DATE_CREATED, DATE_UPDATED
 from app.api.forms import INVALID, Form
 from app.api.idempotency import worded
 from app.api.page import Listing
@@ -72,7 +72,7 @@ async def _adding(call: Call, tx: Tx, scope: Scope) -> list[Event]:
         attributes=draft.attributes,
         date_created=tx.now,
     )
-    return [proposals.message_add(conversation, message, (), SOURCE)]
+    return [proposals.message_add(conversation, message, (), call.origin)]
 
 
 @takes(*BOTH, MEDIA_SID, CONTENT_SID, CONTENT_VARIABLES, on_the_road=True, asks=_adding)
@@ -105,7 +105,7 @@ async def _updating(call: Call, tx: Tx, scope: Scope) -> list[Event]:
     writable(conversation)
     media = (await messages.media(tx, [message.sid]))[message.sid]
     await _edit(call, tx, message, media)
-    return [proposals.message_update(conversation, message, media, SOURCE)]
+    return [proposals.message_update(conversation, message, media, call.origin)]
 
 
 @takes(*BOTH, asks=_updating)
@@ -122,7 +122,7 @@ async def update(call: Call) -> dict[str, Any]:
         await messages.write(tx, message)
         await conversations.touch(tx, parent.sid)
         shown = await resources(tx, [message], call.links)
-        await call.tell(tx, events.message_updated(conversation, message, media, SOURCE))
+        await call.tell(tx, events.message_updated(conversation, message, media, call.origin))
     return shown[sid]
 
 
@@ -131,7 +131,7 @@ async def _removing(call: Call, tx: Tx, scope: Scope) -> list[Event]:
     message = await _named(call, tx, conversation)
     writable(conversation)
     media = (await messages.media(tx, [message.sid]))[message.sid]
-    return [proposals.message_remove(conversation, message, media, SOURCE)]
+    return [proposals.message_remove(conversation, message, media, call.origin)]
 
 
 @takes(asks=_removing)
@@ -145,7 +145,8 @@ async def delete(call: Call) -> None:
         if not await messages.remove(tx, message.sid):
             raise call.missing()
         await conversations.touch(tx, parent.sid)
-        await call.tell(tx, events.message_removed(conversation, message, media, SOURCE, tx.now))
+        removed = events.message_removed(conversation, message, media, call.origin, tx.now)
+        await call.tell(tx, removed)
 
 
 def show(
@@ -220,8 +221,8 @@ def _draft(call: Call, scope: Scope, conversation: Conversation) -> Draft:
         attributes=form.get(ATTRIBUTES, "{}"),
         date_created=form.get(DATE_CREATED),
         date_updated=form.get(DATE_UPDATED),
-        source=SOURCE,
-        tell=call.told,
+        source=call.origin.source,
+        tell=not call.origin.quiet,
         keyed=_keyed(call),
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 from app import ids
 from app.api import parameters as kinds
 from app.api.call import Call, takes
-from app.api.conversations import DATE_CREATED, DATE_UPDATED, SOURCE
+from app.api.conversations import DATE_CREATED, DATE_UPDATED
 from app.api.forms import Form
 from app.api.joining import check_room, claim, enrol, role
 from app.api.page import Listing
@@ -64,7 +64,7 @@ async def _adding(call: Call, tx: Tx, scope: Scope) -> list[Event]:
     participant = new(parent, shape(call.form, call.runtime.settings), call.form, tx.now)
     participant.role_sid = await role(tx, scope, participant.role_sid)
     writable(parent)
-    return [proposals.participant_add(participant, SOURCE)]
+    return [proposals.participant_add(participant, call.origin)]
 
 
 @takes(*NEW, asks=_adding)
@@ -83,8 +83,8 @@ async def create(call: Call) -> dict[str, Any]:
         await check_room(tx, conversation, participant, settings)
         await tx.add(participant)
         await conversations.touch(tx, conversation.sid)
-        happened = [events.user_added(user, SOURCE) for user in met]
-        await call.tell(tx, *happened, events.participant_added(participant, SOURCE))
+        happened = [events.user_added(user, call.origin) for user in met]
+        await call.tell(tx, *happened, events.participant_added(participant, call.origin))
     return show(participant, call.links)
 
 
@@ -103,7 +103,7 @@ async def _updating(call: Call, tx: Tx, scope: Scope) -> list[Event]:
     changes = await _changes(call, tx, scope, participant)
     writable(parent)
     _apply(participant, call.form, tx.now, changes)
-    return [proposals.participant_update(participant, SOURCE)]
+    return [proposals.participant_update(participant, call.origin)]
 
 
 @takes(
@@ -129,13 +129,14 @@ async def update(call: Call) -> dict[str, Any]:
             was.proxy_address = changes["proxy_address"]
             await bindings.release(tx, sid)
             await claim(tx, was)
-        await enrol(tx, scope, changes.get("identity"), call.runtime.settings)
+        met = await enrol(tx, scope, changes.get("identity"), call.runtime.settings)
         await locked(call, tx, parent.sid)
         participant = call.found(await participants.find(tx, parent.sid, sid))
         _apply(participant, call.form, tx.now, changes)
         await participants.write(tx, participant)
         await conversations.touch(tx, parent.sid)
-        await call.tell(tx, events.participant_updated(participant, SOURCE))
+        happened = [events.user_added(user, call.origin) for user in met]
+        await call.tell(tx, *happened, events.participant_updated(participant, call.origin))
     return show(participant, call.links)
 
 
@@ -143,7 +144,7 @@ async def _removing(call: Call, tx: Tx, scope: Scope) -> list[Event]:
     parent = await named(call, tx, scope)
     participant = await _named(call, tx, parent)
     writable(parent)
-    return [proposals.participant_remove(participant, SOURCE)]
+    return [proposals.participant_remove(participant, call.origin)]
 
 
 @takes(asks=_removing)
@@ -157,7 +158,7 @@ async def delete(call: Call) -> None:
         if not await participants.remove(tx, participant.sid):
             raise call.missing()
         await conversations.touch(tx, parent.sid)
-        await call.tell(tx, events.participant_removed(participant, SOURCE, tx.now))
+        await call.tell(tx, events.participant_removed(participant, call.origin, tx.now))
 
 
 def show(participant: Participant, links: Links) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from app import ids
 from app.api import parameters as kinds
 from app.api.addresses import FILTERS as EVENTS
-from app.api.addresses import METHODS, URL_CHARS_MAX
+from app.api.addresses import METHODS, PAYLOADS, URL_CHARS_MAX
 from app.api.call import Call, takes
 from app.api.forms import INVALID, Form, Parameter
 from app.api.page import Listing
@@ -66,7 +66,9 @@ FLOW_SID = kinds.sid(
 REPLAY_AFTER = kinds.integer(
     "Configuration.ReplayAfter", kinds.INTEGER_MAX, INVALID, "Invalid Configuration.ReplayAfter"
 )
-BOTH = (URL, METHOD, FILTERS, TRIGGERS, FLOW_SID)
+ECHO = kinds.flag("Configuration.Echo")
+PAYLOAD = kinds.choice("Configuration.Payload", PAYLOADS, INVALID, "Invalid Configuration.Payload")
+BOTH = (URL, METHOD, FILTERS, TRIGGERS, FLOW_SID, ECHO, PAYLOAD)
 
 LISTING = Listing("webhooks", (str,), size=5, size_max=5)
 
@@ -207,6 +209,8 @@ def _apply(webhook: ScopedWebhook, form: Form) -> None:
         w.triggers = form.get(TRIGGERS, w.triggers if sent is None else _keywords(sent))
     elif sent is not None:
         w.filters = _events(sent)
+    w.echo = form.get(ECHO, w.echo)
+    w.payload = form.get(PAYLOAD, w.payload)
     for column, code, said in NEEDED[w.target]:
         if not getattr(w, column):
             raise Invalid(code, said)

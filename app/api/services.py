@@ -23,7 +23,6 @@ from app.store.database import Tx
 from app.webhooks import events
 
 PATH = "/Services"
-SOURCE = "API"
 BELOW = {
     "conversations": "Conversations",
     "users": "Users",
@@ -151,5 +150,6 @@ async def _end(call: Call, batch: list[str]) -> None:
             more = await removal.shed(tx, batch)
     async with call.begin() as (tx, _):
         gone = await removal.locked(tx, batch)
-        await call.tell(tx, *(events.conversation_removed(one, SOURCE, tx.now) for one in gone))
+        told = (events.conversation_removed(one, call.origin, tx.now) for one in gone)
+        await call.tell(tx, *told)
         await removal.remove(tx, batch)

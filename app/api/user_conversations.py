@@ -9,7 +9,7 @@ from typing import Any
 
 from app.api import parameters as kinds
 from app.api.call import Call, takes
-from app.api.conversations import SOURCE, show_timers
+from app.api.conversations import show_timers
 from app.api.forms import Form
 from app.api.page import Listing
 from app.api.parent import locked, writable
@@ -59,7 +59,7 @@ async def fetch(call: Call) -> dict[str, Any]:
 async def _updating(call: Call, tx: Tx, scope: Scope) -> list[Event]:
     participant = await _member(call, tx, scope)
     _apply(participant, call.form, tx.now)
-    return [proposals.participant_update(participant, SOURCE)]
+    return [proposals.participant_update(participant, call.origin)]
 
 
 @takes(NOTIFICATION_LEVEL, LAST_READ_TIMESTAMP, LAST_READ_INDEX, asks=_updating)
@@ -76,12 +76,12 @@ async def update(call: Call) -> dict[str, Any]:
         _apply(participant, form, tx.now)
         await participants.write(tx, participant)
         await conversations.touch(tx, conversation.sid)
-        await call.tell(tx, events.participant_updated(participant, SOURCE))
+        await call.tell(tx, events.participant_updated(participant, call.origin))
     return show(membership, user, call.links, call.runtime.settings.limits)
 
 
 async def _removing(call: Call, tx: Tx, scope: Scope) -> list[Event]:
-    return [proposals.participant_remove(await _member(call, tx, scope), SOURCE)]
+    return [proposals.participant_remove(await _member(call, tx, scope), call.origin)]
 
 
 @takes(asks=_removing)
@@ -96,7 +96,7 @@ async def delete(call: Call) -> None:
         if not await participants.remove(tx, participant.sid):
             raise call.missing()
         await conversations.touch(tx, conversation.sid)
-        await call.tell(tx, events.participant_removed(participant, SOURCE, tx.now))
+        await call.tell(tx, events.participant_removed(participant, call.origin, tx.now))
 
 
 def show(membership: Membership, user: User, links: Links, limits: LimitSettings) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from app import ids
 from app.api import parameters as kinds
 from app.api.call import Call, takes
-from app.api.conversations import SOURCE, friendly_name
+from app.api.conversations import friendly_name
 from app.api.forms import Form, Parameter
 from app.api.page import Listing
 from app.api.parameters import attributes
@@ -77,7 +77,7 @@ async def create(call: Call) -> dict[str, Any]:
         await _apply(tx, scope, user, call.form, tx.now)
         await users.add(tx, user)
         notifiable = await users.notifiable(tx, user)
-        await call.tell(tx, events.user_added(user, SOURCE))
+        await call.tell(tx, events.user_added(user, call.origin))
     return show(user, call.links, notifiable)
 
 
@@ -93,7 +93,7 @@ async def fetch(call: Call) -> dict[str, Any]:
 async def _updating(call: Call, tx: Tx, scope: Scope) -> list[Event]:
     user = await named(call, tx, scope)
     await _apply(tx, scope, user, call.form, tx.now)
-    return [proposals.user_update(user, SOURCE)]
+    return [proposals.user_update(user, call.origin)]
 
 
 @takes(*BOTH, asks=_updating)
@@ -104,7 +104,7 @@ async def update(call: Call) -> dict[str, Any]:
         await _apply(tx, scope, user, call.form, tx.now)
         await users.write(tx, user)
         notifiable = await users.notifiable(tx, user)
-        await call.tell(tx, events.user_updated(user, SOURCE))
+        await call.tell(tx, events.user_updated(user, call.origin, notifiable=notifiable))
     return show(user, call.links, notifiable)
 
 
@@ -119,7 +119,7 @@ async def delete(call: Call) -> None:
             more = len(left) == LEAVING_MAX
             if not more:
                 await users.remove(tx, user)
-            gone = (events.participant_removed(one, SOURCE, tx.now) for one in left)
+            gone = (events.participant_removed(one, call.origin, tx.now) for one in left)
             await call.tell(tx, *gone)
 
 

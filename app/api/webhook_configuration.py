@@ -8,9 +8,10 @@ from typing import Any, get_args
 
 from app import ids
 from app.api import parameters as kinds
+from app.api.addresses import PAYLOADS
 from app.api.call import Call, takes
 from app.api.declared import owned
-from app.api.forms import Form, Parameter
+from app.api.forms import INVALID, Form, Parameter
 from app.errors import Invalid
 from app.model import WebhookConfiguration
 from app.settings.types import PRE_TIMEOUT_MS_MAX, PRE_TIMEOUT_MS_MIN, HookEvent, web_url
@@ -63,7 +64,9 @@ PRE_TIMEOUT: Parameter[int] = Parameter(
     _timeout_ms,
     {"type": "integer", "minimum": PRE_TIMEOUT_MS_MIN, "maximum": PRE_TIMEOUT_MS_MAX},
 )
-BOTH = (METHOD, FILTERS, PRE_URL, POST_URL, PRE_ON_TIMEOUT, PRE_TIMEOUT)
+ECHO = kinds.flag("Echo")
+PAYLOAD = kinds.choice("Payload", PAYLOADS, INVALID, "Invalid Payload")
+BOTH = (METHOD, FILTERS, PRE_URL, POST_URL, PRE_ON_TIMEOUT, PRE_TIMEOUT, ECHO, PAYLOAD)
 
 
 @takes()
@@ -89,7 +92,7 @@ async def update(call: Call) -> dict[str, Any]:
 
 
 def show(configuration: WebhookConfiguration, call: Call) -> dict[str, Any]:
-    """The resource of the account, or of the service in the path."""
+    """The resource of the account, or of the service in the path: the original's keys, no more."""
     c = configuration
     shown: dict[str, Any] = {"account_sid": c.account_sid, **call.links.shown(call.service or "")}
     if not call.service:
@@ -124,3 +127,5 @@ def _apply(configuration: WebhookConfiguration, form: Form) -> None:
     c.pre_on_timeout = form.get(PRE_ON_TIMEOUT, c.pre_on_timeout)
     c.pre_timeout_ms = form.get(PRE_TIMEOUT, c.pre_timeout_ms)
     c.post_url = form.get(POST_URL, c.post_url)
+    c.echo = form.get(ECHO, c.echo)
+    c.payload = form.get(PAYLOAD, c.payload)

@@ -16,7 +16,6 @@ import orjson
 from app.api import conversations as conversation_api
 from app.api import participants as participant_api
 from app.api.call import Call, takes
-from app.api.conversations import SOURCE
 from app.api.forms import Form, Parameter
 from app.api.joining import check_room, claim_all, enrol, role
 from app.errors import Invalid, Refused
@@ -27,6 +26,7 @@ from app.store.database import Tx
 from app.store.scope import Scope
 from app.webhooks import events, proposals
 from app.webhooks.events import Event
+from app.webhooks.origin import Origin
 
 MALFORMED = (50424, "One of the JSON requests for participant creation is invalid")
 TOO_MANY = (50426, "Request contains too many participants")
@@ -48,8 +48,8 @@ PARTICIPANTS: Parameter[list[Sent]] = Parameter(
 async def _adding(call: Call, tx: Tx, scope: Scope) -> list[Event]:
     """In the original's order: the conversation, then everybody in it."""
     conversation, joining = await _described(call, tx, scope)
-    first = proposals.conversation_add(_beginning(conversation), SOURCE)
-    return [first, *(proposals.participant_add(one, SOURCE) for one in joining)]
+    first = proposals.conversation_add(_beginning(conversation), call.origin)
+    return [first, *(proposals.participant_add(one, call.origin) for one in joining)]
 
 
 @takes(*conversation_api.BOTH, conversation_api.INITIAL_STATE, PARTICIPANTS, asks=_adding)
@@ -66,7 +66,7 @@ async def create(call: Call) -> dict[str, Any]:
         for one in joining:
             await check_room(tx, conversation, one, settings)
             await tx.add(one)
-        await call.tell(tx, *_happened(conversation, met, joining, tx.now))
+        await call.tell(tx, *_happened(conversation, met, joining, call.origin, tx.now))
     return conversation_api.show(conversation, call.links)
 
 
@@ -101,13 +101,20 @@ def _joining(
 
 
 def _happened(
-    conversation: Conversation, met: Sequence[User], joined: Sequence[Participant], now: datetime
+    conversation: Conversation,
+    met: Sequence[User],
+    joined: Sequence[Participant],
+    origin: Origin,
+    now: datetime,
 ) -> Iterator[Event]:
-    """What the original tells: it begins as `initializing`, and becomes what it is at the end."""
-    yield events.conversation_added(_beginning(conversation), SOURCE)
-    yield from (events.user_added(user, SOURCE) for user in met)
-    yield from (events.participant_added(one, SOURCE) for one in joined)
-    yield events.conversation_state_updated(conversation, SOURCE, "initializing", "EVENT", now)
+    """What the original tells: it begins as `initializing`, and becomes what it is at the end,
+    which nobody did and is told whether or not the caller asked for that."""
+    yield events.conversation_added(_beginning(conversation), origin)
+    yield from (events.user_added(user, origin) for user in met)
+    yield from (events.participant_added(one, origin) for one in joined)
+    yield events.conversation_state_updated(
+        conversation, origin.aloud, "initializing", "EVENT", now
+    )
 
 
 def _beginning(conversation: Conversation) -> Conversation:

@@ -17,7 +17,6 @@ import asyncpg
 
 from app import ids
 from app.channels.address import masked
-from app.channels.facts import binding_type
 from app.errors import Unavailable
 from app.lanes import LaneLoop
 from app.model import Conversation, Media, Message, Participant
@@ -34,6 +33,7 @@ from app.store.outbox import Claimed
 from app.store.pre_targets import Place, PreTarget
 from app.webhooks import before, proposals
 from app.webhooks.events import Event
+from app.webhooks.origin import carrier
 
 LEASE_S = 30.0
 """A question takes 5 s at most, then the road takes the answer."""
@@ -157,7 +157,7 @@ def _event(
 ) -> Event:
     """The question in the original's words; the rows are those that an approval makes."""
     inbound, action = arrival.inbound, decision.action
-    source = binding_type(inbound.channel).upper()
+    origin = carrier(inbound.channel)
     common = {
         "account_sid": arrival.account_sid,
         "chat_service_sid": place.service_sid,
@@ -170,7 +170,7 @@ def _event(
     media = [cast(Media, SimpleNamespace(sid=None, **_file(part))) for part in inbound.media]
     if isinstance(action, Bound):
         joined = _row(Conversation, common, sid=action.conversation_sid)
-        return proposals.message_add(joined, message, media, source)
+        return proposals.message_add(joined, message, media, origin)
     assert isinstance(action, Create)
     messaging = action.messaging_service_sid or place.messaging_service_sid
     created = common | {"messaging_service_sid": messaging}
@@ -184,7 +184,7 @@ def _event(
         proxy_address=inbound.proxy_address,
         projected_address=None,
     )
-    return proposals.conversation_add(conversation, source, pair, message, media)
+    return proposals.conversation_add(conversation, origin, pair, message, media)
 
 
 def _message(item: Claimed, inbound: Inbound, action: Any, common: Mapping[str, Any]) -> Message:

@@ -14,8 +14,9 @@ from app.model import columns as c
 class AddressConfiguration(SQLModel, table=True):
     """What an inbound message to this address may create (docs/11).
 
-    `default_identities` (ours) join every conversation that it creates. `declared_as` is the place
-    in the YAML that owns it; the API may then read but not change it.
+    `default_identities` (ours) join every conversation that it creates; `auto_webhook_echo` and
+    `auto_webhook_payload` (ours) are those of the webhook that it attaches. `declared_as` is the
+    place in the YAML that owns it; the API may then read but not change it.
     """
 
     __tablename__ = "address_configurations"
@@ -35,6 +36,8 @@ class AddressConfiguration(SQLModel, table=True):
     auto_webhook_url: str | None = None
     auto_webhook_method: str | None = None
     auto_webhook_filters: list[str] = c.texts()
+    auto_webhook_echo: bool = c.flag(False)
+    auto_webhook_payload: str = c.word("twilio")
     auto_studio_flow_sid: str | None = c.sid(null=True)
     auto_studio_retry_count: int | None = None
     default_identities: list[str] = c.texts()

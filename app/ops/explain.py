@@ -179,8 +179,14 @@ def _creates(settings: Settings, create: Create, to: str, from_: str) -> dict[st
         "webhook_url": plain_url(create.webhook_url) if create.webhook_url else None,
         "webhook_filters": list(create.webhook_filters) or None,
         "flow_sid": create.flow_sid,
+        "flow": _flow(settings, create.flow_sid) if create.flow_sid else None,
     }
     return {name: value for name, value in made.items() if value is not None}
+
+
+def _flow(settings: Settings, sid: str) -> str:
+    flow = settings.flows.get(sid)
+    return plain_url(flow.url) if flow else "not in `flows`: it is told nothing"
 
 
 async def _recipients(

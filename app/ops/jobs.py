@@ -25,6 +25,7 @@ from app.store import deliveries, gauges, timers
 from app.store.timers import Elapsed, Step
 from app.webhooks import tell
 from app.webhooks.events import Event, conversation_state_updated
+from app.webhooks.origin import TIMER
 
 TIMERS_S, EARLY_S, GAUGES_S, RETENTION_S = 1.0, 1.0, 5.0, 3600.0
 FIRST_S = 30.0
@@ -32,10 +33,7 @@ FIRST_S = 30.0
 STOP_S = 5.0
 """How long a job that is under way may take when we stop; then it is rolled back."""
 
-TIMER = "TIMER"
-"""Reason and Source of a change by timer. The original documents the reason; its source was never
-observed. A word of its own keeps apart what a customer's program changed (API, SDK): programs
-that skip their own changes by Source must not skip these."""
+REASON = "TIMER"
 
 Report = Callable[[Status], Awaitable[bool]]
 """Settles one status; says whether its receipt was found."""
@@ -164,4 +162,4 @@ class Jobs:
 
 def _event(elapsed: Elapsed) -> Event:
     row = elapsed.conversation
-    return conversation_state_updated(row, TIMER, elapsed.state_from, TIMER, row.state_at)
+    return conversation_state_updated(row, TIMER, elapsed.state_from, REASON, row.state_at)

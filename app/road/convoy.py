@@ -13,7 +13,8 @@ from app.road.items import Arrival, Draft, Posted, Taken
 from app.road.resolve import Create, Decision
 from app.settings.models import Settings
 from app.store.outbox import NewItem
-from app.store.road import Below, Facts, Pair
+from app.store.road import Below, Facts, Met, Pair
+from app.store.webhooks import Target
 from app.webhooks.events import Event
 
 
@@ -91,6 +92,7 @@ class Load:
     conversations: dict[str, Conversation] = field(default_factory=dict)
     new_conversations: dict[str, Carriage] = field(default_factory=dict)
     roles: dict[str, str | None] = field(default_factory=dict)
+    met: dict[str, list[Met]] = field(default_factory=dict)
     below: Mapping[str, Below] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     items: list[NewItem] = field(default_factory=list)
@@ -107,6 +109,15 @@ class Load:
     def going(self) -> list[Carriage]:
         """Those of which a message comes."""
         return [carriage for carriage in self.carriages if carriage.goes]
+
+    def told(self) -> dict[str, Sequence[Target]]:
+        """Who is told of what happened, by where it did: in a conversation, or, with a new user,
+        in a service."""
+        found: dict[str, Sequence[Target]] = {sid: one.targets for sid, one in self.below.items()}
+        for sid in self.met:
+            shared = [one for one in found[sid] if one.scope in ("global", "service")]
+            found[self.conversations[sid].chat_service_sid] = shared
+        return found
 
     def wants(self, conversation_sid: str, event: str) -> bool:
         """Whether anybody is told of this event; if not, it need not be put into words."""

@@ -79,8 +79,9 @@ async def _create(
             carriage.conversation_sid = conversation_sid
             carriage.participant_sid = participant_sid
         rows.append(_row(carriages[0]))
-    roles = await road.create(sql, rows, load.now)
+    roles, met = await road.create(sql, rows, load.now)
     load.roles |= roles
+    load.met |= met
     lost: list[Carriage] = []
     for first, *others in creating.values():
         if first.conversation_sid in roles:
@@ -113,6 +114,8 @@ def _row(carriage: Carriage) -> dict[str, Any]:
         "url": create.webhook_url,
         "method": create.webhook_method,
         "filters": create.webhook_filters,
+        "echo": create.webhook_echo,
+        "payload": create.webhook_payload,
         "flow_sid": create.flow_sid,
         "retry_count": create.retry_count,
         "identities": [

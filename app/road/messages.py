@@ -9,13 +9,16 @@ from typing import Any, cast
 from app import ids
 from app.channels.facts import binding_type
 from app.errors import NotFound
-from app.model import Conversation, Media, Message, Participant
+from app.model import Conversation, Media, Message, Participant, User
 from app.model.traffic import Member
 from app.road.convoy import Carriage, Load
 from app.road.items import Arrival, Draft
 from app.rules.conversations import check_writable
 from app.rules.timers import next_timer
-from app.webhooks import events
+from app.store.road import Met
+from app.webhooks import events, tell
+from app.webhooks import origin as origins
+from app.webhooks.origin import Origin
 
 
 def board(item: Arrival | Draft) -> Carriage:
@@ -39,17 +42,20 @@ def check_postable(conversation: Conversation | None, draft: Draft) -> None:
 def number(load: Load, carriage: Carriage) -> None:
     """Give the message its index, wake an inactive conversation, put into words what happened."""
     conversation = load.conversations[carriage.conversation_sid]
-    source = _source(carriage.item)
+    origin = _origin(carriage.item)
     if load.new_conversations.get(conversation.sid) is carriage:
-        _tell_creation(load, carriage, conversation, source)
+        _tell_creation(load, carriage, conversation, origin)
     carriage.media = _media(conversation, carriage)
-    carriage.message = _message(load, conversation, carriage, source)
+    carriage.message = _message(load, conversation, carriage, origin.source)
     conversation.message_count += 1
-    if _told(carriage.item) and load.wants(conversation.sid, "onMessageAdded"):
-        added = events.message_added(conversation, carriage.message, carriage.media, source)
+    if _heard(load, conversation.sid, "onMessageAdded", origin):
+        inbound = carriage.item.inbound if isinstance(carriage.item, Arrival) else None
+        added = events.message_added(
+            conversation, carriage.message, carriage.media, origin, inbound
+        )
         load.events.append(added)
     if conversation.state == "inactive":
-        _wake(load, conversation, source)
+        _wake(load, conversation, origin.aloud)
 
 
 def _message(load: Load, conversation: Conversation, carriage: Carriage, source: str) -> Message:
@@ -145,8 +151,9 @@ def _author(load: Load, carriage: Carriage) -> str | None:
     return None
 
 
-def _wake(load: Load, conversation: Conversation, source: str) -> None:
-    """A new message makes an inactive conversation active ("States and Timers")."""
+def _wake(load: Load, conversation: Conversation, origin: Origin) -> None:
+    """A new message makes an inactive conversation active ("States and Timers"); that is always
+    told."""
     conversation.state, conversation.state_at = "active", load.now
     due = next_timer(
         "active",
@@ -158,19 +165,24 @@ def _wake(load: Load, conversation: Conversation, source: str) -> None:
     conversation.next_timer_at = due[0] if due else None
     if load.wants(conversation.sid, "onConversationStateUpdated"):
         load.events.append(
-            events.conversation_state_updated(conversation, source, "inactive", "EVENT", load.now)
+            events.conversation_state_updated(conversation, origin, "inactive", "EVENT", load.now)
         )
 
 
-def _tell_creation(load: Load, carriage: Carriage, conversation: Conversation, source: str) -> None:
+def _tell_creation(
+    load: Load, carriage: Carriage, conversation: Conversation, origin: Origin
+) -> None:
     role_sid = load.roles[conversation.sid]
     members = load.below[conversation.sid].members
     participants = [_participant(conversation, member, role_sid) for member in members]
     if load.wants(conversation.sid, "onConversationAdded"):
         pair = next(one for one in participants if one.sid == carriage.participant_sid)
-        load.events.append(events.conversation_added(conversation, source, pair))
+        load.events.append(events.conversation_added(conversation, origin, pair))
+    if conversation.sid in load.met and load.wants(conversation.sid, "onUserAdded"):
+        met = (_user(conversation, one) for one in load.met[conversation.sid])
+        load.events += [events.user_added(user, origin) for user in met]
     if load.wants(conversation.sid, "onParticipantAdded"):
-        load.events += [events.participant_added(one, source) for one in participants]
+        load.events += [events.participant_added(one, origin) for one in participants]
 
 
 def _participant(conversation: Conversation, member: Member, role_sid: str | None) -> Participant:
@@ -194,10 +206,31 @@ def _participant(conversation: Conversation, member: Member, role_sid: str | Non
     )
 
 
-def _told(item: Arrival | Draft) -> bool:
-    return item.tell if isinstance(item, Draft) else True
+def _user(conversation: Conversation, met: Met) -> User:
+    return cast(
+        User,
+        SimpleNamespace(
+            sid=met.sid,
+            account_sid=conversation.account_sid,
+            chat_service_sid=conversation.chat_service_sid,
+            identity=met.identity,
+            friendly_name=None,
+            attributes="{}",
+            role_sid=met.role_sid,
+            date_created=conversation.date_created,
+            date_updated=conversation.date_updated,
+        ),
+    )
 
 
-def _source(item: Arrival | Draft) -> str:
-    """`SMS`, `WHATSAPP`, ...: where a change comes from, in a webhook's words."""
-    return item.source if isinstance(item, Draft) else binding_type(item.inbound.channel).upper()
+def _heard(load: Load, conversation_sid: str, event: str, origin: Origin) -> bool:
+    """Whether anybody hears of this event; if not, it need not be put into words."""
+    targets = load.below[conversation_sid].targets
+    return any(tell.hears(target, event, origin) for target in targets)
+
+
+def _origin(item: Arrival | Draft) -> Origin:
+    """Where a message comes from; one that was posted says whether its caller wants it told."""
+    if isinstance(item, Draft):
+        return origins.of(item.source, quiet=not item.tell)
+    return origins.carrier(item.inbound.channel)

@@ -34,6 +34,8 @@ class Create:
     webhook_url: str | None = None
     webhook_method: str = "POST"
     webhook_filters: tuple[str, ...] = ()
+    webhook_echo: bool = False
+    webhook_payload: str = "twilio"
     flow_sid: str | None = None
     retry_count: int | None = None
     identities: tuple[str, ...] = ()
@@ -132,6 +134,8 @@ def _attached(create: Create, configuration: AddressConfiguration) -> Create:
             webhook_url=configuration.auto_webhook_url,
             webhook_method=configuration.auto_webhook_method or "POST",
             webhook_filters=tuple(configuration.auto_webhook_filters),
+            webhook_echo=configuration.auto_webhook_echo,
+            webhook_payload=configuration.auto_webhook_payload,
         )
     if configuration.auto_type == "studio":
         return replace(

@@ -78,8 +78,7 @@ async def walk(sql: asyncpg.Connection, load: Load) -> None:
     for carriage in load.going():
         messages.number(load, carriage)
         fanout.plan(load, carriage)
-    told = {sid: below.targets for sid, below in load.below.items()}
-    load.items += tell.items(load.events, told, load.settings)
+    load.items += tell.items(load.events, load.told(), load.settings)
     await asking.fence(sql, load)
     await road.write(sql, ledger.rows(load), load.items, load.now)
     await asking.settle(sql, load)

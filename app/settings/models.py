@@ -29,6 +29,7 @@ from app.settings.types import (
     HttpMethod,
     MessagingServiceSid,
     Name,
+    Payload,
     PublicUrl,
     Rate,
     Secret,
@@ -142,6 +143,8 @@ class AutoCreationSettings(Model):
     webhook_url: WebUrl | None = None
     webhook_method: HttpMethod = "POST"
     webhook_filters: tuple[Literal[PostEvent, "onConversationAdd"], ...] = ()
+    webhook_echo: bool = False
+    webhook_payload: Payload = "twilio"
     studio_flow_sid: FlowSid | None = None
     studio_retry_count: Annotated[int, Field(ge=0, le=3)] = 0
     default_identities: tuple[Name, ...] = ()

@@ -6,15 +6,17 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from pydantic import BaseModel
 
+from app import ids
 from app.settings import address
 from app.settings.document import Document, Steps
 from app.settings.models import DEFAULT, CarrierSettings
 from app.settings.problems import did_you_mean, dotted, shown
 from app.settings.shape import match
+from app.settings.types import flow_sid
 
 COMMON = frozenset(CarrierSettings.model_fields)
 # What each type of autocreation cannot do without.
@@ -80,12 +82,14 @@ def services(document: Document) -> None:
 
 
 def addresses(document: Document) -> None:
-    """Every address configuration is for a sender, for another one each, and complete."""
+    """Every address configuration is for a sender, for another one each, and complete; its flow has
+    a URL."""
     _unique(document, [(*steps, "address") for steps in document.items("addresses")], _address)
     places = [(*steps, "address") for steps in document.items("senders")]
     owned = {_address(document, place) for place in places}
     written = [_address(document, each) or "" for each in places if not document.is_veiled(each)]
     known = document.names("services") or [DEFAULT]
+    flows = {flow_sid(name) for name in document.names("flows")}
     holders = {_address(document, place): place[:-1] for place in places}
     for steps in document.items("addresses"):
         mine = _address(document, (*steps, "address"))
@@ -94,9 +98,17 @@ def addresses(document: Document) -> None:
             document.report((*steps, "address"), "is not the address of a sender" + near)
         rule = (*steps, "auto_creation")
         _declared(document, (*rule, "service"), "service", known)
+        _flow(document, (*rule, "studio_flow_sid"), flows)
         if mine in holders:
             _same_account(document, holders[mine], (*rule, "service"), "services")
         _complete(document, rule)
+
+
+def _flow(document: Document, steps: Steps, known: Collection[str]) -> None:
+    """A rule's flow has a URL: what is told to one that has none is told to nobody."""
+    sid = document.text(*steps)
+    if sid is not None and ids.is_sid(sid, ids.FLOW) and flow_sid(sid) not in known:
+        document.report(steps, "no such flow" + _known(document, steps, known))
 
 
 def _one_default(document: Document, names: list[str]) -> None:

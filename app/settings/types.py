@@ -73,6 +73,11 @@ def target(text: str) -> str:
     return text.lower()
 
 
+def flow_sid(text: str) -> str:
+    """A flow's SID as it is kept: its digits may come in either case."""
+    return text[:2] + text[2:].lower()
+
+
 def database_url(secret: SecretStr) -> SecretStr:
     """A URL of a PostgreSQL database."""
     scheme, separator, _ = secret.get_secret_value().partition("://")
@@ -94,7 +99,7 @@ def _split(text: str) -> SplitResult:
 
 AccountSid = Annotated[str, Field(pattern=r"^AC[0-9a-fA-F]{32}$")]
 ApiKeySid = Annotated[str, Field(pattern=r"^SK[0-9a-fA-F]{32}$")]
-FlowSid = Annotated[str, Field(pattern=r"^FW[0-9a-fA-F]{32}$")]
+FlowSid = Annotated[str, Field(pattern=r"^FW[0-9a-fA-F]{32}$"), AfterValidator(flow_sid)]
 MessagingServiceSid = Annotated[str, Field(pattern=r"^MG[0-9a-fA-F]{32}$")]
 ServiceSid = Annotated[str, Field(pattern=r"^IS[0-9a-fA-F]{32}$")]
 CarrierName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
@@ -122,6 +127,7 @@ PATTERNS = {
 
 SignatureMode = Literal["enforce", "report", "off"]
 HttpMethod = Literal["GET", "POST"]
+Payload = Literal["twilio", "enriched"]
 # How long the original waits for a pre-event webhook, and what leaves time for a connection.
 PRE_TIMEOUT_MS_MIN, PRE_TIMEOUT_MS_MAX = 100, 5000
 OnTimeout = Literal["open", "closed"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -13,6 +13,7 @@ from app.settings.types import (
     HookEvent,
     HttpMethod,
     OnTimeout,
+    Payload,
     WebUrl,
 )
 
@@ -21,7 +22,9 @@ class WebhookSettings(Model):
     """The account's webhooks. `filters` lists the events that are sent; none: nothing is sent.
 
     `pre_url` is asked before a change; `pre_on_timeout` says what becomes of the change when there
-    is no answer: open, it happens; closed, it is rejected.
+    is no answer: open, it happens; closed, it is rejected. With `echo` what REST callers change is
+    told although they did not ask for it. `payload` is the original's, or enriched. A service's own
+    webhooks override these, or both are told.
     """
 
     pre_url: WebUrl | None = None
@@ -30,3 +33,6 @@ class WebhookSettings(Model):
     post_url: WebUrl | None = None
     method: HttpMethod = "POST"
     filters: tuple[HookEvent, ...] = ()
+    echo: bool = False
+    payload: Payload = "twilio"
+    service_webhooks: Literal["override", "both"] = "override"

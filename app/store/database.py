@@ -65,13 +65,15 @@ PINNED = {
 class Tx:
     """One transaction. `now` is its one present; `sql` runs written SQL ($1 parameters).
 
-    `rings` collects the kinds of outbox items added; they are rung after the commit.
+    `rings` collects the kinds of outbox items added; they are rung after the commit. `echoes` is
+    False once it is known that nobody in the account hears of changes that are quiet.
     """
 
     connection: AsyncConnection
     sql: asyncpg.Connection
     now: datetime
     rings: set[str] = field(default_factory=set)
+    echoes: bool = True
 
     async def first(self, model: type[M], statement: Executable) -> M | None:
         """The first row of a statement over one table's columns, or None."""

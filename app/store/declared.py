@@ -159,6 +159,8 @@ def addresses(settings: Settings, now: datetime) -> list[AddressConfiguration]:
             auto_webhook_url=rule.webhook_url,
             auto_webhook_method=rule.webhook_method,
             auto_webhook_filters=list(rule.webhook_filters),
+            auto_webhook_echo=rule.webhook_echo,
+            auto_webhook_payload=rule.webhook_payload,
             auto_studio_flow_sid=rule.studio_flow_sid,
             auto_studio_retry_count=rule.studio_retry_count,
             default_identities=list(rule.default_identities),
@@ -171,9 +173,9 @@ def addresses(settings: Settings, now: datetime) -> list[AddressConfiguration]:
 
 
 def webhooks(settings: Settings, now: datetime) -> list[WebhookConfiguration]:
-    """The account's webhooks; none when the file leaves everything at its default."""
+    """The account's webhooks; none when the file leaves everything about them at its default."""
     said = settings.webhooks
-    if said == WebhookSettings():
+    if said == WebhookSettings(service_webhooks=said.service_webhooks):
         return []
     row = WebhookConfiguration(
         sid=ids.stable(ids.WEBHOOK, settings.account.sid, "webhooks"),
@@ -184,6 +186,8 @@ def webhooks(settings: Settings, now: datetime) -> list[WebhookConfiguration]:
         post_url=said.post_url,
         method=said.method,
         filters=list(said.filters),
+        echo=said.echo,
+        payload=said.payload,
         declared_as=_webhooks_place(settings),
         date_created=now,
         date_updated=now,

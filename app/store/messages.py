@@ -9,12 +9,18 @@ from sqlmodel import SQLModel
 
 from app import ids
 from app.model import Media, Message
+from app.model.traffic import Inbound
 from app.store.database import Tx
 from app.store.slices import Key, Slice, cut
 
 MESSAGES = SQLModel.metadata.tables["messages"]
 MEDIA = SQLModel.metadata.tables["media"]
 M = MESSAGES.c
+
+INBOUNDS = """
+SELECT message_sid, carrier, external_id, address, proxy_address FROM decisions
+WHERE message_sid = ANY ($1::text[])
+"""
 
 EDITABLE = {
     "author",
@@ -55,6 +61,18 @@ async def media(tx: Tx, message_sids: Sequence[str]) -> dict[str, list[Media]]:
     for item in await tx.every(Media, statement):
         found[item.message_sid or ""].append(item)
     return found
+
+
+async def inbounds(tx: Tx, message_sids: Sequence[str]) -> dict[str, Inbound]:
+    """What carriers brought these messages as, by SID, while the decisions on them are kept;
+    without channel and content, which the messages have."""
+    rows = await tx.sql.fetch(INBOUNDS, message_sids)
+    return {
+        row["message_sid"]: Inbound(
+            row["carrier"], row["external_id"], "", row["address"], row["proxy_address"]
+        )
+        for row in rows
+    }
 
 
 async def write(tx: Tx, message: Message) -> None:

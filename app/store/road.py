@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import asyncpg
 import orjson
@@ -16,7 +16,7 @@ from app.model import AddressConfiguration, Conversation
 from app.model.traffic import Member
 from app.store.database import sentence
 from app.store.outbox import NewItem, adding
-from app.store.webhooks import CONCERNED, Target, told
+from app.store.webhooks import CONCERNED, JOINED, Target, told
 
 ASKED = """
   CASE WHEN (SELECT EXISTS (SELECT FROM webhook_configurations WHERE pre_url IS NOT NULL))
@@ -68,9 +68,11 @@ BELOW = f"""
 """
 """Who is in a conversation `c` as far as a message matters to them, and who is told of it."""
 
-LOCK = sentence(__file__, "road_lock.sql").replace("{below}", BELOW)
+LOCK = sentence(__file__, "road_lock.sql").replace("{below}", BELOW) + JOINED
 
-BELOW_OF = f"SELECT c.sid, {BELOW} FROM conversations c WHERE c.sid = ANY ($1::text[])"
+BELOW_OF = f"""
+SELECT c.sid, {BELOW} FROM conversations c {JOINED} WHERE c.sid = ANY ($1::text[])
+"""
 
 WRITE = sentence(__file__, "road_write.sql").replace("{items}", adding("$7", "$8"))
 
@@ -89,6 +91,14 @@ class Facts:
     configuration: AddressConfiguration | None
     asks: bool
     waits: bool
+
+
+class Met(NamedTuple):
+    """A user that came into being with a conversation."""
+
+    sid: str
+    identity: str
+    role_sid: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +142,15 @@ async def facts(sql: asyncpg.Connection, pairs: Sequence[Pair]) -> dict[Pair, Fa
 
 async def create(
     sql: asyncpg.Connection, rows: Sequence[dict[str, Any]], now: datetime
-) -> dict[str, str | None]:
+) -> tuple[dict[str, str | None], dict[str, list[Met]]]:
     """Claim pairs and create conversations for those that are ours, with their participants and
-    attached webhooks; gives the role of the participants of each that was made. The pair of one
-    that was not is held by a conversation that is committed now."""
+    attached webhooks; gives, of each that was made, the role of its participants and the users that
+    came into being with it. The pair of one that was not is held by a conversation that is
+    committed now."""
     made = await sql.fetch(CREATE, orjson.dumps(rows).decode(), now)
-    return {row["sid"]: row["role_sid"] for row in made}
+    roles = {row["sid"]: row["role_sid"] for row in made}
+    met = {row["sid"]: orjson.loads(row["met"]) for row in made if row["met"]}
+    return roles, {sid: [Met(*one) for one in users] for sid, users in met.items()}
 
 
 async def lock(
@@ -196,7 +209,7 @@ def _facts(row: Any) -> Facts:
 def _below(row: Any) -> Below:
     return Below(
         (*_members(row["external"]), *_members(row["named"])),
-        told(row["configured"], row["scoped"]),
+        told(row["configured"], row["scoped"], row["roster"]),
     )
 
 

@@ -1,11 +1,12 @@
 -- Claim pairs, and create conversations with their participants and attached webhooks for those that
 -- are ours. Everybody gets the role that the service gives; identities that are new to it become users.
--- Gives that role.
+-- Gives that role, and the users.
 WITH asked AS (
   SELECT * FROM json_to_recordset($1::text::json) AS n (
     sid text, account_sid text, service_sid text, messaging_service_sid text,
     friendly_name text, participant_sid text, channel text, address text, proxy_address text,
     webhook_sid text, target text, url text, method text, filters json,
+    echo boolean, payload text,
     flow_sid text, retry_count int, identities json)
 ), claimed AS (
   INSERT INTO bindings (account_sid, proxy_address, address, conversation_sid, participant_sid)
@@ -55,12 +56,17 @@ WITH asked AS (
   SELECT user_sid, account_sid, chat_service_sid, identity, user_role_sid, $2, $2
   FROM person ORDER BY chat_service_sid, identity COLLATE "C"
   ON CONFLICT (chat_service_sid, identity) DO NOTHING
+  RETURNING sid
 ), attached AS (
   INSERT INTO scoped_webhooks (
-    sid, account_sid, chat_service_sid, conversation_sid, target, url, method, filters, flow_sid,
-    retry_count, date_created, date_updated)
+    sid, account_sid, chat_service_sid, conversation_sid, target, url, method, filters, echo,
+    payload, flow_sid, retry_count, date_created, date_updated)
   SELECT n.webhook_sid, n.account_sid, h.chat_service_sid, n.sid, n.target, n.url, n.method,
-    ARRAY (SELECT json_array_elements_text(n.filters)), n.flow_sid, n.retry_count, $2, $2
+    ARRAY (SELECT json_array_elements_text(n.filters)), n.echo, n.payload, n.flow_sid,
+    n.retry_count, $2, $2
   FROM new n JOIN home h ON h.sid = n.sid WHERE n.webhook_sid IS NOT NULL
 )
-SELECT sid, role_sid FROM home
+SELECT h.sid, h.role_sid, (
+  SELECT json_agg(json_build_array(p.user_sid, p.identity, p.user_role_sid) ORDER BY p.user_sid)
+  FROM person p JOIN member m ON m.sid = p.user_sid WHERE p.conversation_sid = h.sid)::text AS met
+FROM home h

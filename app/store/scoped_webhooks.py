@@ -13,7 +13,8 @@ from app.store.slices import Key, Slice, cut
 WEBHOOKS = SQLModel.metadata.tables["scoped_webhooks"]
 W = WEBHOOKS.c
 
-CHANGEABLE = {"url", "method", "filters", "triggers", "flow_sid", "date_updated"}
+CHANGEABLE = {"url", "method", "filters", "triggers", "flow_sid", "echo", "payload"}
+CHANGEABLE |= {"date_updated"}
 COUNT = "SELECT count(*) FROM scoped_webhooks WHERE conversation_sid = $1"
 
 

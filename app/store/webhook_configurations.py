@@ -15,7 +15,7 @@ CONFIGURATIONS = SQLModel.metadata.tables["webhook_configurations"]
 W = CONFIGURATIONS.c
 
 SCOPE = (W.account_sid, text("coalesce(chat_service_sid, '')"))
-CHANGEABLE = {"pre_url", "pre_on_timeout", "pre_timeout_ms"}
+CHANGEABLE = {"pre_url", "pre_on_timeout", "pre_timeout_ms", "echo", "payload"}
 CHANGEABLE |= {"post_url", "method", "filters", "date_updated"}
 
 

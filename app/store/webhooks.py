@@ -3,52 +3,87 @@ concerns no conversation is for the first two."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 import asyncpg
 import orjson
 
 from app.model import ScopedWebhook
+from app.model.webhooks import ENRICHED
+from app.store.database import Tx
 
 MESSAGES = frozenset({"onMessageAdded"})  # what flows and keywords are about
+ROSTER_MAX = 50
+"""Participants that an enriched payload names: every external one that the limits allow."""
 
-CONCERNED = """
-  (SELECT json_build_array(w.sid, w.chat_service_sid, w.post_url, w.method, w.filters)
-   FROM webhook_configurations w
-   WHERE w.account_sid = c.account_sid
-     AND (w.chat_service_sid IS NULL
-       OR w.chat_service_sid = c.chat_service_sid AND coalesce(w.pre_url, w.post_url) IS NOT NULL)
-   ORDER BY w.chat_service_sid NULLS LAST LIMIT 1)::text AS configured,
-  (SELECT json_agg(json_build_array(s.sid, s.target, s.url, s.method, s.filters, s.triggers,
-                                    s.flow_sid, s.retry_count) ORDER BY s.sid)
-   FROM scoped_webhooks s WHERE s.conversation_sid = c.sid)::text AS scoped
+CONFIGURED = """
+SELECT json_agg(json_build_array(w.sid, w.chat_service_sid, w.post_url, w.method, w.filters,
+    w.echo, w.payload) ORDER BY w.chat_service_sid NULLS FIRST)::text AS configured,
+  bool_or(w.payload = 'enriched') AS enriched
+FROM webhook_configurations w
+WHERE w.account_sid = {account} AND coalesce(w.chat_service_sid, '') IN ('', {service})
+  AND (w.chat_service_sid IS NULL OR coalesce(w.pre_url, w.post_url) IS NOT NULL)
 """
-"""Columns for a statement over conversations `c`: what `told` reads."""
+
+ROSTER = f"""
+SELECT json_agg(json_strip_nulls(json_build_object('Sid', p.sid, 'Identity', p.identity,
+  'Address', p.address, 'ProxyAddress', p.proxy_address, 'ProjectedAddress', p.projected_address))
+  ORDER BY p.sid)::text
+FROM (SELECT * FROM participants WHERE conversation_sid = {{conversation}}
+  ORDER BY sid LIMIT {ROSTER_MAX + 1}) p
+"""
+
+CONCERNED = f"""
+  w.configured, s.scoped,
+  CASE WHEN w.enriched OR s.enriched THEN ({ROSTER.format(conversation="c.sid")}) END AS roster
+"""
+"""Columns for a statement over conversations `c` with `JOINED`: what `told` reads."""
+
+JOINED = f"""
+CROSS JOIN LATERAL ({CONFIGURED.format(account="c.account_sid", service="c.chat_service_sid")}) w
+CROSS JOIN LATERAL (
+  SELECT json_agg(json_build_array(s.sid, s.target, s.url, s.method, s.filters, s.triggers,
+      s.flow_sid, s.retry_count, s.echo, s.payload) ORDER BY s.sid)::text AS scoped,
+    bool_or(s.payload = 'enriched') AS enriched
+  FROM scoped_webhooks s WHERE s.conversation_sid = c.sid
+) s
+"""
 
 TARGETS = f"""
 SELECT c.sid, {CONCERNED}
 FROM unnest($1::text[]) AS given (sid) JOIN conversations c ON c.sid = given.sid COLLATE "C"
+{JOINED}
 """
 
-OF_SERVICES = """
-SELECT s.sid,
-  (SELECT json_build_array(w.sid, w.chat_service_sid, w.post_url, w.method, w.filters)
-   FROM webhook_configurations w
-   WHERE w.account_sid = s.account_sid
-     AND (w.chat_service_sid IS NULL
-       OR w.chat_service_sid = s.sid AND coalesce(w.pre_url, w.post_url) IS NOT NULL)
-   ORDER BY w.chat_service_sid NULLS LAST LIMIT 1)::text AS configured
-FROM services s WHERE s.sid = ANY ($1::text[])
+OF_SERVICES = f"""
+SELECT s.sid, w.configured FROM services s
+CROSS JOIN LATERAL ({CONFIGURED.format(account="s.account_sid", service="s.sid")}) w
+WHERE s.sid = ANY ($1::text[])
 """
+
+OF_CONVERSATION = ROSTER.format(conversation="$1")
+
+
+class Roster(NamedTuple):
+    """Who is in a conversation, in the order in which they joined, as a JSON list; `cut` when
+    there are more."""
+
+    text: str
+    cut: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """Somebody who is told. scope: global, service, scoped or studio (then `flow_sid` names the
     flow whose URL the settings give). `filters` are the events wanted; none: nothing. With
-    `triggers`, a message is wanted only when it says one of these keywords."""
+    `triggers`, a message is wanted only when it says one of these keywords.
+
+    `echo`: quiet events are wanted too. `enriched`: in more words than the original's, with the
+    conversation's `roster`. `overridden`: there is a service's configuration in its place.
+    """
 
     sid: str
     scope: str
@@ -58,6 +93,10 @@ class Target:
     flow_sid: str | None = None
     retries_max: int | None = None
     triggers: tuple[str, ...] = ()
+    echo: bool = False
+    enriched: bool = False
+    roster: Roster | None = None
+    overridden: bool = False
 
 
 async def targets(
@@ -65,12 +104,17 @@ async def targets(
 ) -> dict[str, tuple[Target, ...]]:
     """The targets of each conversation, in a stable order."""
     rows = await sql.fetch(TARGETS, sorted(set(conversations)))
-    return {row["sid"]: told(row["configured"], row["scoped"]) for row in rows}
+    return {row["sid"]: told(row["configured"], row["scoped"], row["roster"]) for row in rows}
+
+
+def told(configured: str | None, scoped: str | None, roster: str | None) -> tuple[Target, ...]:
+    """The targets that the columns of `CONCERNED` name, in a stable order."""
+    every, known = _every(configured, scoped), _roster(roster)
+    return every if known is None else tuple(_with(every, known))
 
 
 @lru_cache(maxsize=1024)  # most conversations have the same ones
-def told(configured: str | None, scoped: str | None) -> tuple[Target, ...]:
-    """The targets that the columns of `CONCERNED` name, in a stable order."""
+def _every(configured: str | None, scoped: str | None) -> tuple[Target, ...]:
     return (*_configured(configured), *_scoped(scoped))
 
 
@@ -82,23 +126,46 @@ async def of_services(
     return {row["sid"]: tuple(_configured(row["configured"])) for row in rows}
 
 
-def _configured(text: str | None) -> Iterable[Target]:
-    if text is not None:
-        sid, service, url, method, filters = orjson.loads(text)
-        if url:
-            scope = "service" if service else "global"
-            yield Target(sid, scope, url, method, frozenset(filters))
-
-
-def of_scoped(webhook: ScopedWebhook) -> Target:
+async def of_scoped(tx: Tx, webhook: ScopedWebhook) -> Target:
     """The target that a conversation's own webhook is."""
     w = webhook
-    return _target(
-        w.sid, w.target, w.url, w.method, w.filters, w.triggers, w.flow_sid, w.retry_count
+    target = _target(
+        w.sid,
+        w.target,
+        w.url,
+        w.method,
+        w.filters,
+        w.triggers,
+        w.flow_sid,
+        w.retry_count,
+        w.echo,
+        w.payload,
+    )
+    if not target.enriched:
+        return target
+    return replace(
+        target, roster=_roster(await tx.sql.fetchval(OF_CONVERSATION, w.conversation_sid))
     )
 
 
-def _scoped(text: str | None) -> Iterable[Target]:
+def _configured(text: str | None) -> Iterator[Target]:
+    """The account's and the service's, in this order; the second takes the place of the first."""
+    rows = orjson.loads(text or "[]")
+    for sid, service, url, method, filters, echo, payload in rows:
+        if url:
+            yield Target(
+                sid,
+                "service" if service else "global",
+                url,
+                method,
+                frozenset(filters),
+                echo=echo,
+                enriched=payload == ENRICHED,
+                overridden=not service and len(rows) > 1,
+            )
+
+
+def _scoped(text: str | None) -> Iterator[Target]:
     for row in orjson.loads(text or "[]"):
         yield _target(*row)
 
@@ -112,10 +179,31 @@ def _target(
     triggers: Sequence[str],
     flow_sid: str | None,
     retries: int | None,
+    echo: bool,
+    payload: str,
 ) -> Target:
-    if target == "studio":
-        wanted = frozenset(filters or MESSAGES)
-        return Target(sid, "studio", None, "POST", wanted, flow_sid, retries)
-    if target == "trigger":
-        return Target(sid, "scoped", url, method, MESSAGES, triggers=tuple(triggers))
-    return Target(sid, "scoped", url, method, frozenset(filters))
+    studio, trigger = target == "studio", target == "trigger"
+    return Target(
+        sid,
+        "studio" if studio else "scoped",
+        None if studio else url,
+        "POST" if studio else method,
+        MESSAGES if trigger or (studio and not filters) else frozenset(filters),
+        flow_sid=flow_sid if studio else None,
+        retries_max=retries if studio else None,
+        triggers=tuple(triggers) if trigger else (),
+        echo=echo,
+        enriched=payload == ENRICHED,
+    )
+
+
+def _with(targets: Iterable[Target], roster: Roster) -> Iterator[Target]:
+    for target in targets:
+        yield replace(target, roster=roster) if target.enriched else target
+
+
+def _roster(text: str | None) -> Roster | None:
+    if text is None:
+        return None
+    people = orjson.loads(text)
+    return Roster(orjson.dumps(people[:ROSTER_MAX]).decode(), cut=len(people) > ROSTER_MAX)

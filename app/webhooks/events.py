@@ -7,7 +7,7 @@ with each attempt.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,19 +16,25 @@ import orjson
 from app.channels.facts import binding_type
 from app.clock import iso_millis
 from app.model import Conversation, Media, Message, Participant, Receipt, User
+from app.model.traffic import Inbound
+from app.webhooks import origin as origins
+from app.webhooks.origin import Origin
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened in one conversation, or (without one) to one user."""
+    """One thing that happened in one conversation, or (without one) to one user. `params` are the
+    original's; what enriched payloads add (app/webhooks/enriched.py) comes from the rest."""
 
     name: str
     account_sid: str
     service_sid: str
     conversation_sid: str | None
     params: dict[str, str]
+    origin: Origin
     message_sid: str | None = None
     user_sid: str | None = None
+    inbound: Inbound | None = None
 
     @property
     def within(self) -> str:
@@ -42,25 +48,25 @@ class Event:
 
 
 def conversation_added(
-    conversation: Conversation, source: str, pair: Participant | None = None
+    conversation: Conversation, origin: Origin, pair: Participant | None = None
 ) -> Event:
     """A conversation exists; with the pair that created it when it was created by a message."""
-    return _of_conversation("onConversationAdded", conversation, source, _pair(pair))
+    return _of_conversation("onConversationAdded", conversation, origin, _pair(pair))
 
 
-def conversation_updated(conversation: Conversation, source: str) -> Event:
+def conversation_updated(conversation: Conversation, origin: Origin) -> Event:
     """Something of a conversation changed."""
-    return _of_conversation("onConversationUpdated", conversation, source, {})
+    return _of_conversation("onConversationUpdated", conversation, origin, {})
 
 
-def conversation_removed(conversation: Conversation, source: str, at: datetime) -> Event:
+def conversation_removed(conversation: Conversation, origin: Origin, at: datetime) -> Event:
     """A conversation is gone."""
     removed = {"DateRemoved": iso_millis(at)}
-    return _of_conversation("onConversationRemoved", conversation, source, removed)
+    return _of_conversation("onConversationRemoved", conversation, origin, removed)
 
 
 def conversation_state_updated(
-    conversation: Conversation, source: str, old_state: str, reason: str, at: datetime
+    conversation: Conversation, origin: Origin, old_state: str, reason: str, at: datetime
 ) -> Event:
     """A conversation changed its state; reason is API, TIMER or EVENT (a new message)."""
     params = {
@@ -70,58 +76,63 @@ def conversation_state_updated(
         "StateTo": conversation.state,
         "StateUpdated": iso_millis(at),
     }
-    return _event("onConversationStateUpdated", conversation, conversation.sid, source, params)
+    return _event("onConversationStateUpdated", conversation, conversation.sid, origin, params)
 
 
-def participant_added(participant: Participant, source: str) -> Event:
+def participant_added(participant: Participant, origin: Origin) -> Event:
     """Somebody joined."""
-    return _of_participant("onParticipantAdded", participant, source, {})
+    return _of_participant("onParticipantAdded", participant, origin, {})
 
 
-def participant_updated(participant: Participant, source: str) -> Event:
+def participant_updated(participant: Participant, origin: Origin) -> Event:
     """Something of a participant changed."""
     changed = {
         "DateUpdated": iso_millis(participant.date_updated),
         "LastReadMessageIndex": _number(participant.last_read_message_index),
     }
-    return _of_participant("onParticipantUpdated", participant, source, changed)
+    return _of_participant("onParticipantUpdated", participant, origin, changed)
 
 
-def participant_removed(participant: Participant, source: str, at: datetime) -> Event:
+def participant_removed(participant: Participant, origin: Origin, at: datetime) -> Event:
     """Somebody left or was removed."""
     removed = {
         "DateUpdated": iso_millis(participant.date_updated),
         "DateRemoved": iso_millis(at),
     }
-    return _of_participant("onParticipantRemoved", participant, source, removed)
+    return _of_participant("onParticipantRemoved", participant, origin, removed)
 
 
 def message_added(
-    conversation: Conversation, message: Message, media: Sequence[Media], source: str
+    conversation: Conversation,
+    message: Message,
+    media: Sequence[Media],
+    origin: Origin,
+    inbound: Inbound | None = None,
 ) -> Event:
-    """A message is in the conversation."""
+    """A message is in the conversation; `inbound` is what a carrier brought it as."""
     added = {"MessagingServiceSid": conversation.messaging_service_sid}
-    return _of_message("onMessageAdded", message, media, source, added)
+    event = _of_message("onMessageAdded", message, media, origin, added)
+    return event if inbound is None else replace(event, inbound=inbound)
 
 
 def message_updated(
-    conversation: Conversation, message: Message, media: Sequence[Media], source: str
+    conversation: Conversation, message: Message, media: Sequence[Media], origin: Origin
 ) -> Event:
     """A message was edited."""
     changed = {"DateUpdated": iso_millis(message.date_updated)}
-    return _of_message("onMessageUpdated", message, media, source, changed)
+    return _of_message("onMessageUpdated", message, media, origin, changed)
 
 
 def message_removed(
     conversation: Conversation,
     message: Message,
     media: Sequence[Media],
-    source: str,
+    origin: Origin,
     at: datetime,
 ) -> Event:
     """A message was deleted."""
     removed = {"DateUpdated": iso_millis(message.date_updated), "DateRemoved": iso_millis(at)}
-    return _of_message("onMessageRemoved", message, media, source, removed)
+    return _of_message("onMessageRemoved", message, media, origin, removed)
 
 
 def delivery_updated(receipt: Receipt, status: str, error_code: int | None, at: datetime) -> Event:
@@ -136,29 +147,36 @@ def delivery_updated(receipt: Receipt, status: str, error_code: int | None, at: 
         "DateCreated": iso_millis(receipt.date_created),
         "DateUpdated": iso_millis(at),
     }
-    source = binding_type(receipt.channel).upper()
     return _event(
         "onDeliveryUpdated",
         receipt,
         receipt.conversation_sid,
-        source,
+        origins.carrier(receipt.channel),
         params,
         receipt.message_sid,
     )
 
 
-def user_added(user: User, source: str) -> Event:
+def user_added(user: User, origin: Origin) -> Event:
     """A service has a new user."""
-    return _of_user("onUserAdded", user, source, {})
+    return _of_user("onUserAdded", user, origin, {})
 
 
-def user_updated(user: User, source: str) -> Event:
-    """Something of a user changed."""
-    return _of_user("onUserUpdated", user, source, {"DateUpdated": iso_millis(user.date_updated)})
+def user_updated(
+    user: User, origin: Origin, online: bool | None = None, notifiable: bool | None = None
+) -> Event:
+    """Something of a user changed. `online` and `notifiable` are None where REST says null: the
+    service shows no reachability, or the user never was."""
+    changed = {
+        "DateUpdated": iso_millis(user.date_updated),
+        "isOnline": _truth(online),
+        "isNotifiable": _truth(notifiable),
+    }
+    return _of_user("onUserUpdated", user, origin, changed)
 
 
 def _of_conversation(
-    name: str, conversation: Conversation, source: str, more: Mapping[str, str | None]
+    name: str, conversation: Conversation, origin: Origin, more: Mapping[str, str | None]
 ) -> Event:
     params = {
         "FriendlyName": conversation.friendly_name,
@@ -170,11 +188,11 @@ def _of_conversation(
         "State": conversation.state,
         **more,
     }
-    return _event(name, conversation, conversation.sid, source, params)
+    return _event(name, conversation, conversation.sid, origin, params)
 
 
 def _of_participant(
-    name: str, participant: Participant, source: str, more: Mapping[str, str | None]
+    name: str, participant: Participant, origin: Origin, more: Mapping[str, str | None]
 ) -> Event:
     params = {
         "ParticipantSid": participant.sid,
@@ -182,15 +200,19 @@ def _of_participant(
         "Identity": participant.identity,
         "RoleSid": participant.role_sid,
         "Attributes": participant.attributes,
-        "MessagingBinding.Type": participant.channel,
+        "MessagingBinding.Type": _binding_type(participant),
         **_pair(participant),
         **more,
     }
-    return _event(name, participant, participant.conversation_sid, source, params)
+    return _event(name, participant, participant.conversation_sid, origin, params)
 
 
 def _of_message(
-    name: str, message: Message, media: Sequence[Media], source: str, more: Mapping[str, str | None]
+    name: str,
+    message: Message,
+    media: Sequence[Media],
+    origin: Origin,
+    more: Mapping[str, str | None],
 ) -> Event:
     params = {
         "MessageSid": message.sid,
@@ -203,10 +225,10 @@ def _of_message(
         "Media": _media(media),
         **more,
     }
-    return _event(name, message, message.conversation_sid, source, params, message.sid)
+    return _event(name, message, message.conversation_sid, origin, params, message.sid)
 
 
-def _of_user(name: str, user: User, source: str, more: Mapping[str, str | None]) -> Event:
+def _of_user(name: str, user: User, origin: Origin, more: Mapping[str, str | None]) -> Event:
     params = {
         "UserSid": user.sid,
         "DateCreated": iso_millis(user.date_created),
@@ -216,14 +238,14 @@ def _of_user(name: str, user: User, source: str, more: Mapping[str, str | None])
         "FriendlyName": user.friendly_name,
         **more,
     }
-    return _event(name, user, None, source, params, user_sid=user.sid)
+    return _event(name, user, None, origin, params, user_sid=user.sid)
 
 
 def _event(
     name: str,
     row: Any,
     conversation_sid: str | None,
-    source: str,
+    origin: Origin,
     params: Mapping[str, str | None],
     message_sid: str | None = None,
     user_sid: str | None = None,
@@ -233,7 +255,8 @@ def _event(
         "ChatServiceSid": row.chat_service_sid,
         "ConversationSid": conversation_sid,
         "EventType": name,
-        "Source": source,
+        "Source": origin.source,
+        "ClientIdentity": origin.client_identity,
         **params,
     }
     told = {key: value for key, value in common.items() if value is not None}
@@ -243,9 +266,18 @@ def _event(
         row.chat_service_sid,
         conversation_sid,
         told,
+        origin,
         message_sid,
         user_sid,
     )
+
+
+def _binding_type(participant: Participant) -> str:
+    """Lower case, as it is on the wire. Who has an identity alone is there by chat; with a
+    projected address, by group texts."""
+    if participant.channel is not None:
+        return binding_type(participant.channel)
+    return "chat" if participant.projected_address is None else "sms"
 
 
 def _pair(participant: Participant | None) -> dict[str, str | None]:
@@ -271,6 +303,10 @@ def _media(media: Sequence[Media]) -> str | None:
         for item in media
     ]
     return orjson.dumps(described).decode()
+
+
+def _truth(value: bool | None) -> str | None:
+    return None if value is None else str(value).lower()
 
 
 def _number(value: int | None) -> str | None:

@@ -15,6 +15,7 @@ from app.model import Conversation, Media, Message, Participant, User
 from app.settings.types import PreEvent
 from app.webhooks import events
 from app.webhooks.events import Event
+from app.webhooks.origin import Origin
 
 PRE_EVENTS = frozenset(get_args(PreEvent))
 OF_CONVERSATIONS = ("friendly_name",)
@@ -33,77 +34,77 @@ SAID_FIRST = {"Body": "MessageBody", "Media": "Media"}
 
 def conversation_add(
     conversation: Conversation,
-    source: str,
+    origin: Origin,
     pair: Participant | None = None,
     first: Message | None = None,
     media: Sequence[Media] = (),
 ) -> Event:
     """A conversation shall be created; where a message creates it, by this pair and with what that
     message says."""
-    added = events.conversation_added(conversation, source, pair)
-    said = {} if first is None else events.message_added(conversation, first, media, source).params
+    added = events.conversation_added(conversation, origin, pair)
+    said = {} if first is None else events.message_added(conversation, first, media, origin).params
     more = {name: said[key] for key, name in SAID_FIRST.items() if key in said}
     return _before("onConversationAdd", added, NOT_YET, more)
 
 
-def conversation_update(conversation: Conversation, source: str) -> Event:
+def conversation_update(conversation: Conversation, origin: Origin) -> Event:
     """Something of a conversation shall change, into this."""
-    return _before("onConversationUpdate", events.conversation_updated(conversation, source))
+    return _before("onConversationUpdate", events.conversation_updated(conversation, origin))
 
 
-def conversation_remove(conversation: Conversation, source: str) -> Event:
+def conversation_remove(conversation: Conversation, origin: Origin) -> Event:
     """A conversation shall go."""
-    removed = events.conversation_removed(conversation, source, conversation.date_updated)
+    removed = events.conversation_removed(conversation, origin, conversation.date_updated)
     return _before("onConversationRemove", removed, ("DateRemoved",))
 
 
 def message_add(
-    conversation: Conversation, message: Message, media: Sequence[Media], source: str
+    conversation: Conversation, message: Message, media: Sequence[Media], origin: Origin
 ) -> Event:
     """A message shall be added."""
-    added = events.message_added(conversation, message, media, source)
+    added = events.message_added(conversation, message, media, origin)
     without = ("MessageSid", "Index", "DateCreated", "MessagingServiceSid")
     return replace(_before("onMessageAdd", added, without), message_sid=message.sid or None)
 
 
 def message_update(
-    conversation: Conversation, message: Message, media: Sequence[Media], source: str
+    conversation: Conversation, message: Message, media: Sequence[Media], origin: Origin
 ) -> Event:
     """A message shall be edited, into this."""
-    updated = events.message_updated(conversation, message, media, source)
+    updated = events.message_updated(conversation, message, media, origin)
     return _before("onMessageUpdate", updated)
 
 
 def message_remove(
-    conversation: Conversation, message: Message, media: Sequence[Media], source: str
+    conversation: Conversation, message: Message, media: Sequence[Media], origin: Origin
 ) -> Event:
     """A message shall be deleted."""
     at = message.date_updated
-    removed = events.message_removed(conversation, message, media, source, at)
+    removed = events.message_removed(conversation, message, media, origin, at)
     return _before("onMessageRemove", removed, ("DateRemoved",))
 
 
-def participant_add(participant: Participant, source: str) -> Event:
+def participant_add(participant: Participant, origin: Origin) -> Event:
     """Somebody shall join."""
-    added = events.participant_added(participant, source)
+    added = events.participant_added(participant, origin)
     return _before("onParticipantAdd", added, ("ParticipantSid", "DateCreated"))
 
 
-def participant_update(participant: Participant, source: str) -> Event:
+def participant_update(participant: Participant, origin: Origin) -> Event:
     """Something of a participant shall change, into this."""
-    updated = events.participant_updated(participant, source)
+    updated = events.participant_updated(participant, origin)
     return _before("onParticipantUpdate", updated, ("LastReadMessageIndex",))
 
 
-def participant_remove(participant: Participant, source: str) -> Event:
+def participant_remove(participant: Participant, origin: Origin) -> Event:
     """Somebody shall leave."""
-    removed = events.participant_removed(participant, source, participant.date_updated)
+    removed = events.participant_removed(participant, origin, participant.date_updated)
     return _before("onParticipantRemove", removed, ("DateRemoved",))
 
 
-def user_update(user: User, source: str) -> Event:
+def user_update(user: User, origin: Origin) -> Event:
     """Something of a user shall change, into this."""
-    return _before("onUserUpdate", events.user_updated(user, source))
+    return _before("onUserUpdate", events.user_updated(user, origin))
 
 
 def _before(

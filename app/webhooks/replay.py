@@ -8,13 +8,17 @@ no gap, no repeat, and in order.
 
 from __future__ import annotations
 
-from app.model import Conversation, ScopedWebhook
+from collections.abc import Sequence
+from dataclasses import replace
+
+from app.model import Conversation, Media, Message, ScopedWebhook
 from app.model.outbox import HOOK
+from app.model.traffic import Inbound
 from app.settings.models import Settings
 from app.store import messages, outbox, webhooks
 from app.store.database import Tx
 from app.store.slices import Slice
-from app.webhooks import events, tell
+from app.webhooks import events, origin, tell
 
 BATCH_MAX = 500  # messages in memory at once
 
@@ -24,20 +28,35 @@ async def replay(
 ) -> int:
     """Tell a webhook that nobody else knows yet of the messages from this index on; gives the
     index that comes next."""
-    targets = {conversation.sid: (webhooks.of_scoped(webhook),)}
+    target = await webhooks.of_scoped(tx, webhook)
     more = True
     while more:
         wanted = Slice(BATCH_MAX, (index - 1,))
         rows = await messages.page(tx, conversation.sid, wanted, descending=False)
         more, batch = len(rows) > BATCH_MAX, rows[:BATCH_MAX]
         media = await messages.media(tx, [message.sid for message in batch])
+        brought = await messages.inbounds(tx, list(media)) if target.enriched else {}
         added = [
-            events.message_added(conversation, message, media[message.sid], message.source)
+            events.message_added(
+                conversation,
+                message,
+                media[message.sid],
+                origin.of(message.source),
+                _inbound(message, media[message.sid], brought.get(message.sid)),
+            )
             for message in batch
         ]
-        told = tell.items(added, targets, settings)
+        told = tell.items(added, {conversation.sid: (target,)}, settings)
         await outbox.add(tx.sql, told, tx.now)
         if told:
             tx.rings.add(HOOK)
         index = batch[-1].index + 1 if batch else index
     return index
+
+
+def _inbound(message: Message, media: Sequence[Media], found: Inbound | None) -> Inbound | None:
+    """With the channel that it came by: a text with files came as mms."""
+    if found is None:
+        return None
+    channel = message.source.lower()
+    return replace(found, channel="mms" if channel == "sms" and media else channel)

@@ -6,7 +6,7 @@ happened.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from app import ids
 from app.model.outbox import HOOK, hook_lane
@@ -16,16 +16,26 @@ from app.store import outbox, webhooks
 from app.store.database import Tx
 from app.store.outbox import NewItem
 from app.store.webhooks import Target
+from app.webhooks.enriched import enrich
 from app.webhooks.events import Event
+from app.webhooks.origin import Origin
+
+NOWHERE = "flow:"
+"""What stands where the URL of a flow would, when the file gives it none. It cannot be called: the
+item becomes a dead letter at its first attempt, where operators see it, and its lane goes on."""
 
 
 async def tell(tx: Tx, settings: Settings, events: Sequence[Event]) -> None:
     """Find the targets of these events and put the items into the outbox, in this transaction.
 
     Call once, last; for a removal before the delete (scoped targets go with their conversation).
+    Quiet events are handed in like all others: where nobody hears of them, nothing is asked.
     """
-    targets = await _targets(tx, events)
-    told = items(events, targets, settings)
+    heard = [event for event in events if tx.echoes or not event.origin.quiet]
+    if not heard:
+        return
+    targets = await _targets(tx, heard)
+    told = items(heard, targets, settings)
     await outbox.add(tx.sql, told, tx.now)
     if told:
         tx.rings.add(HOOK)
@@ -36,17 +46,38 @@ def items(
 ) -> list[NewItem]:
     """One item per event and target that wants it, in the order of the events."""
     return [
-        _item(event, target, url)
-        for event in events
-        for target in targets.get(event.within, ())
-        if _wanted(event, target) and (url := _url(target, settings)) is not None
+        item for event in events for item in _items(event, targets.get(event.within, ()), settings)
     ]
 
 
-def _wanted(event: Event, target: Target) -> bool:
-    if event.name not in target.filters:
+def hears(target: Target, event: str, origin: Origin) -> bool:
+    """Whether a target is told of events of this name and origin."""
+    return event in target.filters and (target.echo or not origin.quiet)
+
+
+def _items(event: Event, targets: Sequence[Target], settings: Settings) -> Iterator[NewItem]:
+    enriched: dict[str, str] | None = None  # put into words once, for whoever wants it first
+    for target in targets:
+        if not _wanted(event, target, settings):
+            continue
+        params = event.params
+        if target.enriched:
+            params = enriched = enriched or enrich(event, target.roster)
+        yield _item(event, target, params, settings)
+
+
+def _wanted(event: Event, target: Target, settings: Settings) -> bool:
+    if not hears(target, event.name, event.origin):
+        return False
+    if target.overridden and not _both(settings, event.account_sid):
         return False
     return not target.triggers or triggers.matches(event.params.get("Body", ""), target.triggers)
+
+
+def _both(settings: Settings, account_sid: str) -> bool:
+    """Whether this account's webhooks are told beside a service's."""
+    house = settings.houses.get(account_sid)
+    return house is not None and house.webhooks.service_webhooks == "both"
 
 
 async def _targets(tx: Tx, events: Sequence[Event]) -> dict[str, tuple[Target, ...]]:
@@ -56,14 +87,12 @@ async def _targets(tx: Tx, events: Sequence[Event]) -> dict[str, tuple[Target, .
     return found | (await webhooks.of_services(tx.sql, services) if services else {})
 
 
-def _url(target: Target, settings: Settings) -> str | None:
-    if target.scope != "studio":
-        return target.url
-    flow = settings.flows.get(target.flow_sid or "")
-    return None if flow is None else flow.url
-
-
-def _item(event: Event, target: Target, url: str) -> NewItem:
+def _item(event: Event, target: Target, params: dict[str, str], settings: Settings) -> NewItem:
+    url, retries_max = target.url, target.retries_max
+    if target.scope == "studio":
+        flow = settings.flows.get(target.flow_sid or "")
+        url = flow.url if flow else f"{NOWHERE}{target.flow_sid}"
+        retries_max = retries_max if flow else 0
     return NewItem(
         lane=hook_lane(target.sid, event.about),
         kind=HOOK,
@@ -75,6 +104,6 @@ def _item(event: Event, target: Target, url: str) -> NewItem:
         scope=target.scope,
         url=url,
         method=target.method,
-        params=event.params,
-        retries_max=target.retries_max,
+        params=params,
+        retries_max=retries_max,
     )

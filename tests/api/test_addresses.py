@@ -117,3 +117,27 @@ async def test_an_account_has_addresses_and_a_service_has_none(world) -> None:
     assert status == 404
     status, body = await world.call("GET", f"{PATH}/{ids.new('IG')}")
     assert (status, body["code"]) == (404, 20404)
+
+
+async def test_echo_and_payload_of_a_rules_webhook_are_set_and_not_shown(world) -> None:
+    form = {
+        "Type": "sms",
+        "Address": OURS,
+        "AutoCreation.Type": "webhook",
+        "AutoCreation.WebhookUrl": "https://example.com/h",
+        "AutoCreation.WebhookFilters": "onMessageAdded",
+    }
+    ours = {"AutoCreation.WebhookEcho": "true", "AutoCreation.WebhookPayload": "enriched"}
+    _, made = await world.call("POST", PATH, form)
+    status, changed = await world.call("POST", made["url"], ours)
+    assert (status, changed["auto_creation"]) == (200, made["auto_creation"])
+    async with world.runtime.db.begin() as tx:
+        row = await tx.sql.fetchrow(
+            "SELECT auto_webhook_echo, auto_webhook_payload FROM address_configurations"
+            " WHERE sid = $1",
+            made["sid"],
+        )
+    assert tuple(row) == (True, "enriched")
+    for name in ours:
+        status, body = await world.call("POST", made["url"], {name: "x"})
+        assert (status, body["code"], body["message"]) == (400, 20001, f"Invalid {name}")

@@ -25,7 +25,7 @@ MESSAGE = COMMON | {"ConversationSid", "Body", "Author", "ParticipantSid", "Attr
 SENT = {"MessageSid", "Index", "DateCreated", "DateUpdated"}
 PARTICIPANT = COMMON | {"ConversationSid", "RoleSid", "Attributes"}
 JOINED = {"ParticipantSid", "DateCreated", "DateUpdated"}
-CHAT = PARTICIPANT | {"Identity"}
+CHAT = PARTICIPANT | {"Identity", "MessagingBinding.Type"}
 EXTERNAL = PARTICIPANT | {
     *("MessagingBinding.Type", "MessagingBinding.Address", "MessagingBinding.ProxyAddress"),
 }

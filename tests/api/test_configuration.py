@@ -218,6 +218,8 @@ async def test_a_services_webhooks_override_the_accounts(world) -> None:
     [
         ({"Method": "PUT"}, 50055, "Invalid webhook method"),
         ({"Filters": "onMessageSent"}, 50054, "Invalid webhook format"),
+        ({"Echo": "perhaps"}, 20001, "Invalid Echo"),
+        ({"Payload": "rich"}, 20001, "Invalid Payload"),
         ({"Target": "flex"}, 50054, "Invalid webhook format"),
         ({"PreWebhookUrl": "ftp://x"}, 50077, "Invalid pre-webhook url"),
         ({"PostWebhookUrl": "x"}, 50078, "Invalid post-webhook url"),
@@ -268,6 +270,19 @@ async def test_what_happens_without_an_answer_is_configured_and_kept(world, tree
     assert await kept() == ("closed", 100)
     await world.call("POST", path, {"Method": "GET"})
     assert await kept() == ("closed", 100)
+
+
+async def test_echo_and_payload_are_set_and_not_shown(world) -> None:
+    for path in (f"{PATH}/Webhooks", f"/v1/Services/{world.service_sid}/Configuration/Webhooks"):
+        _, before = await world.call("GET", path)
+        form = {"Echo": "true", "Payload": "enriched"}
+        assert await world.call("POST", path, form) == (200, before)
+    async with world.runtime.db.begin() as tx:
+        kept = await tx.sql.fetch(
+            "SELECT echo, payload FROM webhook_configurations WHERE account_sid = $1",
+            world.account_sid,
+        )
+    assert [tuple(row) for row in kept] == [(True, "enriched")] * 2
 
 
 async def test_webhooks_that_the_yaml_owns_are_changed_there(a_world) -> None:

@@ -14,6 +14,7 @@ from app.webhooks import replay
 URL, METHOD = "Configuration.Url", "Configuration.Method"
 FILTERS, TRIGGERS = "Configuration.Filters", "Configuration.Triggers"
 FLOW_SID, REPLAY = "Configuration.FlowSid", "Configuration.ReplayAfter"
+ECHO, PAYLOAD = "Configuration.Echo", "Configuration.Payload"
 FLOW = "FW" + "a" * 32
 HOOK = {"Target": "webhook", URL: "https://example.com/h", FILTERS: "onMessageAdded"}
 TRIGGER = {"Target": "trigger", URL: "https://example.com/t", TRIGGERS: "help"}
@@ -157,7 +158,27 @@ LIMITS = [
     (STUDIO | {FLOW_SID: "x"}, 50367, "Invalid conversation webhook flow SID"),
     (HOOK | {REPLAY: "-1"}, 20001, "Invalid Configuration.ReplayAfter"),
     (HOOK | {REPLAY: "x"}, 20001, "Invalid Configuration.ReplayAfter"),
+    (HOOK | {ECHO: "perhaps"}, 20001, "Invalid Configuration.Echo"),
+    (HOOK | {PAYLOAD: "rich"}, 20001, "Invalid Configuration.Payload"),
 ]
+
+
+async def test_echo_and_payload_are_set_and_kept_and_not_shown(world) -> None:
+    parent = await conversation(world)
+    form = HOOK | {ECHO: "true", PAYLOAD: "Enriched"}
+    _, made = await world.call("POST", f"{parent['url']}/Webhooks", form)
+    assert set(made["configuration"]) == {"url", "method", "filters"}
+    for sent, kept in (
+        ({METHOD: "GET"}, (True, "enriched")),
+        ({ECHO: "false"}, (False, "enriched")),
+        ({PAYLOAD: "twilio"}, (False, "twilio")),
+    ):
+        assert (await world.call("POST", made["url"], sent))[0] == 200
+        async with world.runtime.db.begin() as tx:
+            row = await tx.sql.fetchrow(
+                "SELECT echo, payload FROM scoped_webhooks WHERE sid = $1", made["sid"]
+            )
+        assert tuple(row) == kept
 
 
 async def test_every_refusal_has_its_code_and_text(world) -> None:

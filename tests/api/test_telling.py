@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import get_args
 
 import orjson
 import pytest
+from sqlalchemy import event
 
 from app import ids
 from app.settings.types import PostEvent
+from app.store import scope, webhooks
 
 from .conftest import OURS
 
@@ -64,7 +68,7 @@ async def live(world, headers: dict[str, str]) -> None:
 async def test_every_change_is_told_when_asked_for(listening) -> None:
     await live(listening, {"X-Twilio-Webhook-Enabled": "true"})
     events = await told(listening)
-    assert [event["EventType"] for event in events] == [
+    assert [said["EventType"] for said in events] == [
         "onConversationAdded",
         "onParticipantAdded",
         "onParticipantUpdated",
@@ -77,7 +81,7 @@ async def test_every_change_is_told_when_asked_for(listening) -> None:
         "onConversationStateUpdated",
         "onConversationRemoved",
     ]
-    assert {event["Source"] for event in events} == {"API"}
+    assert {said["Source"] for said in events} == {"API"}
     moved = events[9]
     assert (moved["StateFrom"], moved["StateTo"], moved["Reason"]) == ("active", "closed", "API")
 
@@ -86,6 +90,58 @@ async def test_every_change_is_told_when_asked_for(listening) -> None:
 async def test_nothing_is_told_otherwise(listening, headers: dict[str, str]) -> None:
     await live(listening, headers)
     assert await told(listening) == []
+
+
+@pytest.fixture
+async def asked(listening) -> Callable[[], Awaitable[list[str]]]:
+    """What the database is asked by the changes of a life that nobody asked to be told of."""
+    engine = listening.runtime.db.engine.sync_engine
+    heard: list[str] = []
+    known: set[object] = set()
+
+    def listen(connection, *_) -> None:
+        if connection.driver_connection not in known:
+            known.add(connection.driver_connection)
+            connection.driver_connection.add_query_logger(lambda query: heard.append(query.query))
+
+    event.listen(engine, "checkout", listen)
+
+    async def of_a_life() -> list[str]:
+        heard.clear()
+        await live(listening, {})
+        await asyncio.sleep(0)  # the driver tells of its queries a little later
+        return list(heard)
+
+    return of_a_life
+
+
+async def test_where_nobody_hears_of_it_a_quiet_change_asks_for_no_targets(
+    listening, asked
+) -> None:
+    statements = await asked()
+    assert scope.SERVICE in statements
+    assert webhooks.TARGETS not in statements
+    sql = "UPDATE webhook_configurations SET echo = true WHERE account_sid = $1"
+    async with listening.runtime.db.begin() as tx:
+        await tx.sql.execute(sql, listening.account_sid)
+    assert webhooks.TARGETS in await asked()
+    assert len(await told(listening)) == 11
+
+
+async def test_one_conversations_echo_makes_no_other_webhook_hear(listening) -> None:
+    _, parent = await listening.call("POST", "/v1/Conversations", {})
+    form = {
+        "Target": "webhook",
+        "Configuration.Url": "https://example.com/h",
+        "Configuration.Filters": "onMessageAdded",
+        "Configuration.Echo": "true",
+    }
+    await listening.call("POST", f"{parent['url']}/Webhooks", form)
+    await live(listening, {})
+    assert await told(listening) == []
+    await listening.call("POST", f"{parent['url']}/Messages", {"Body": "x"})
+    [added] = await told(listening)
+    assert (added["EventType"], added["ConversationSid"]) == ("onMessageAdded", parent["sid"])
 
 
 async def test_a_refused_change_is_not_told(listening) -> None:

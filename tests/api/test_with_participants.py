@@ -234,5 +234,12 @@ async def test_events_tell_it_in_the_originals_order(world) -> None:
     assert (moved["StateTo"], moved["Reason"], moved["Source"]) == ("active", "EVENT", "API")
     assert {params.get("ConversationSid", made["sid"]) for params in said} == {made["sid"]}
     assert all(params["RoleSid"] for params in said[2:4])
+
+
+async def test_that_it_is_ready_is_told_even_if_nobody_asked_to_be_told(world) -> None:
+    """A change of state by itself (EVENT) always is."""
+    await listen(world)
     await world.call("POST", PATH, form({"identity": "bob"}))
-    assert len(await told(world)) == len(said)
+    [moved] = [params for _, _, params in await told(world)]
+    said = (moved["EventType"], moved["Reason"], moved["StateTo"])
+    assert said == ("onConversationStateUpdated", "EVENT", "active")

@@ -122,6 +122,15 @@ def test_a_carrier_keeps_its_own_options(settings: Settings) -> None:
     assert settings.carriers["lab"].signature == "report"
 
 
+def test_a_flow_is_found_by_its_sid_in_either_case(tmp_path: Path) -> None:
+    upper, lower = "FW" + "A" * 32, "FW" + "a" * 32
+    rule = GOOD.replace("type: webhook, webhook_url", f"studio_flow_sid: {lower}, webhook_url")
+    flows = f'flows: {{{upper}: {{url: "https://flows.example.com/x"}}}}\n'
+    settings = read(tmp_path, rule + flows)
+    assert settings.addresses[0].auto_creation.studio_flow_sid == lower
+    assert settings.flows[lower].url == "https://flows.example.com/x"
+
+
 def test_values_come_from_the_environment(tmp_path: Path) -> None:
     text = (
         f"account: {{sid: '${{SID:-{AC}}}', auth_token: 'a-${{TOKEN}}-$${{b}}'}}\n"

@@ -359,6 +359,19 @@ senders:
         ],
     ),
     (
+        "a flow without a URL",
+        SENDER
+        + f"""addresses:
+  - address: "+15005550006"
+    auto_creation: {{type: studio, studio_flow_sid: FW{"a" * 32}}}
+flows: {{FW{"b" * 32}: {{url: "http://a"}}, FW{"c" * 32}: {{url: "http://a"}}}}
+""",
+        [
+            "6:52: addresses[0].auto_creation.studio_flow_sid: no such flow"
+            f" (known: FW{'b' * 32}, FW{'c' * 32})",
+        ],
+    ),
+    (
         "URLs",
         HEAD
         + """server: {public_url: "https://a.example.com/?x=1"}

@@ -139,6 +139,8 @@ async def test_an_address_configuration_holds_what_the_file_says(
         "auto_webhook_url": HOOK,
         "auto_webhook_method": "POST",
         "auto_webhook_filters": ["onMessageAdded"],
+        "auto_webhook_echo": False,
+        "auto_webhook_payload": "twilio",
         "auto_studio_flow_sid": None,
         "auto_studio_retry_count": 0,
         "default_identities": ["alice"],
@@ -339,3 +341,29 @@ async def test_each_account_declares_its_own(db: Database, sql: asyncpg.Connecti
     before = await everything(sql)
     await start(db, **sections)
     assert await everything(sql) == before
+
+
+async def test_webhooks_are_told_as_the_file_says(db: Database, sql: asyncpg.Connection) -> None:
+    await start(db, webhooks={"post_url": HOOK, "echo": True, "payload": "enriched"})
+    [webhook] = await rows(sql, "webhook_configurations")
+    assert (webhook["echo"], webhook["payload"]) == (True, "enriched")
+    await start(db, webhooks={"post_url": HOOK})
+    [webhook] = await rows(sql, "webhook_configurations")
+    assert (webhook["echo"], webhook["payload"]) == (False, "twilio")
+
+
+async def test_who_is_told_besides_is_no_declaration_of_webhooks(
+    db: Database, sql: asyncpg.Connection
+) -> None:
+    await start(db, webhooks={"service_webhooks": "both"})
+    assert await rows(sql, "webhook_configurations") == []
+
+
+async def test_a_rules_webhook_has_the_echo_and_payload_of_the_file(
+    db: Database, sql: asyncpg.Connection
+) -> None:
+    rule = {"type": "webhook", "webhook_url": HOOK, "webhook_echo": True}
+    rule["webhook_payload"] = "enriched"
+    await start(db, addresses=[{"address": NUMBER, "auto_creation": rule}])
+    [row] = await rows(sql, "address_configurations")
+    assert (row["auto_webhook_echo"], row["auto_webhook_payload"]) == (True, "enriched")

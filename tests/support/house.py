@@ -42,6 +42,12 @@ class House:
         named = {key.replace("_", "."): value for key, value in form.items()}
         return await self._call("POST", path, status, data=named)
 
+    async def told(self, method: str, path: str, status: int, /, **form: Any) -> Any:
+        """Change with the API, and ask that it be told."""
+        named = {key.replace("_", "."): value for key, value in form.items()}
+        headers = {"X-Twilio-Webhook-Enabled": "true"}
+        return await self._call(method, path, status, data=named, headers=headers)
+
     async def delete(self, path: str) -> None:
         """Delete with the API."""
         await self._call("DELETE", path, 204)
@@ -79,13 +85,15 @@ class House:
 
 @asynccontextmanager
 async def house(dsn: str, observe: Observe | None = None, **sections: Any) -> AsyncIterator[House]:
-    """A running house on this database; `sections` replace those of the usual settings."""
+    """A running house on this database; `sections` replace those of the usual settings, but for
+    `webhooks`, which changes some of its. One may be made from the URL of the customer."""
     async with customer(TOKEN) as one:
+        given = {name: made(one.url) if callable(made) else made for name, made in sections.items()}
         hooks = {"post_url": f"{one.url}/events", "filters": list(POST_EVENTS)}
-        given = settings(**({"webhooks": hooks} | sections))
+        given["webhooks"] = hooks | given.get("webhooks", {})
         login = b64encode(f"{ACCOUNT}:{TOKEN}".encode()).decode()
         async with (
-            running(given, dsn, observe=observe) as service,
+            running(settings(**given), dsn, observe=observe) as service,
             aiohttp.ClientSession(headers={"Authorization": f"Basic {login}"}) as http,
         ):
             yield House(service, one, http)

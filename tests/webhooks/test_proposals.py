@@ -10,6 +10,7 @@ import orjson
 from app import ids
 from app.model import Conversation, Media, Message, Participant
 from app.webhooks import proposals
+from app.webhooks.origin import carrier
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
 AT = "2030-01-02T03:04:05.678Z"
@@ -53,7 +54,7 @@ ADDRESSES = {"MessagingBinding.Address": THEM, "MessagingBinding.ProxyAddress": 
 
 
 def test_an_autocreation_says_the_pair_and_what_was_said() -> None:
-    event = proposals.conversation_add(CONVERSATION, "WHATSAPP", PAIR, message("hi"))
+    event = proposals.conversation_add(CONVERSATION, carrier("whatsapp"), PAIR, message("hi"))
     assert event.params == COMMON | ADDRESSES | {
         "EventType": "onConversationAdd",
         "FriendlyName": "Maria",
@@ -66,7 +67,7 @@ def test_an_autocreation_says_the_pair_and_what_was_said() -> None:
 
 
 def test_an_autocreation_says_the_media_of_a_message_without_text() -> None:
-    event = proposals.conversation_add(CONVERSATION, "WHATSAPP", PAIR, message(None), [PICTURE])
+    event = proposals.conversation_add(CONVERSATION, carrier("whatsapp"), PAIR, message(None), [PICTURE])
     assert "MessageBody" not in event.params
     assert orjson.loads(event.params["Media"]) == [
         {"Sid": ME, "Filename": None, "ContentType": "image/png", "Size": 7}
@@ -74,7 +75,7 @@ def test_an_autocreation_says_the_media_of_a_message_without_text() -> None:
 
 
 def test_an_inbound_message_that_joins_is_known_by_its_sid_in_the_log_alone() -> None:
-    event = proposals.message_add(CONVERSATION, message("hi"), [PICTURE], "WHATSAPP")
+    event = proposals.message_add(CONVERSATION, message("hi"), [PICTURE], carrier("whatsapp"))
     media = event.params.pop("Media")
     assert [item["Sid"] for item in orjson.loads(media)] == [ME]
     assert event.params == COMMON | {
