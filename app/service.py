@@ -119,7 +119,7 @@ async def _parts(
     settling: Settling = Convoy(settler, longest=128, waiting_max=WALKERS_WAITING_MAX)
     telling: Telling = Convoy(teller, longest=128, waiting_max=WALKERS_WAITING_MAX)
     deliveries = delivery_loop(runtime, settling)
-    hooks = hook_loop(runtime, telling)
+    hooks = hook_loop(runtime, telling, teller.queue)
     jobs = Jobs(runtime, settling.submit)
     application = _application(runtime, road, settling, health, metrics, roles)
     async with asyncio.TaskGroup() as group:

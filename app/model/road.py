@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index
+from sqlalchemy import Index, text
 from sqlmodel import Field, SQLModel
 
 from app.model import columns as c
@@ -17,6 +17,9 @@ class Inbox(SQLModel, table=True):
     it is None and `payload` keeps what came. What was decided is in `decisions`."""
 
     __tablename__ = "inbox"
+    __table_args__ = (
+        Index("inbox_payload_age", "received_at", postgresql_where=text("payload IS NOT NULL")),
+    )
 
     carrier: str = Field(primary_key=True)
     external_id: str = Field(primary_key=True)

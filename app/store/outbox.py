@@ -15,6 +15,7 @@ from typing import Any
 import asyncpg
 import orjson
 
+from app.model.outbox import HOOK, endpoint
 from app.store.database import sentence
 
 ADD = sentence(__file__, "outbox_add.sql")
@@ -24,7 +25,14 @@ FENCE = sentence(__file__, "outbox_fence.sql")
 SETTLE = sentence(__file__, "outbox_settle.sql")
 RELEASE = sentence(__file__, "outbox_release.sql")
 SLOTS = sentence(__file__, "outbox_slots.sql")
-
+START = (
+    """
+WITH leased AS (
+  UPDATE lanes SET kind = 'hook', lease = $3, due = $4 WHERE lane = ANY ($1::text[])
+)
+"""
+    + HEADS
+)
 
 SWEEP = """
 DELETE FROM lanes l WHERE l.lane = ANY ($1::text[])
@@ -81,6 +89,11 @@ class Claimed:
     created_at: datetime
     started_at: datetime
 
+    @property
+    def endpoint(self) -> str | None:
+        """Where this webhook leads."""
+        return endpoint(self.account_sid, self.url) if self.url else None
+
 
 @dataclass(frozen=True, slots=True)
 class Settled:
@@ -97,6 +110,7 @@ class Settled:
     error_code: int | None = None
     detail: str | None = None
     external_id: str | None = None
+    exchange: dict[str, Any] | None = None
 
 
 async def add(sql: asyncpg.Connection, items: Sequence[NewItem], now: datetime) -> None:
@@ -135,8 +149,29 @@ async def claim(
     if not ready:
         return []
     heads = await sql.fetch(HEADS, ready, now)
-    if len(heads) < len(ready):  # nobody leaves a lane behind; if somebody did, it goes
-        await sql.execute(SWEEP, sorted(set(ready) - {row["lane"] for row in heads}))
+    return await _begun(sql, ready, heads, lease)
+
+
+async def start(
+    sql: asyncpg.Connection,
+    lanes: Sequence[str],
+    *,
+    lease: str,
+    now: datetime,
+    lease_s: float,
+) -> list[Claimed]:
+    """Lease these locked lanes of webhooks and start an attempt of the head of each."""
+    if not lanes:
+        return []
+    heads = await sql.fetch(START, lanes, now, lease, now + timedelta(seconds=lease_s))
+    return await _begun(sql, lanes, heads, lease)
+
+
+async def _begun(
+    sql: asyncpg.Connection, lanes: Sequence[str], heads: Sequence[Any], lease: str
+) -> list[Claimed]:
+    if len(heads) < len(lanes):  # nobody leaves a lane behind; if somebody did, it goes
+        await sql.execute(SWEEP, sorted(set(lanes) - {row["lane"] for row in heads}))
     return [_claimed(row, lease) for row in heads]
 
 
@@ -198,12 +233,15 @@ COLUMNS = tuple(column.name for column in fields(NewItem))
 
 def _given(item: NewItem) -> dict[str, Any]:
     """The columns that have a value: what is absent is NULL and need not travel."""
-    return {name: value for name in COLUMNS if (value := getattr(item, name)) is not None}
+    given = {name: value for name in COLUMNS if (value := getattr(item, name)) is not None}
+    if item.kind == HOOK and item.url is not None:
+        given["endpoint"] = endpoint(item.account_sid, item.url)
+    return given
 
 
 def _row(one: Settled, now: datetime) -> dict[str, Any]:
     item = one.item
-    return {
+    row = {
         "seq": item.seq,
         "kind": item.kind,
         "number": item.attempts,
@@ -226,6 +264,11 @@ def _row(one: Settled, now: datetime) -> dict[str, Any]:
         "lane": item.lane,
         "now": now,
     }
+    if item.kind == HOOK:
+        row["account_sid"] = item.account_sid
+        row["endpoint"] = item.endpoint
+        row["exchange"] = one.exchange
+    return row
 
 
 def _storable(text: str | None) -> str | None:

@@ -127,6 +127,7 @@ async def test_gauges_tell_the_oldest_item_and_the_dead_letters(
         ("outbox_oldest_seconds", "hook"): 2.0,
         ("dead_letters", "delivery"): 0,
         ("dead_letters", "hook"): 3,
+        ("hook_targets_paused", None): 0,
     }
 
 
