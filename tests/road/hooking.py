@@ -35,6 +35,7 @@ class Hooking:
 
     async def tell(self, lane: str, url: str, *names: str, **more: Any) -> None:
         """Items at the end of a lane: onMessageAdded with a body and a token of this name."""
+        usual: dict[str, Any] = {"event": "onMessageAdded", "scope": "global", "method": "POST"}
         items = [
             NewItem(
                 lane=f"h:{lane}",
@@ -42,11 +43,8 @@ class Hooking:
                 token=name,
                 account_sid=ACCOUNT,
                 conversation_sid=f"CH{lane}",
-                event="onMessageAdded",
-                scope="global",
                 url=url,
-                method="POST",
-                **{"params": {"EventType": "onMessageAdded", "Body": name, "Lane": lane}, **more},
+                **{**usual, "params": _params(lane, name), **more},
             )
             for name in names
         ]
@@ -75,6 +73,10 @@ class Hooking:
     async def settled(self, count: int) -> None:
         """Wait until so many attempts are written down."""
         await self.until("SELECT count(*) FROM attempts", count)
+
+
+def _params(lane: str, name: str) -> dict[str, str]:
+    return {"EventType": "onMessageAdded", "Body": name, "Lane": lane}
 
 
 @asynccontextmanager
