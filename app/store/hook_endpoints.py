@@ -20,7 +20,11 @@ from app.store.database import sentence
 DUE = sentence(__file__, "hooks_due.sql")
 HOLD = sentence(__file__, "hooks_hold.sql")
 
-LEAVE = "UPDATE lanes SET kind = 'held' WHERE lane = ANY ($1::text[])"
+# Only to a queue that there is: what is held without one is looked at by nobody.
+LEAVE = """
+UPDATE lanes l SET kind = 'held' FROM hook_endpoints e
+WHERE l.lane = ANY ($1::text[]) AND e.endpoint = l.endpoint
+"""
 QUEUES = """
 SELECT endpoint, paused_until FROM hook_endpoints
 WHERE next_at <= $1 AND ($3::text[] IS NULL OR endpoint = ANY ($3::text[]))
