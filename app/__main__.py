@@ -1,4 +1,4 @@
-"""The command line: serve, demo, check-config, explain, trace, keys, migrate."""
+"""The command line: serve, demo, check-config, explain, trace, hooks, keys, migrate."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from app.carriers import discover
 from app.clock import Clock
 from app.errors import ParleyError
 from app.observe import Observe, Said
-from app.ops import explain, keys, logging, trace
+from app.ops import explain, hooks_command, keys, logging, trace
 from app.service import ROLES, Service, running
 from app.settings import command as check_config
 from app.settings.load import DATABASE_URL, load
@@ -135,6 +135,11 @@ def _trace(options: argparse.Namespace) -> int:
         return 0
 
     return _run(_asking(settings, ask))
+
+
+def _hooks(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+    return _run(_asking(settings, lambda db: hooks_command.run(db, settings, options, print)))
 
 
 def _keys(options: argparse.Namespace) -> int:
@@ -305,6 +310,7 @@ _COMMANDS: tuple[
         "The timeline of one message or conversation: signature, rule, attempts, receipts, hooks.",
         (_CONFIG, (("sid",), {"metavar": "SID", "help": "any SID, or the carrier's id"})),
     ),
+    ("hooks", _hooks, hooks_command.TEXT, (_CONFIG, *hooks_command.ARGUMENTS)),
     (
         "keys",
         _keys,

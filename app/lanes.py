@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import aiohttp
 import asyncpg
@@ -47,9 +47,49 @@ Broken = Callable[[Claimed, P | None, Exception], T]
 Settle = Callable[[T], Awaitable[object]]
 
 
+class Queue(Protocol):
+    """Where a loop gets its work: whose turn it is, of the lanes that are due."""
+
+    async def take(
+        self, sql: asyncpg.Connection, room: int, *, now: datetime, lease_s: float
+    ) -> tuple[list[Claimed], datetime | None]:
+        """At most so many items, leased and begun, and (when there is room for more) when the next
+        is due; None: none that is known of. Runs in the transaction of its caller."""
+
+    def ended(self, item: Claimed) -> None:
+        """This attempt is over and written down: there is room for another."""
+
+
+class OneQueue:
+    """All lanes of a kind, the longest due first; rated senders' lanes by their turns."""
+
+    def __init__(self, kind: str, rates: dict[tuple[str, str], float]) -> None:
+        self._kind, self._rates = kind, rates
+
+    async def take(
+        self, sql: asyncpg.Connection, room: int, *, now: datetime, lease_s: float
+    ) -> tuple[list[Claimed], datetime | None]:
+        """As `Queue` says."""
+        claimed = await outbox.claim(
+            sql,
+            self._kind,
+            limit=room,
+            lease=ids.token(),
+            now=now,
+            lease_s=lease_s,
+            rates=self._rates,
+        )
+        due = await outbox.next_due(sql, self._kind) if len(claimed) < room else None
+        return claimed, due
+
+    def ended(self, item: Claimed) -> None:
+        """Nothing to remember."""
+
+
 class LaneLoop(Generic[P, T]):
     """One loop for one kind of item: `load` reads what a batch needs, `attempt` tries one item,
-    `broken` says what an attempt that broke came to, `settle` writes it down."""
+    `broken` says what an attempt that broke came to, `settle` writes it down. `queue` is where the
+    items come from; without one, from the lanes of the kind, `rates` giving their senders' pace."""
 
     def __init__(
         self,
@@ -66,12 +106,14 @@ class LaneLoop(Generic[P, T]):
         in_flight: int,
         lease_s: float,
         rates: dict[tuple[str, str], float] | None = None,
+        queue: Queue | None = None,
     ) -> None:
         self._kind, self._bell, self._clock, self._observe = kind, bell, clock, observe
         self._load, self._attempt = load, attempt
         self._broken, self._settle = broken, settle
         self._held = db.hold(pinned=True)
-        self._in_flight, self._lease_s, self._rates = in_flight, lease_s, rates or {}
+        self._in_flight, self._lease_s = in_flight, lease_s
+        self._queue = queue or OneQueue(kind, rates or {})
         self._busy = 0
         self._left: list[Claimed] = []
         self._closing = False
@@ -122,21 +164,16 @@ class LaneLoop(Generic[P, T]):
     async def _claim(self, room: int) -> tuple[list[tuple[Claimed, P | None]], float]:
         """What is ours to do now, and how long nothing else is due."""
         now = self._clock.now()
-        wait_s = POLL_S
-        async with self._held.begin() as sql:
-            claimed = await outbox.claim(
-                sql,
-                self._kind,
-                limit=room,
-                lease=ids.token(),
-                now=now,
-                lease_s=self._lease_s,
-                rates=self._rates,
-            )
-            parcels = await self._load(sql, claimed) if claimed else {}
-            if len(claimed) < room:
-                wait_s = _seconds(now, await outbox.next_due(sql, self._kind))
-        return [(item, parcels.get(item.seq)) for item in claimed], wait_s
+        claimed: list[Claimed] = []
+        try:
+            async with self._held.begin() as sql:
+                claimed, due = await self._queue.take(sql, room, now=now, lease_s=self._lease_s)
+                parcels = await self._load(sql, claimed) if claimed else {}
+        except BaseException:
+            for item in claimed:  # taken back with the transaction, or found when the lease ends
+                self._queue.ended(item)
+            raise
+        return [(item, parcels.get(item.seq)) for item in claimed], _seconds(now, due)
 
     async def _one(self, item: Claimed, parcel: P | None, cut_at: float) -> None:
         try:
@@ -147,6 +184,7 @@ class LaneLoop(Generic[P, T]):
             self._observe(Failed(f"settling {self._kind}", error))
         finally:
             self._busy -= 1
+            self._queue.ended(item)
             self._bell.set()
 
     async def _in_time(self, item: Claimed, parcel: P | None, cut_at: float) -> T:

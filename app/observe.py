@@ -76,6 +76,24 @@ class HookTried:
 
 
 @dataclass(frozen=True, slots=True)
+class TargetPaused:
+    """A target of webhooks fails and is left alone for `wait_s`: the `pauses`-th time in a row.
+    `target` is its name in `hook_endpoints`."""
+
+    target: str
+    pauses: int
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TargetResumed:
+    """A target of webhooks that was paused answers again, after so many seconds."""
+
+    target: str
+    paused_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLettered:
     """An item was given up after its schedule. kind: delivery or hook."""
 
@@ -124,6 +142,8 @@ Observation = (
     | InboundDecided
     | DeliveryTried
     | HookTried
+    | TargetPaused
+    | TargetResumed
     | DeadLettered
     | TimerFired
     | Measured

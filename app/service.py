@@ -28,6 +28,7 @@ from app.inbound.door import Doors
 from app.lanes import punctual
 from app.observe import Observe
 from app.ops.health import Health, check_server
+from app.ops.hook_routes import HookRoutes
 from app.ops.jobs import Jobs
 from app.ops.metrics import Metrics
 from app.ops.routes import operator_routes, probe_routes
@@ -126,7 +127,7 @@ async def _parts(
     walker.more, settler.more = road.waiting, settling.waiting
     telling: Telling = Convoy(teller, longest=128, waiting_max=WALKERS_WAITING_MAX)
     deliveries = delivery_loop(runtime, settling)
-    hooks = hook_loop(runtime, telling)
+    hooks = hook_loop(runtime, telling, teller.queue)
     asks = ask_loop(runtime, road)
     jobs = Jobs(runtime, settling.submit)
     application = _application(runtime, road, settling, health, metrics, roles)
@@ -214,6 +215,7 @@ def _application(
                 application.add_subapp(f"/carriers/{name}/world/", carrier.pages())
     if "api" in roles:
         application.add_routes(operator_routes(runtime, gate.operator))
+        application.add_routes(HookRoutes(runtime).routes(gate.operator))
     if runtime.settings.ops.port is None:
         application.add_routes(probe_routes(health, metrics))
     return application

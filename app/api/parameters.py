@@ -12,6 +12,7 @@ from app import ids
 from app.api.forms import USUAL, Parameter
 from app.errors import Invalid
 from app.rules.conversations import check_attributes
+from app.settings import overrides
 from app.settings.models import LimitSettings
 from app.settings.types import web_url
 
@@ -155,14 +156,22 @@ def json_object(name: str, code: int, said: str) -> Parameter[str]:
 
 
 def url(name: str, longest: int, code: int, said: str) -> Parameter[str | None]:
-    """An http or https URL of at most `longest` characters; sent empty, it is cleared."""
+    """A webhook's URL: http or https, at most `longest` characters, with connection overrides that
+    mean something; sent empty, it is cleared."""
 
     def check(text: str) -> str:
         if len(text) > longest:
             raise Invalid(code, said)
-        return web_url(text)
+        return overridden(web_url(text))
 
     return clearable(name, check)
+
+
+def overridden(text: str) -> str:
+    """A URL whose fragment, if it has one, asks for something (#rc=3&tt=4000). Raises Invalid."""
+    for wrong in overrides.check(text):
+        raise Invalid(wrong.code, wrong.message)
+    return text
 
 
 def country(name: str) -> Parameter[str | None]:

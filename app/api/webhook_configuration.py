@@ -36,7 +36,7 @@ def _url(code: int, said: str) -> Callable[[str], str]:
             fits = False
         if not fits:
             raise Invalid(code, said)
-        return text
+        return kinds.overridden(text)
 
     return check
 

@@ -4,7 +4,7 @@ from app.model.access import ApiKey, IdempotencyKey
 from app.model.addresses import AddressConfiguration, MessagingService, Sender
 from app.model.conversations import Binding, Conversation, Participant
 from app.model.messages import Media, Message, Receipt
-from app.model.outbox import Attempt, DeadLetter, Lane, OutboxItem
+from app.model.outbox import Attempt, DeadLetter, Endpoint, Lane, OutboxItem
 from app.model.people import Role, User
 from app.model.push import Credential, PushBinding
 from app.model.road import Decision, EarlyStatus, Inbox
@@ -22,6 +22,7 @@ __all__ = [
     "DeadLetter",
     "Decision",
     "EarlyStatus",
+    "Endpoint",
     "IdempotencyKey",
     "Inbox",
     "Lane",

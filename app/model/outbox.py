@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+from functools import lru_cache
+from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import BigInteger, Identity, Index
+from sqlalchemy import BigInteger, Identity, Index, text
 from sqlmodel import Field, SQLModel
 
 from app.model import columns as c
@@ -13,6 +16,22 @@ from app.model import columns as c
 DELIVERY = "delivery"
 HOOK = "hook"
 ASK = "ask"
+HELD = "held"
+"""The kind of a webhook's lane while it waits in the queue of its endpoint."""
+
+_USER = re.compile(r"(?<=://)[^/@]*@")
+
+
+def plain(url: str) -> str:
+    """Where a webhook leads, whatever it says there: without user, query and fragment."""
+    return _USER.sub("", url.partition("#")[0].partition("?")[0])
+
+
+@lru_cache(maxsize=4096)
+def endpoint(account_sid: str, url: str) -> str:
+    """The name of the place that a webhook of this account leads to. Health is kept by it: it is
+    the same for every conversation, whatever its own webhook is called."""
+    return sha256(f"{account_sid} {plain(url)}".encode()).hexdigest()[:20]
 
 
 def ask_lane(account_sid: str, proxy_address: str, address: str) -> str:
@@ -41,12 +60,14 @@ class Lane(SQLModel, table=True):
 
     The row exists while the lane has items. `due` is when somebody may work on it: the retry time
     of its head, or the end of the lease while a worker holds it. `lease` is the fence: who settles
-    must name it.
+    must name it. `endpoint` is where its webhooks lead; while the lane waits in the queue of that
+    endpoint (`Endpoint`), its kind is `held`, and it is due.
     """
 
     __tablename__ = "lanes"
     __table_args__ = (
         Index("lanes_due", "kind", "due"),
+        Index("lanes_held", "endpoint", "due", postgresql_where=text("kind = 'held'")),
         {"postgresql_with": {"fillfactor": 80}},
     )
 
@@ -56,6 +77,38 @@ class Lane(SQLModel, table=True):
     lease: str | None = None
     sender: str | None = None
     slot_at: datetime | None = c.moment(null=True)
+    endpoint: str | None = c.sid(null=True)
+
+
+class Endpoint(SQLModel, table=True):
+    """Where webhooks lead, while that has a queue of its own: it fails, or more wait for it than
+    there are places for. The row goes when the queue is empty.
+
+    While it fails it is paused: nobody calls it before `paused_until`; then one lane (`probe`) is
+    let through, and when that is answered all are. `pauses` counts those in a row. `next_at` is
+    when its queue is looked at next.
+    """
+
+    __tablename__ = "hook_endpoints"
+    __table_args__ = (
+        Index("hook_endpoints_next", "next_at"),
+        Index("hook_endpoints_account", "account_sid", "endpoint"),
+        Index(
+            "hook_endpoints_paused",
+            "paused_at",
+            postgresql_where=text("paused_at IS NOT NULL"),
+        ),
+    )
+
+    endpoint: str = c.sid_key()
+    account_sid: str = c.sid()
+    url: str
+    next_at: datetime = c.moment()
+    paused_until: datetime | None = c.moment(null=True)
+    paused_at: datetime | None = c.moment(null=True)
+    pauses: int = c.number()
+    probe: str | None = c.sid(null=True)
+    reason: str | None = None
 
 
 class _Item(SQLModel):
@@ -101,7 +154,14 @@ class DeadLetter(_Item, table=True):
     __tablename__ = "dead_letters"
     __table_args__ = (
         Index("dead_letters_conversation", "conversation_sid"),
-        Index("dead_letters_kind", "kind"),
+        Index("dead_letters_listing", "kind", "account_sid", "seq"),
+        Index(
+            "dead_letters_endpoint",
+            "endpoint",
+            "seq",
+            postgresql_where=text("endpoint IS NOT NULL"),
+        ),
+        Index("dead_letters_age", "died_at"),
     )
 
     seq: int = Field(
@@ -109,15 +169,33 @@ class DeadLetter(_Item, table=True):
     )
     reason: str
     died_at: datetime = c.moment()
+    endpoint: str | None = c.sid(null=True)
 
 
 class Attempt(SQLModel, table=True):
-    """The log of attempts: what was tried, when, how it ended and what was said."""
+    """The log of attempts: what was tried, when, how it ended and what was said; `next_at` is when
+    it is tried again. Of webhooks also whose they are, where they led, and `exchange`: the method,
+    the parameters as far as they may be kept, and what took how many milliseconds.
+    """
 
     __tablename__ = "attempts"
     __table_args__ = (
         Index("attempts_message", "message_sid"),
         Index("attempts_conversation", "conversation_sid", "id"),
+        Index(
+            "attempts_account",
+            "account_sid",
+            "outcome",
+            "id",
+            postgresql_where=text("account_sid IS NOT NULL"),
+        ),
+        Index(
+            "attempts_endpoint",
+            "endpoint",
+            "outcome",
+            "id",
+            postgresql_where=text("endpoint IS NOT NULL"),
+        ),
     )
 
     id: int | None = Field(
@@ -138,3 +216,7 @@ class Attempt(SQLModel, table=True):
     external_id: str | None = None
     started_at: datetime = c.moment()
     finished_at: datetime = c.moment()
+    account_sid: str | None = c.sid(null=True)
+    endpoint: str | None = c.sid(null=True)
+    exchange: dict[str, Any] | None = c.document(null=True)
+    next_at: datetime | None = c.moment(null=True)

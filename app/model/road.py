@@ -17,6 +17,9 @@ class Inbox(SQLModel, table=True):
     it is None and `payload` keeps what came. What was decided is in `decisions`."""
 
     __tablename__ = "inbox"
+    __table_args__ = (
+        Index("inbox_payload_age", "received_at", postgresql_where=text("payload IS NOT NULL")),
+    )
 
     carrier: str = Field(primary_key=True)
     external_id: str = Field(primary_key=True)

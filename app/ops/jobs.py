@@ -140,7 +140,9 @@ class Jobs:
             waited_s = clock.monotonic() - asked
             oldest = await gauges.oldest(tx.sql, kinds, tx.now)
             dead = await gauges.dead_letters(tx.sql, kinds)
+            paused = await gauges.targets_paused(tx.sql)
         observe(Measured("db_pool_wait_seconds", waited_s))
+        observe(Measured("hook_targets_paused", paused))
         for kind in kinds:
             observe(Measured("outbox_oldest_seconds", oldest[kind], kind))
             observe(Measured("dead_letters", dead[kind], kind))
@@ -151,6 +153,8 @@ class Jobs:
         for trim, age in (
             (retention.attempts, days.attempts_days),
             (retention.decisions, days.decisions_days),
+            (retention.dead_letters, days.dead_letters_days),
+            (retention.dropped, days.dropped_days),
             (retention.early_statuses, retention.EARLY_DAYS),
             (retention.idempotency_keys, retention.IDEMPOTENCY_DAYS),
         ):

@@ -27,6 +27,8 @@ from app.observe import (
     InboundSeen,
     Observation,
     Said,
+    TargetPaused,
+    TargetResumed,
     TimerFired,
 )
 from app.ops.hiding import hidden
@@ -39,12 +41,16 @@ EVENTS: Mapping[type[Any], str] = {
     InboundDecided: "inbound decided",
     DeliveryTried: "delivery",
     HookTried: "hook",
+    TargetPaused: "hook target paused",
+    TargetResumed: "hook target resumed",
     DeadLettered: "dead letter",
     TimerFired: "timer",
 }
 FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in EVENTS}
 LOUD = frozenset({"bad_signature", "throttled", "failed", "permanent"})
 """Outcomes that are written as warnings."""
+
+ALARMS = (DeadLettered, TargetPaused)
 
 LEVELS: Mapping[str, int] = {
     "debug": logging.DEBUG,
@@ -92,7 +98,7 @@ class Log:
                 values[field] = round(value, 6) if isinstance(value, float) else value
         if "event" in values:  # a webhook's event; the key is taken by the line's own name
             values["told"] = values.pop("event")
-        loud = values.get("outcome") in LOUD or isinstance(observation, DeadLettered)
+        loud = values.get("outcome") in LOUD or isinstance(observation, ALARMS)
         self._write(logging.WARNING if loud else logging.INFO, name, **values)
 
     def _write(self, level: int, name: str, **values: Any) -> None:

@@ -33,6 +33,7 @@ from app.observe import (
     InboundSeen,
     Measured,
     Observation,
+    TargetPaused,
     TimerFired,
 )
 
@@ -109,6 +110,11 @@ class Metrics:
         self._hooks = counter(
             "hook_attempts_total", "Calls of webhooks", ("scope", "phase", "outcome"), HOOKS
         )
+        self._pauses = Counter(
+            "parley_hook_target_pauses_total",
+            "Times that a failing target of webhooks was left alone",
+            registry=registry,
+        )
         self._ack = histogram("inbound_ack_seconds", "Inbound request to our answer", ACK_S)
         self._lag = histogram("delivery_lag_seconds", "Commit to the carrier's answer", LAG_S)
         self._hook_s = histogram("hook_duration_seconds", "One call of a webhook", HOOK_S)
@@ -121,6 +127,7 @@ class Metrics:
             InboundDecided: self._decided,
             DeliveryTried: self._delivery_tried,
             HookTried: self._hook_tried,
+            TargetPaused: lambda _: self._pauses.inc(),
             TimerFired: lambda fired: self._timer_lag.observe(fired.lag_s),
             Measured: self._measured,
         }
@@ -213,6 +220,7 @@ def _gauges(registry: CollectorRegistry) -> dict[tuple[str, str | None], Gauge]:
         gauge = Gauge(f"parley_{name}", text, ["kind"], registry=registry)
         made |= {(name, kind): gauge.labels(kind) for kind in (DELIVERY, HOOK, ASK)}
     for name, text in (
+        ("hook_targets_paused", "Targets of webhooks that fail and are left alone"),
         ("db_pool_wait_seconds", "Wait for a database connection, at the last probe"),
         ("event_loop_lag_seconds", "Worst delay of the event loop in the last 15 s"),
         ("config_last_reload_success", "Whether the configuration was good when last read"),

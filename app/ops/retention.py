@@ -29,6 +29,18 @@ DELETE FROM decisions WHERE received_at < $1 AND sid IN (
   SELECT sid FROM decisions ORDER BY sid LIMIT $2 FOR UPDATE SKIP LOCKED)
 """
 
+DEAD_LETTERS = """
+DELETE FROM dead_letters WHERE seq IN (
+  SELECT seq FROM dead_letters WHERE died_at < $1 ORDER BY died_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+"""
+
+# The row stays: it is what makes doubles impossible.
+DROPPED = """
+UPDATE inbox SET payload = NULL WHERE (carrier, external_id) IN (
+  SELECT carrier, external_id FROM inbox WHERE payload IS NOT NULL AND received_at < $1
+  ORDER BY received_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+"""
+
 EARLY_STATUSES = """
 DELETE FROM early_statuses WHERE (carrier, external_id) IN (
   SELECT carrier, external_id FROM early_statuses WHERE received_at < $1
@@ -58,6 +70,17 @@ async def decisions(sql: asyncpg.Connection, now: datetime, days: int) -> int:
     """Delete a batch of decisions on inbounds from more than `days` ago; gives how many. The ledger
     stays: it keeps the promise that nothing happens twice."""
     return await _trim(sql, DECISIONS, now, days)
+
+
+async def dead_letters(sql: asyncpg.Connection, now: datetime, days: int) -> int:
+    """Delete a batch of what was given up more than `days` ago; gives how many."""
+    return await _trim(sql, DEAD_LETTERS, now, days)
+
+
+async def dropped(sql: asyncpg.Connection, now: datetime, days: int) -> int:
+    """Forget what a batch of inbounds said that no conversation took more than `days` ago; gives
+    how many. That they came stays known."""
+    return await _trim(sql, DROPPED, now, days)
 
 
 async def early_statuses(sql: asyncpg.Connection, now: datetime, days: int) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from app.errors import Forbidden, Invalid, Unavailable
+from app.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from app.ops import explain, trace
 from app.ops.health import Health
 from app.ops.metrics import Metrics
@@ -42,7 +42,7 @@ def operator_routes(runtime: Runtime, admit: Admit) -> list[web.RouteDef]:
         body = request.query.get("Body")
         async with runtime.db.begin() as tx:
             found = await explain.explain(tx.sql, settings.of(account_sid), to, from_, body)
-        return _json(explain.as_json(found))
+        return answered(explain.as_json(found))
 
     async def traced(request: web.Request, account_sid: str) -> web.Response:
         only = account_sid if settings.accounts else None
@@ -51,15 +51,15 @@ def operator_routes(runtime: Runtime, admit: Admit) -> list[web.RouteDef]:
         if found is None:
             path = request.rel_url.raw_path
             return _error(404, 20404, f"The requested resource {path} was not found")
-        return _json(trace.as_json(found))
+        return answered(trace.as_json(found))
 
     return [
-        web.get("/ops/explain", _guarded(explained, admit)),
-        web.get("/ops/trace/{sid}", _guarded(traced, admit)),
+        web.get("/ops/explain", guarded(explained, admit)),
+        web.get("/ops/trace/{sid}", guarded(traced, admit)),
     ]
 
 
-def _guarded(asked: Asked, admit: Admit) -> Handler:
+def guarded(asked: Asked, admit: Admit) -> Handler:
     """The handler behind the API's credentials, its errors in the API's shape."""
 
     async def guarded(request: web.Request) -> web.StreamResponse:
@@ -72,6 +72,10 @@ def _guarded(asked: Asked, admit: Admit) -> Handler:
             return _error(403, forbidden.code, forbidden.message)
         except Invalid as invalid:
             return _error(400, invalid.code, invalid.message)
+        except NotFound as unknown:
+            return _error(404, unknown.code, unknown.message)
+        except Conflict as conflict:
+            return _error(409, conflict.code, conflict.message)
         except Unavailable:
             return _error(503, 20503, "Service unavailable", {"Retry-After": "1"})
 
@@ -86,7 +90,8 @@ def _given(request: web.Request, name: str) -> str:
     return "+" + value.lstrip() if value.startswith(" ") else value.replace(": ", ":+")
 
 
-def _json(body: Mapping[str, Any]) -> web.Response:
+def answered(body: Mapping[str, Any]) -> web.Response:
+    """An answer in JSON."""
     return web.Response(body=orjson.dumps(body), content_type="application/json")
 
 

@@ -188,10 +188,11 @@ def _dead(row: Row) -> Entry:
 
 
 def _waiting(row: Row) -> Entry:
-    """Something still to be done, at the time when it is due (for the head of a lane)."""
+    """Something still to be done, at the time when it is due (for the head of a lane); held: its
+    target is paused, or has all the places that it may have."""
     state = "behind others in its lane"
     if row["head"]:
-        state = "under way" if row["leased"] else "due"
+        state = "under way" if row["leased"] else "held" if row["held"] else "due"
     return _entry(
         row["due"] if row["head"] else row["created_at"],
         "waiting",

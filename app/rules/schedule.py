@@ -28,3 +28,21 @@ def next_attempt(
     if retry_after_s is not None:
         wait = max(wait, min(retry_after_s, retry_after_max_s) * (1 + jitter * random))
     return now + timedelta(seconds=wait)
+
+
+def pause_until(
+    count: int,
+    now: datetime,
+    pauses_s: Sequence[float],
+    jitter: float,
+    random: float,
+    retry_after_s: float | None = None,
+    retry_after_max_s: float = 3600.0,
+) -> datetime:
+    """Until when somebody who fails is left alone, for the `count`-th time in a row (from 1); the
+    last pause is repeated. Jitter and a named wait as for `next_attempt`."""
+    last = min(count, len(pauses_s)) - 1
+    wait = pauses_s[last] * (1 + jitter * (2 * random - 1))
+    if retry_after_s is not None:
+        wait = max(wait, min(retry_after_s, retry_after_max_s) * (1 + jitter * random))
+    return now + timedelta(seconds=wait)

@@ -35,6 +35,7 @@ from app.settings.types import (
     Secret,
     ServiceSid,
     Target,
+    WebhookSecret,
     WebUrl,
 )
 from app.settings.types import PostEvent as PostEvent
@@ -58,6 +59,7 @@ class AccountSettings(Model):
     sid: AccountSid
     auth_token: Secret
     api_keys: tuple[ApiKey, ...] = ()
+    webhook_secrets: tuple[WebhookSecret, ...] = ()
 
 
 class ServerSettings(Model):
@@ -182,12 +184,14 @@ class EgressSettings(Model):
 
 
 class OpsSettings(Model):
-    """Health, metrics and logs. With `port`, health and metrics answer there and only there."""
+    """Health, metrics and logs. With `port`, health and metrics answer there and only there;
+    `hooks_log` is how much of what webhooks said and were answered is kept."""
 
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "console"] = "auto"
+    hooks_log: Literal["full", "redacted", "none"] = "redacted"
 
 
 class RoadSettings(Model):
@@ -202,6 +206,8 @@ class RetentionSettings(Model):
 
     attempts_days: Annotated[int, Field(ge=1)] = 30
     decisions_days: Annotated[int, Field(ge=1)] = 90
+    dead_letters_days: Annotated[int, Field(ge=1)] = 90
+    dropped_days: Annotated[int, Field(ge=1)] = 90
 
 
 N = TypeVar("N", MessagingServiceSettings, ServiceSettings)

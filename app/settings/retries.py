@@ -41,9 +41,17 @@ class DeliverySettings(RetrySettings):
 
 
 class HookSettings(RetrySettings):
-    """How a webhook that did not answer 2xx is called again."""
+    """How a webhook that did not answer 2xx is called again, and when its target is left alone.
+
+    A target is paused when `pause_after` lanes of it failed and nothing succeeded between (0:
+    never), for `pauses_s` the first time, the second ...; the last of them again and again.
+    """
 
     waits_s: tuple[Annotated[float, Field(gt=0, le=86_400)], ...] = (
         *(1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14_400.0, 28_800.0),
     )
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
+    pause_after: Annotated[int, Field(ge=0, le=1000)] = 5
+    pauses_s: Annotated[
+        tuple[Annotated[float, Field(gt=0, le=86_400)], ...], Field(min_length=1)
+    ] = (10.0, 30.0, 60.0, 300.0, 600.0)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from base64 import b64decode
 from collections.abc import Callable
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import SplitResult, urlsplit
@@ -14,7 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_core import PydanticCustomError
 
-from app.settings import address
+from app.settings import address, overrides
 
 # The type of every error raised here: its message is ours and is shown as it is.
 PLAIN = "parley"
@@ -41,6 +42,26 @@ def web_url(text: str) -> str:
     """An http or https URL, unchanged: signatures are computed over it as written."""
     _split(text)
     return text
+
+
+def webhook_url(text: str) -> str:
+    """A URL like `web_url`; what its fragment asks of us must mean something."""
+    wrong = overrides.check(web_url(text))
+    if wrong:
+        raise ValueError(f"{wrong[0].message} ({wrong[0].code})")
+    return text
+
+
+def webhook_secret(secret: SecretStr) -> SecretStr:
+    """A secret of Standard Webhooks: whsec_ and 24 to 64 bytes in base64."""
+    text = secret.get_secret_value()
+    try:
+        key = b64decode(text.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        key = b""
+    if not text.startswith("whsec_") or not 24 <= len(key) <= 64:
+        raise ValueError("should be whsec_ and 24 to 64 bytes in base64")
+    return secret
 
 
 def public_url(text: str) -> str:
@@ -108,7 +129,8 @@ Rate = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}/[smh]$")]
 Secret = Annotated[SecretStr, Field(min_length=1)]
 
 Address = Annotated[str, _plainly(address.normalise)]
-WebUrl = Annotated[str, _plainly(web_url)]
+WebUrl = Annotated[str, _plainly(webhook_url)]
+WebhookSecret = Annotated[SecretStr, _plainly(webhook_secret)]
 PublicUrl = Annotated[str, _plainly(public_url)]
 Target = Annotated[str, _plainly(target)]
 DatabaseUrl = Annotated[SecretStr, _plainly(database_url)]

@@ -14,12 +14,15 @@ SELECT k.kind, (
   SELECT o.created_at FROM outbox o WHERE o.kind = k.kind ORDER BY o.seq LIMIT 1) AS created_at
 FROM unnest($1::text[]) AS k (kind)
 WHERE EXISTS (SELECT FROM lanes l WHERE l.kind = k.kind)
+  OR k.kind = 'hook' AND EXISTS (SELECT FROM lanes l WHERE l.kind = 'held')
 """
 
 DEAD = """
 SELECT k.kind, (SELECT count(*) FROM dead_letters d WHERE d.kind = k.kind) AS letters
 FROM unnest($1::text[]) AS k (kind)
 """
+
+PAUSED = "SELECT count(*) FROM hook_endpoints WHERE paused_at IS NOT NULL"
 
 
 async def oldest(
@@ -36,3 +39,9 @@ async def oldest(
 async def dead_letters(sql: asyncpg.Connection, kinds: tuple[str, ...]) -> Mapping[str, int]:
     """How many items of each kind were given up and are kept."""
     return dict(await sql.fetch(DEAD, kinds))
+
+
+async def targets_paused(sql: asyncpg.Connection) -> int:
+    """How many targets of webhooks are paused."""
+    found: int = await sql.fetchval(PAUSED)
+    return found

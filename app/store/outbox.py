@@ -8,13 +8,14 @@ Lock order everywhere: bindings, users, conversations, lanes in the order of the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
 import orjson
 
+from app.model.outbox import HOOK, endpoint
 from app.store.database import sentence
 
 ADD = sentence(__file__, "outbox_add.sql")
@@ -24,7 +25,14 @@ FENCE = sentence(__file__, "outbox_fence.sql")
 SETTLE = sentence(__file__, "outbox_settle.sql")
 RELEASE = sentence(__file__, "outbox_release.sql")
 SLOTS = sentence(__file__, "outbox_slots.sql")
-
+START = (
+    """
+WITH leased AS (
+  UPDATE lanes SET kind = 'hook', lease = $3, due = $4 WHERE lane = ANY ($1::text[])
+)
+"""
+    + HEADS
+)
 
 SWEEP = """
 DELETE FROM lanes l WHERE l.lane = ANY ($1::text[])
@@ -54,6 +62,11 @@ class NewItem:
     method: str | None = None
     params: dict[str, str] | None = None
     retries_max: int | None = None
+    endpoint: str | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        if self.kind == HOOK and self.url is not None:
+            object.__setattr__(self, "endpoint", endpoint(self.account_sid, self.url))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +94,11 @@ class Claimed:
     created_at: datetime
     started_at: datetime
 
+    @property
+    def endpoint(self) -> str | None:
+        """Where this webhook leads."""
+        return endpoint(self.account_sid, self.url) if self.url else None
+
 
 @dataclass(frozen=True, slots=True)
 class Settled:
@@ -97,6 +115,7 @@ class Settled:
     error_code: int | None = None
     detail: str | None = None
     external_id: str | None = None
+    exchange: dict[str, Any] | None = None
 
 
 async def add(sql: asyncpg.Connection, items: Sequence[NewItem], now: datetime) -> None:
@@ -134,8 +153,29 @@ async def claim(
     if not ready:
         return []
     heads = await sql.fetch(HEADS, ready, now)
-    if len(heads) < len(ready):  # nobody leaves a lane behind; if somebody did, it goes
-        await sql.execute(SWEEP, sorted(set(ready) - {row["lane"] for row in heads}))
+    return await _begun(sql, ready, heads, lease)
+
+
+async def start(
+    sql: asyncpg.Connection,
+    lanes: Sequence[str],
+    *,
+    lease: str,
+    now: datetime,
+    lease_s: float,
+) -> list[Claimed]:
+    """Lease these locked lanes of webhooks and start an attempt of the head of each."""
+    if not lanes:
+        return []
+    heads = await sql.fetch(START, lanes, now, lease, now + timedelta(seconds=lease_s))
+    return await _begun(sql, lanes, heads, lease)
+
+
+async def _begun(
+    sql: asyncpg.Connection, lanes: Sequence[str], heads: Sequence[Any], lease: str
+) -> list[Claimed]:
+    if len(heads) < len(lanes):  # nobody leaves a lane behind; if somebody did, it goes
+        await sql.execute(SWEEP, sorted(set(lanes) - {row["lane"] for row in heads}))
     return [_claimed(row, lease) for row in heads]
 
 
@@ -199,7 +239,7 @@ def adding(items: str, now: str) -> str:
 
 def _row(one: Settled, now: datetime) -> dict[str, Any]:
     item = one.item
-    return {
+    row = {
         "seq": item.seq,
         "kind": item.kind,
         "number": item.attempts,
@@ -222,6 +262,11 @@ def _row(one: Settled, now: datetime) -> dict[str, Any]:
         "lane": item.lane,
         "now": now,
     }
+    if item.kind == HOOK:
+        row["account_sid"] = item.account_sid
+        row["endpoint"] = item.endpoint
+        row["exchange"] = one.exchange
+    return row
 
 
 def _storable(text: str | None) -> str | None:

@@ -1,16 +1,19 @@
 -- Items at the end of their lanes. All lanes are locked before the first sequence number is drawn; one
--- that is there already is locked without being written, unless its sender's pace was changed.
+-- that is there already is locked without being written, unless its sender's pace was changed or its
+-- webhooks lead somewhere else (then it leaves the queue of the place where they led before).
 WITH incoming AS (
   SELECT * FROM ROWS FROM (json_to_recordset($1::text::json) AS (
     lane text, kind text, token text, account_sid text, conversation_sid text, message_sid text,
     receipt_sid text, sender text, event text, scope text, url text, method text, params jsonb,
-    retries_max int)) WITH ORDINALITY
+    retries_max int, endpoint text)) WITH ORDINALITY
 ), locked AS (
-  INSERT INTO lanes AS l (lane, kind, due, sender)
-  SELECT DISTINCT ON (lane COLLATE "C") lane, kind, $2::timestamptz, sender
+  INSERT INTO lanes AS l (lane, kind, due, sender, endpoint)
+  SELECT DISTINCT ON (lane COLLATE "C") lane, kind, $2::timestamptz, sender, endpoint
   FROM incoming ORDER BY lane COLLATE "C"
-  ON CONFLICT (lane) DO UPDATE SET sender = excluded.sender
+  ON CONFLICT (lane) DO UPDATE
+    SET sender = excluded.sender, endpoint = excluded.endpoint, kind = excluded.kind
     WHERE l.sender IS DISTINCT FROM excluded.sender
+      OR l.endpoint IS DISTINCT FROM excluded.endpoint
   RETURNING lane
 )
 INSERT INTO outbox (

@@ -4,23 +4,26 @@ WITH ended AS (
     seq bigint, kind text, number int, conversation_sid text, message_sid text, receipt_sid text,
     event text, target text, outcome text, status_code int, error_code int, detail text,
     external_id text, started_at timestamptz, finished_at timestamptz,
+    account_sid text, endpoint text, exchange jsonb,
     done boolean, due timestamptz, dead text, unknown boolean, lane text, now timestamptz)
 ), logged AS (
   INSERT INTO attempts (
     kind, seq, number, conversation_sid, message_sid, receipt_sid, event, target, outcome,
-    status_code, error_code, detail, external_id, started_at, finished_at)
+    status_code, error_code, detail, external_id, started_at, finished_at,
+    account_sid, endpoint, exchange, next_at)
   SELECT kind, seq, number, conversation_sid, message_sid, receipt_sid, event, target, outcome,
-    status_code, error_code, detail, external_id, started_at, finished_at
+    status_code, error_code, detail, external_id, started_at, finished_at,
+    account_sid, endpoint, exchange, due
   FROM ended ORDER BY seq
 ), removed AS (
   DELETE FROM outbox o USING ended e WHERE o.seq = e.seq AND e.done
-  RETURNING o.*, e.dead, e.now
+  RETURNING o.*, e.dead, e.now, e.endpoint
 ), buried AS (
   INSERT INTO dead_letters (
     seq, lane, kind, account_sid, conversation_sid, message_sid, receipt_sid, event, scope, url,
-    method, params, retries_max, token, attempts, created_at, reason, died_at)
+    method, params, retries_max, token, attempts, created_at, reason, died_at, endpoint)
   SELECT seq, lane, kind, account_sid, conversation_sid, message_sid, receipt_sid, event, scope,
-    url, method, params, retries_max, token, attempts, created_at, dead, now
+    url, method, params, retries_max, token, attempts, created_at, dead, now, endpoint
   FROM removed WHERE dead IS NOT NULL
 ), again AS (
   UPDATE outbox o SET started_at = CASE WHEN e.unknown THEN o.started_at END

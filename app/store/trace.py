@@ -94,7 +94,7 @@ WITH named AS (
   UNION SELECT lane FROM outbox WHERE seq = ANY ($5::bigint[])
 )
 SELECT o.kind, o.event, o.url, o.receipt_sid, o.attempts, o.started_at, o.created_at, l.due,
-  l.lease IS NOT NULL AS leased,
+  l.lease IS NOT NULL AS leased, l.kind = 'held' AS held,
   NOT EXISTS (SELECT FROM outbox h WHERE h.lane = o.lane AND h.seq < o.seq) AS head
 FROM named n
 JOIN outbox o ON o.lane = n.lane COLLATE "C"

@@ -145,13 +145,9 @@ async def _put(
     house = runtime.settings.houses.get(event.account_sid)
     if house is None:
         return _unsaid(target, "the account is not in the file: nothing signs for it", UNANSWERED)
-    request = signed(
-        target.method,
-        target.url,
-        event.params | {"RetryCount": "0"},
-        idempotency_token=token,
-        auth_token=house.account.auth_token.get_secret_value(),
-    )
+    params = event.params | {"RetryCount": "0"}
+    now = runtime.clock.now()
+    request = signed(target.method, target.url, params, token, house.account, now)
     try:
         async with egress.call(
             runtime.questions or runtime.egress,

@@ -18,6 +18,7 @@ from app.settings.models import Settings
 from app.store import messages, outbox, webhooks
 from app.store.database import Tx
 from app.store.slices import Slice
+from app.store.webhooks import Target
 from app.webhooks import events, origin, tell
 
 BATCH_MAX = 500  # messages in memory at once
@@ -31,27 +32,36 @@ async def replay(
     target = await webhooks.of_scoped(tx, webhook)
     more = True
     while more:
-        wanted = Slice(BATCH_MAX, (index - 1,))
-        rows = await messages.page(tx, conversation.sid, wanted, descending=False)
-        more, batch = len(rows) > BATCH_MAX, rows[:BATCH_MAX]
-        media = await messages.media(tx, [message.sid for message in batch])
-        brought = await messages.inbounds(tx, list(media)) if target.enriched else {}
-        added = [
-            events.message_added(
-                conversation,
-                message,
-                media[message.sid],
-                origin.of(message.source),
-                _inbound(message, media[message.sid], brought.get(message.sid)),
-            )
-            for message in batch
-        ]
-        told = tell.items(added, {conversation.sid: (target,)}, settings)
-        await outbox.add(tx.sql, told, tx.now)
-        if told:
-            tx.rings.add(HOOK)
-        index = batch[-1].index + 1 if batch else index
+        index, _, more = await batch(tx, settings, conversation, target, index, BATCH_MAX)
     return index
+
+
+async def batch(
+    tx: Tx, settings: Settings, conversation: Conversation, target: Target, index: int, limit: int
+) -> tuple[int, int, bool]:
+    """Put onMessageAdded of at most so many messages from this index on to the end of the target's
+    lane, as far as it wants them, with tokens of their own. Gives the index that comes next, how
+    many are told, and whether there are more messages."""
+    wanted = Slice(limit, (index - 1,))
+    rows = await messages.page(tx, conversation.sid, wanted, descending=False)
+    more, found = len(rows) > limit, rows[:limit]
+    media = await messages.media(tx, [message.sid for message in found])
+    brought = await messages.inbounds(tx, list(media)) if target.enriched else {}
+    added = [
+        events.message_added(
+            conversation,
+            message,
+            media[message.sid],
+            origin.of(message.source),
+            _inbound(message, media[message.sid], brought.get(message.sid)),
+        )
+        for message in found
+    ]
+    told = tell.items(added, {conversation.sid: (target,)}, settings)
+    await outbox.add(tx.sql, told, tx.now)
+    if told:
+        tx.rings.add(HOOK)
+    return (found[-1].index + 1 if found else index), len(told), more
 
 
 def _inbound(message: Message, media: Sequence[Media], found: Inbound | None) -> Inbound | None:

@@ -425,3 +425,15 @@ async def test_a_service_that_is_not_there_has_no_configuration(world) -> None:
             assert (status, body["code"]) == (404, 20404)
     assert (await world.call("GET", f"{PATH}/Notifications"))[0] == 404
     assert (await world.call("DELETE", PATH))[0] == 405
+
+
+@pytest.mark.parametrize(
+    ("fragment", "code"), [("rc=9", 11243), ("rp=never", 11243), ("tt=soon", 11100)]
+)
+async def test_connection_overrides_that_mean_nothing_are_refused(
+    world, fragment: str, code: int
+) -> None:
+    for name in ("PreWebhookUrl", "PostWebhookUrl"):
+        form = {name: f"https://example.com/hook#{fragment}"}
+        status, body = await world.call("POST", f"{PATH}/Webhooks", form)
+        assert (status, body["code"]) == (400, code)

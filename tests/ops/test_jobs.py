@@ -129,6 +129,7 @@ async def test_gauges_tell_the_oldest_item_and_the_dead_letters(
         ("dead_letters", "ask"): 0,
         ("dead_letters", "delivery"): 0,
         ("dead_letters", "hook"): 3,
+        ("hook_targets_paused", None): 0,
     }
 
 
@@ -170,6 +171,32 @@ async def test_retention_deletes_what_is_too_old_and_nothing_else(
     assert [row["sid"] for row in await house.sql.fetch("SELECT sid FROM decisions")] == ["RD1"]
     early = await house.sql.fetch("SELECT external_id FROM early_statuses")
     assert [row["external_id"] for row in early] == ["new"]
+
+
+async def test_what_was_given_up_or_dropped_is_forgotten_by_age_but_not_that_it_came(
+    house: House, clock: TurnedClock
+) -> None:
+    many = retention.BATCH_MAX + 10
+    await house.sql.execute(
+        "INSERT INTO dead_letters (lane, kind, account_sid, token, created_at, seq, reason,"
+        " died_at) SELECT 'l', 'hook', 'AC', 't', $1, n, 'r', $1::timestamptz +"
+        " make_interval(days => n / $2) FROM generate_series(0, $2) n",
+        house.now,
+        many,
+    )
+    await house.sql.execute(
+        "INSERT INTO inbox (carrier, external_id, account_sid, payload, received_at)"
+        " SELECT 'lab', n, 'AC', '{\"body\": \"hi\"}', $1::timestamptz +"
+        " make_interval(days => n / $2) FROM generate_series(0, $2) n",
+        house.now,
+        many,
+    )
+    clock.turn(90.5 * 86_400)
+    await Jobs(house.runtime, Reports()).retain()
+    assert [row["seq"] for row in await house.sql.fetch("SELECT seq FROM dead_letters")] == [many]
+    kept = await house.sql.fetch("SELECT external_id FROM inbox WHERE payload IS NOT NULL")
+    assert [row["external_id"] for row in kept] == [str(many)]
+    assert await house.sql.fetchval("SELECT count(*) FROM inbox") == many + 1
 
 
 @pytest.fixture

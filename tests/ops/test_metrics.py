@@ -28,6 +28,8 @@ LABELS: Mapping[str, set[str]] = {
     "parley_outbox_oldest_seconds": {"kind"},
     "parley_hook_attempts_total": {"scope", "phase", "outcome"},
     "parley_hook_duration_seconds_count": set(),
+    "parley_hook_target_pauses_total": set(),
+    "parley_hook_targets_paused": set(),
     "parley_timer_lag_seconds_count": set(),
     "parley_dead_letters": {"kind"},
     "parley_config_last_reload_success": set(),

@@ -33,6 +33,8 @@ SECRETS = {
     "SANDBOX_SECRET": "d-token",
     "PARLEY_SECOND_TOKEN": "f-token",
     "PARLEY_SECOND_SECRET": "g-token",
+    "PARLEY_WEBHOOK_SECRET": "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "PARLEY_SECOND_WEBHOOK_SECRET": "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
 }
 # Sections of entries that are examples: what is written out there may differ from the default.
 EXAMPLES = {"accounts", "carriers", "senders", "messaging_services", "services", "addresses"}

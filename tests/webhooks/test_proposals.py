@@ -67,7 +67,9 @@ def test_an_autocreation_says_the_pair_and_what_was_said() -> None:
 
 
 def test_an_autocreation_says_the_media_of_a_message_without_text() -> None:
-    event = proposals.conversation_add(CONVERSATION, carrier("whatsapp"), PAIR, message(None), [PICTURE])
+    event = proposals.conversation_add(
+        CONVERSATION, carrier("whatsapp"), PAIR, message(None), [PICTURE]
+    )
     assert "MessageBody" not in event.params
     assert orjson.loads(event.params["Media"]) == [
         {"Sid": ME, "Filename": None, "ContentType": "image/png", "Size": 7}
