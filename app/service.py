@@ -38,6 +38,8 @@ from app.store import schema
 from app.store.bells import Ringer, listen
 from app.store.database import Database
 from app.store.declared import declare
+from app.streams.follower import Followers
+from app.streams.sequencer import Sequencer
 from app.webhooks.after import Teller, Telling, hook_loop
 
 ROLES = ("api", "inbound", "worker", "jobs")
@@ -98,7 +100,7 @@ async def _runtime(
         )
     )
     guarded = await stack.enter_async_context(
-        egress.client(settings.egress, limit=settings.hooks.in_flight)
+        egress.client(settings.egress, limit=settings.hooks.in_flight + settings.streams.in_flight)
     )
     public_url = (settings.server.public_url or origin).rstrip("/")
     carriers = _carriers(settings)
@@ -120,6 +122,7 @@ async def _parts(
     telling: Telling = Convoy(teller, longest=128, waiting_max=WALKERS_WAITING_MAX)
     deliveries = delivery_loop(runtime, settling)
     hooks = hook_loop(runtime, telling)
+    sequencer, followers = Sequencer(runtime), Followers(runtime)
     jobs = Jobs(runtime, settling.submit)
     application = _application(runtime, road, settling, health, metrics, roles)
     async with asyncio.TaskGroup() as group:
@@ -127,7 +130,8 @@ async def _parts(
         standing = [group.create_task(health.run()), *_bells(group, runtime, roles)]
         working = []
         if "worker" in roles:
-            working = [group.create_task(part.run()) for part in (deliveries, hooks)]
+            loops = (deliveries, hooks, sequencer, followers)
+            working = [group.create_task(part.run()) for part in loops]
         stack = AsyncExitStack()
         try:
             probes = probe_routes(health, metrics)
@@ -141,11 +145,11 @@ async def _parts(
             left_s = _deadline(runtime.clock, settings.server.drain_s)
             health.drain()
             await jobs.stop()
-            deliveries.close()
-            hooks.close()
+            for loop in (deliveries, hooks, sequencer, followers):
+                loop.close()
             await _finish(working, left_s())
-            await deliveries.release()
-            await hooks.release()
+            for leased in (deliveries, hooks, followers):
+                await leased.release()
             closing = group.create_task(stack.aclose())  # requests in flight need the walkers
             await asyncio.wait([closing], timeout=left_s())
             for convoy in (road, settling, telling):
@@ -161,14 +165,18 @@ async def _parts(
 def _bells(
     group: asyncio.TaskGroup, runtime: Runtime, roles: tuple[str, ...]
 ) -> list[asyncio.Task[None]]:
-    """Workers hear other processes; a process without workers tells them."""
+    """Workers hear other processes; a process without workers tells them, and hears them when it
+    has readers of events."""
     runtime.db.ring = runtime.wakes.ring
-    if "worker" in roles:
-        heard = listen(runtime.db, runtime.wakes.ring, runtime.clock, runtime.observe)
-        return [group.create_task(heard)]
-    ringer = Ringer(runtime.db, runtime.clock, runtime.observe)
-    runtime.wakes.also = ringer.ring
-    return [group.create_task(ringer.run())]
+    standing = []
+    if "worker" in roles or "api" in roles:
+        heard = listen(runtime.db, runtime.wakes.heard, runtime.clock, runtime.observe)
+        standing.append(group.create_task(heard))
+    if "worker" not in roles:
+        ringer = Ringer(runtime.db, runtime.clock, runtime.observe)
+        runtime.wakes.also = ringer.ring
+        standing.append(group.create_task(ringer.run()))
+    return standing
 
 
 def _deadline(clock: Clock, seconds: float) -> Callable[[], float]:

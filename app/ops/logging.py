@@ -26,6 +26,8 @@ from app.observe import (
     InboundSeen,
     Observation,
     Said,
+    StreamLost,
+    StreamTried,
     TimerFired,
 )
 from app.ops.hiding import hidden
@@ -37,6 +39,8 @@ EVENTS: Mapping[type[Any], str] = {
     InboundSeen: "inbound",
     DeliveryTried: "delivery",
     HookTried: "hook",
+    StreamTried: "stream",
+    StreamLost: "stream loss",
     DeadLettered: "dead letter",
     TimerFired: "timer",
 }
@@ -90,7 +94,7 @@ class Log:
                 values[field] = round(value, 6) if isinstance(value, float) else value
         if "event" in values:  # a webhook's event; the key is taken by the line's own name
             values["told"] = values.pop("event")
-        loud = values.get("outcome") in LOUD or isinstance(observation, DeadLettered)
+        loud = values.get("outcome") in LOUD or isinstance(observation, DeadLettered | StreamLost)
         self._write(logging.WARNING if loud else logging.INFO, name, **values)
 
     def _write(self, level: int, name: str, **values: Any) -> None:

@@ -26,7 +26,17 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from app import VERSION
 from app.channels.facts import FACTS
 from app.model.outbox import DELIVERY, HOOK
-from app.observe import DeliveryTried, HookTried, InboundSeen, Measured, Observation, TimerFired
+from app.model.streams import KINESIS, STREAM, WEBHOOK
+from app.observe import (
+    DeliveryTried,
+    HookTried,
+    InboundSeen,
+    Measured,
+    Observation,
+    StreamLost,
+    StreamTried,
+    TimerFired,
+)
 
 UNKNOWN_CARRIER = "unknown"
 
@@ -59,6 +69,7 @@ HOOKS = (
     ),
     *product(("global", "service"), ("pre",), ("delivered", "refused", "unreachable")),
 )
+SINKS = (WEBHOOK, KINESIS)
 
 CODE_FAMILIES: Mapping[str, str] = {"21": "request", "30": "carrier", "63": "channel"}
 """Who objects, by the first digits of the original's five-digit error codes."""
@@ -99,6 +110,18 @@ class Metrics:
         self._hooks = counter(
             "hook_attempts_total", "Calls of webhooks", ("scope", "phase", "outcome"), HOOKS
         )
+        self._streams = counter(
+            "stream_attempts_total",
+            "Attempts to send events to sinks",
+            ("sink", "outcome"),
+            product(SINKS, ("delivered", "refused", "unreachable")),
+        )
+        self._stream_events = counter(
+            "stream_events_total",
+            "Events that sinks took, and that were given up",
+            ("sink", "outcome"),
+            product(SINKS, ("delivered", "lost")),
+        )
         self._ack = histogram("inbound_ack_seconds", "Inbound request to our answer", ACK_S)
         self._lag = histogram("delivery_lag_seconds", "Commit to the carrier's answer", LAG_S)
         self._hook_s = histogram("hook_duration_seconds", "One call of a webhook", HOOK_S)
@@ -110,6 +133,8 @@ class Metrics:
             InboundSeen: self._inbound_seen,
             DeliveryTried: self._delivery_tried,
             HookTried: self._hook_tried,
+            StreamTried: self._stream_tried,
+            StreamLost: lambda lost: self._stream_events.add(lost.sink, "lost", count=lost.events),
             TimerFired: lambda fired: self._timer_lag.observe(fired.lag_s),
             Measured: self._measured,
         }
@@ -147,6 +172,10 @@ class Metrics:
         self._hooks.add(tried.scope, tried.phase, tried.outcome)
         self._hook_s.observe(tried.took_s)
 
+    def _stream_tried(self, tried: StreamTried) -> None:
+        self._streams.add(tried.sink, tried.outcome)
+        self._stream_events.add(tried.sink, "delivered", count=tried.events)
+
     def _measured(self, measured: Measured) -> None:
         gauge = self._gauges.get((measured.name, measured.label))
         if gauge is not None:
@@ -160,12 +189,12 @@ class Counted:
         self._counter = counter
         self._children = {tuple(labels): counter.labels(*labels) for labels in known}
 
-    def add(self, *labels: str) -> None:
-        """One more."""
+    def add(self, *labels: str, count: int = 1) -> None:
+        """So many more."""
         child = self._children.get(labels)
         if child is None:
             child = self._children[labels] = self._counter.labels(*labels)
-        child.inc()
+        child.inc(count)
 
 
 def reason(outcome: str, said: str) -> str:
@@ -192,13 +221,18 @@ def _makers(registry: CollectorRegistry) -> tuple[Callable[..., Counted], Callab
 def _gauges(registry: CollectorRegistry) -> dict[tuple[str, str | None], Gauge]:
     """Every gauge by the name and label of what is measured."""
     made: dict[tuple[str, str | None], Gauge] = {}
-    for name, text in (
-        ("outbox_oldest_seconds", "Age of the oldest item that waits"),
-        ("dead_letters", "Items that were given up"),
+    for name, text, kinds in (
+        ("outbox_oldest_seconds", "Age of the oldest item that waits", (DELIVERY, HOOK)),
+        ("dead_letters", "Items that were given up", (DELIVERY, HOOK, STREAM)),
     ):
         gauge = Gauge(f"parley_{name}", text, ["kind"], registry=registry)
-        made |= {(name, kind): gauge.labels(kind) for kind in (DELIVERY, HOOK)}
+        made |= {(name, kind): gauge.labels(kind) for kind in kinds}
+    lag = Gauge(
+        "parley_stream_lag_seconds", "Age of the oldest unsent", ["sink"], registry=registry
+    )
+    made |= {("stream_lag_seconds", sink): lag.labels(sink) for sink in SINKS}
     for name, text in (
+        ("stream_intake_oldest_seconds", "Age of the oldest event that is not in its log yet"),
         ("db_pool_wait_seconds", "Wait for a database connection, at the last probe"),
         ("event_loop_lag_seconds", "Worst delay of the event loop in the last 15 s"),
         ("config_last_reload_success", "Whether the configuration was good when last read"),

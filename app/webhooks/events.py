@@ -1,13 +1,13 @@
 """What happened, in the exact parameters of the original's webhooks (Conversations Webhooks page).
 
 All values are strings; absent optional values are omitted, not sent empty. `RetryCount` is added
-with each attempt.
+with each attempt. What the original tells in event streams only is in `besides`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +20,8 @@ from app.model import Conversation, Media, Message, Participant, Receipt, User
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened in one conversation, or (without one) to one user."""
+    """One thing that happened in one conversation, or (without one) to one user. `aloud`: webhooks
+    are told too; a change by REST is, if its caller asked for that."""
 
     name: str
     account_sid: str
@@ -29,6 +30,8 @@ class Event:
     params: dict[str, str]
     message_sid: str | None = None
     user_sid: str | None = None
+    besides: Mapping[str, str] = field(default_factory=dict)
+    aloud: bool = True
 
     @property
     def within(self) -> str:
@@ -42,10 +45,21 @@ class Event:
 
 
 def conversation_added(
-    conversation: Conversation, source: str, pair: Participant | None = None
+    conversation: Conversation,
+    source: str,
+    pair: Participant | None = None,
+    message: Message | None = None,
+    media: Sequence[Media] = (),
 ) -> Event:
-    """A conversation exists; with the pair that created it when it was created by a message."""
-    return _of_conversation("onConversationAdded", conversation, source, _pair(pair))
+    """A conversation exists; with the pair and the message that created it, if a message did."""
+    besides = {
+        "Bindings.Email.Address": conversation.email_address,
+        "Bindings.Email.Name": conversation.email_name,
+        "MessageBody": message.body if message else None,
+        "MessageSubject": message.subject if message else None,
+        "Media": _media(media),
+    }
+    return _of_conversation("onConversationAdded", conversation, source, _pair(pair), besides)
 
 
 def conversation_updated(conversation: Conversation, source: str) -> Event:
@@ -158,7 +172,11 @@ def user_updated(user: User, source: str) -> Event:
 
 
 def _of_conversation(
-    name: str, conversation: Conversation, source: str, more: Mapping[str, str | None]
+    name: str,
+    conversation: Conversation,
+    source: str,
+    more: Mapping[str, str | None],
+    besides: Mapping[str, str | None] | None = None,
 ) -> Event:
     params = {
         "FriendlyName": conversation.friendly_name,
@@ -170,7 +188,7 @@ def _of_conversation(
         "State": conversation.state,
         **more,
     }
-    return _event(name, conversation, conversation.sid, source, params)
+    return _event(name, conversation, conversation.sid, source, params, besides=besides)
 
 
 def _of_participant(
@@ -203,7 +221,10 @@ def _of_message(
         "Media": _media(media),
         **more,
     }
-    return _event(name, message, message.conversation_sid, source, params, message.sid)
+    besides = {"MessageSubject": message.subject, "ContentSid": message.content_sid}
+    return _event(
+        name, message, message.conversation_sid, source, params, message.sid, besides=besides
+    )
 
 
 def _of_user(name: str, user: User, source: str, more: Mapping[str, str | None]) -> Event:
@@ -227,6 +248,7 @@ def _event(
     params: Mapping[str, str | None],
     message_sid: str | None = None,
     user_sid: str | None = None,
+    besides: Mapping[str, str | None] | None = None,
 ) -> Event:
     common = {
         "AccountSid": row.account_sid,
@@ -236,16 +258,20 @@ def _event(
         "Source": source,
         **params,
     }
-    told = {key: value for key, value in common.items() if value is not None}
     return Event(
         name,
         row.account_sid,
         row.chat_service_sid,
         conversation_sid,
-        told,
+        _present(common),
         message_sid,
         user_sid,
+        _present(besides or {}),
     )
+
+
+def _present(said: Mapping[str, str | None]) -> dict[str, str]:
+    return {key: value for key, value in said.items() if value is not None}
 
 
 def _pair(participant: Participant | None) -> dict[str, str | None]:
