@@ -73,7 +73,8 @@ def takes(
 @dataclass(frozen=True)
 class Call:
     """One request to one verb. `sent` are the parameters as they came; `outer` is the transaction
-    in which a create with an idempotency key runs, `counted` what this call was counted by."""
+    in which a create with an idempotency key runs, `counted` what this call was counted by,
+    `followed` the events that the account's stream wants."""
 
     runtime: Runtime
     road: Road
@@ -84,6 +85,7 @@ class Call:
     idempotency_key: Key | None = None
     outer: Tx | None = None
     counted: set[str] = field(default_factory=set)
+    followed: set[str] = field(default_factory=set)
 
     @cached_property
     def form(self) -> Form:
@@ -122,6 +124,7 @@ class Call:
         async with self.transaction() as tx:
             scope = self.found(await scopes.find(tx, self.account_sid, self.service))
             self.count(OF_SERVICE, scope.service_sid)
+            self.followed.update(scope.streamed)
             yield tx, scope
 
     @asynccontextmanager
@@ -165,9 +168,14 @@ class Call:
         return wanted(listing, path, self.sent, filters)
 
     async def tell(self, tx: Tx, *events: Event) -> None:
-        """Tell the customer of these changes, if the caller asked for that. Call it last."""
-        if self.told and events:
-            await tell(tx, self.runtime.settings, events)
+        """Tell the customer of these changes, if the caller asked for that; those that are followed
+        are in the stream whoever asked. Call it last."""
+        if self.told:
+            said = events
+        else:
+            said = tuple(replace(one, aloud=False) for one in events if one.name in self.followed)
+        if said:
+            await tell(tx, self.runtime.settings, said)
 
 
 def door(
