@@ -18,8 +18,8 @@ RUN python -m venv /opt/parley
 WORKDIR /src
 # What we depend on changes less often than we do: a layer of its own.
 COPY pyproject.toml ./
-RUN python -c "import tomllib; \
-print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" \
+RUN python -c "import tomllib; ours = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+print(*ours['dependencies'], *ours['optional-dependencies']['kinesis'], sep='\n')" \
       > /tmp/requirements.txt \
  && /opt/parley/bin/pip install -r /tmp/requirements.txt
 COPY README.md ./

@@ -94,6 +94,35 @@ class TargetResumed:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamTried:
+    """One attempt to send events to a sink, and how many of them arrived. sink: webhook, kinesis;
+    outcome: delivered, refused, unreachable."""
+
+    sink: str
+    outcome: str
+    events: int
+    status: int | None
+    attempt: int
+    took_s: float
+    sink_sid: str
+    subscription_sid: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLost:
+    """Events from `first` to `last` were given up for one subscription. reason: refused or
+    unreachable for the whole schedule, or trimmed before they were sent."""
+
+    sink: str
+    events: int
+    reason: str
+    first: int
+    last: int
+    sink_sid: str
+    subscription_sid: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLettered:
     """An item was given up after its schedule. kind: delivery or hook."""
 
@@ -144,6 +173,8 @@ Observation = (
     | HookTried
     | TargetPaused
     | TargetResumed
+    | StreamTried
+    | StreamLost
     | DeadLettered
     | TimerFired
     | Measured

@@ -22,17 +22,35 @@ class Wakes:
 
     def __init__(self) -> None:
         self._bells: dict[str, asyncio.Event] = {}
+        self._next: dict[str, asyncio.Future[None]] = {}
         self.also: Callable[[str], None] | None = None
 
     def bell(self, kind: str) -> asyncio.Event:
         """The bell of one kind of work."""
         return self._bells.setdefault(kind, asyncio.Event())
 
+    @property
+    def waited(self) -> int:
+        """How many bells somebody waits for with `next`."""
+        return len(self._next)
+
+    def next(self, kind: str) -> asyncio.Future[None]:
+        """Done at the next ring: for any number of those who wait. Shield it."""
+        if kind not in self._next:
+            self._next[kind] = asyncio.get_running_loop().create_future()
+        return self._next[kind]
+
     def ring(self, kind: str) -> None:
         """There is work of this kind."""
-        self.bell(kind).set()
+        self.heard(kind)
         if self.also is not None:
             self.also(kind)
+
+    def heard(self, kind: str) -> None:
+        """Another process says so."""
+        self.bell(kind).set()
+        if (waited := self._next.pop(kind, None)) is not None and not waited.done():
+            waited.set_result(None)
 
 
 @dataclass(slots=True)

@@ -40,6 +40,8 @@ from app.store import schema
 from app.store.bells import Ringer, listen
 from app.store.database import Database
 from app.store.declared import declare
+from app.streams.follower import Followers
+from app.streams.sequencer import Sequencer
 from app.webhooks import before
 from app.webhooks.after import Teller, Telling, hook_loop
 
@@ -101,7 +103,7 @@ async def _runtime(
         )
     )
     guarded = await stack.enter_async_context(
-        egress.client(settings.egress, limit=settings.hooks.in_flight)
+        egress.client(settings.egress, limit=settings.hooks.in_flight + settings.streams.in_flight)
     )
     questions = await stack.enter_async_context(
         egress.client(settings.egress, limit=before.ALL_AT_ONCE_MAX)
@@ -129,6 +131,7 @@ async def _parts(
     deliveries = delivery_loop(runtime, settling)
     hooks = hook_loop(runtime, telling, teller.queue)
     asks = ask_loop(runtime, road)
+    sequencer, followers = Sequencer(runtime), Followers(runtime)
     jobs = Jobs(runtime, settling.submit)
     application = _application(runtime, road, settling, health, metrics, roles)
     async with asyncio.TaskGroup() as group:
@@ -136,7 +139,8 @@ async def _parts(
         standing = [group.create_task(health.run()), *_bells(group, runtime, roles)]
         working = []
         if "worker" in roles:
-            working = [group.create_task(part.run()) for part in (deliveries, hooks, asks)]
+            loops = (deliveries, hooks, asks, sequencer, followers)
+            working = [group.create_task(part.run()) for part in loops]
         stack = AsyncExitStack()
         try:
             probes = probe_routes(health, metrics)
@@ -150,11 +154,11 @@ async def _parts(
             left_s = _deadline(runtime.clock, settings.server.drain_s)
             health.drain()
             await jobs.stop()
-            for loop in (deliveries, hooks, asks):
+            for loop in (deliveries, hooks, asks, sequencer, followers):
                 loop.close()
             await _finish(working, left_s())
-            for loop in (deliveries, hooks, asks):
-                await loop.release()
+            for leased in (deliveries, hooks, asks, followers):
+                await leased.release()
             closing = group.create_task(stack.aclose())  # requests in flight need the walkers
             await asyncio.wait([closing], timeout=left_s())
             for convoy in (road, settling, telling):
@@ -170,14 +174,18 @@ async def _parts(
 def _bells(
     group: asyncio.TaskGroup, runtime: Runtime, roles: tuple[str, ...]
 ) -> list[asyncio.Task[None]]:
-    """Workers hear other processes; a process without workers tells them."""
+    """Workers hear other processes; a process without workers tells them, and hears them when it
+    has readers of events."""
     runtime.db.ring = runtime.wakes.ring
-    if "worker" in roles:
-        heard = listen(runtime.db, runtime.wakes.ring, runtime.clock, runtime.observe)
-        return [group.create_task(heard)]
-    ringer = Ringer(runtime.db, runtime.clock, runtime.observe)
-    runtime.wakes.also = ringer.ring
-    return [group.create_task(ringer.run())]
+    standing = []
+    if "worker" in roles or "api" in roles:
+        heard = listen(runtime.db, runtime.wakes.heard, runtime.clock, runtime.observe)
+        standing.append(group.create_task(heard))
+    if "worker" not in roles:
+        ringer = Ringer(runtime.db, runtime.clock, runtime.observe)
+        runtime.wakes.also = ringer.ring
+        standing.append(group.create_task(ringer.run()))
+    return standing
 
 
 def _deadline(clock: Clock, seconds: float) -> Callable[[], float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 import orjson
 from aiohttp import web
@@ -10,10 +10,12 @@ from aiohttp import web
 from app.api import auth, errors, openapi
 from app.api.auth import Gate
 from app.api.call import door
+from app.api.event_log import READERS
 from app.api.limits import Buckets, Counting, counted_by
 from app.api.routes import Route, chat_routes, routes
 from app.road.items import Road
 from app.runtime import Runtime
+from app.streams.reading import Readers
 
 VERSION, CHAT_VERSION = "/v1", "/v3"
 OTHER_VERSION = "/v2"
@@ -24,12 +26,24 @@ def build(runtime: Runtime, road: Road, gate: Gate | None = None) -> web.Applica
     site = web.Application()
     gate = gate or Gate(runtime)
     buckets = Buckets(runtime.settings.limits.effective_actions_per_s, runtime.clock)
-    site.add_subapp(VERSION, version(runtime, road, gate, buckets, routes()))
+    api = version(runtime, road, gate, buckets, routes())
+    readers = api[READERS] = Readers(runtime)
+    site.on_shutdown.append(_letting_go(readers))
+    site.add_subapp(VERSION, api)
     site.add_subapp(CHAT_VERSION, version(runtime, road, gate, buckets, chat_routes()))
     site.add_subapp(OTHER_VERSION, nothing(runtime))
     described = openapi.document({VERSION: routes(), CHAT_VERSION: chat_routes()})
     site.router.add_get(openapi.PATH, said(orjson.dumps(described)))
     return site
+
+
+def _letting_go(readers: Readers) -> Callable[[web.Application], Awaitable[None]]:
+    """Who waits for events waits no longer when we stop: their requests are in flight."""
+
+    async def let_go(_: web.Application) -> None:
+        readers.close()
+
+    return let_go
 
 
 def said(body: bytes) -> errors.Handler:

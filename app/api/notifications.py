@@ -60,7 +60,7 @@ PARAMETERS: tuple[Parameter[Any], ...] = (
 async def fetch(call: Call) -> dict[str, Any]:
     """The notifications of a service."""
     async with call.begin() as (tx, scope):
-        service = call.found(await services.find(tx, *scope))
+        service = call.found(await services.find(tx, scope.account_sid, scope.service_sid))
     return show(service, call.links)
 
 
@@ -69,7 +69,9 @@ async def update(call: Call) -> dict[str, Any]:
     """Change what is pushed."""
     async with call.begin() as (tx, scope):
         form = call.form
-        service = call.found(await services.find(tx, *scope, lock=True))
+        service = call.found(
+            await services.find(tx, scope.account_sid, scope.service_sid, lock=True)
+        )
         service.notifications = _merged(service.notifications, form)
         service.date_updated = tx.now
         await services.write(tx, service)

@@ -18,6 +18,7 @@ from app.api.routes import CONVERSATION, MESSAGE, SERVICE, Route
 from app.api.schemas import FLAG, NUMBER, OBJECT, TEXT, URL, Schema, null, whole
 from app.api.setting_shapes import SETTINGS
 from app.api.shapes import IN_SERVICE_ONLY, SHAPES
+from app.api.stream_shapes import STREAMS
 
 PATH = "/openapi.json"
 FORM = "application/x-www-form-urlencoded"
@@ -59,7 +60,18 @@ ANSWERS: Mapping[str, Answer] = {
     "/Bindings": Answer("PushBinding", "bindings"),
     f"{SERVICE}/Channels": Answer("Channel"),
     f"{MESSAGE}/ChannelMetadata": Answer("ChannelMetadata"),
+    "/Sinks": Answer("Sink", "sinks"),
+    "/Sinks/{Sid}/Test": Answer("SinkTest"),
+    "/Sinks/{Sid}/Validate": Answer("SinkValidate"),
+    "/Subscriptions": Answer("Subscription", "subscriptions"),
+    "/Subscriptions/{SubscriptionSid}/SubscribedEvents": Answer("SubscribedEvent", "types"),
+    "/Types": Answer("EventType", "types"),
+    "/Schemas": Answer("EventSchema"),
+    "/Schemas/{Id}/Versions": Answer("EventSchemaVersion", "schema_versions"),
+    "/Schemas/{Id}/Versions/{SchemaVersion}/Raw": Answer("JsonSchema"),
+    "/Events": Answer("Events"),
 }
+EVENTS, SSE = "/Events", "text/event-stream"
 EXPORT = f"{CONVERSATION}/Export"
 
 # Changes of these are told when a header asks for it.
@@ -158,7 +170,7 @@ def _operation(route: Route) -> dict[str, Any]:
 
 def _refusals(route: Route) -> Sequence[int]:
     if route.method == "GET":
-        return READING
+        return (*READING, 429) if route.path == EVENTS else READING
     return (*CHANGING, 422) if route.status == CREATED else CHANGING
 
 
@@ -223,7 +235,10 @@ def _success(route: Route, answer: Answer | None) -> dict[str, Any]:
     if route.verb.run.__name__ == "page":
         page = whole(meta=PAGE_META, **{answer.listed: {"type": "array", "items": reference}})
         return {"description": "A page.", "content": {JSON: {"schema": page}}}
-    return {"description": "The resource.", "content": {JSON: {"schema": reference}}}
+    shown: dict[str, Any] = {JSON: {"schema": reference}}
+    if route.path == EVENTS:
+        shown[SSE] = {"schema": dict(TEXT)}
+    return {"description": "The resource.", "content": shown}
 
 
 def _refusal(status: int) -> dict[str, Any]:
@@ -239,7 +254,7 @@ def _refusal(status: int) -> dict[str, Any]:
 def _schemas() -> Iterator[tuple[str, Schema]]:
     """Every shape; those that show their service in one tree only are two."""
     found = {**SHAPES["Message"], "highlight": TEXT}
-    for name, keys in {**SHAPES, "FoundMessage": found, **SETTINGS}.items():
+    for name, keys in {**SHAPES, "FoundMessage": found, **SETTINGS, **STREAMS}.items():
         if name not in (*IN_SERVICE_ONLY, "FoundMessage"):
             yield name, whole(**keys)
             continue
@@ -247,4 +262,5 @@ def _schemas() -> Iterator[tuple[str, Schema]]:
         without = {key: schema for key, schema in keys.items() if key != "chat_service_sid"}
         yield name, whole(**without)
     yield "ChannelMetadata", OBJECT
+    yield "JsonSchema", OBJECT
     yield "Error", ERROR

@@ -46,7 +46,7 @@ DEFAULTS = (
 async def fetch(call: Call) -> dict[str, Any]:
     """The configuration of a service."""
     async with call.begin() as (tx, scope):
-        service = call.found(await services.find(tx, *scope))
+        service = call.found(await services.find(tx, scope.account_sid, scope.service_sid))
     return show(service, call.links)
 
 
@@ -55,7 +55,9 @@ async def update(call: Call) -> dict[str, Any]:
     """Change the configuration of a service."""
     async with call.begin() as (tx, scope):
         form = call.form
-        service = call.found(await services.find(tx, *scope, lock=True))
+        service = call.found(
+            await services.find(tx, scope.account_sid, scope.service_sid, lock=True)
+        )
         for default in DEFAULTS:
             if default.parameter in form:
                 await _check_role(tx, service, form[default.parameter], default)

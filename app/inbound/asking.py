@@ -175,7 +175,14 @@ def _event(
     messaging = action.messaging_service_sid or place.messaging_service_sid
     created = common | {"messaging_service_sid": messaging}
     conversation = _row(
-        Conversation, created, sid=None, friendly_name=None, unique_name=None, state="active"
+        Conversation,
+        created,
+        sid=None,
+        friendly_name=None,
+        unique_name=None,
+        email_address=None,
+        email_name=None,
+        state="active",
     )
     pair = _row(
         Participant,
@@ -197,6 +204,8 @@ def _message(item: Claimed, inbound: Inbound, action: Any, common: Mapping[str, 
         participant_sid=action.participant_sid if bound else None,
         index=None,
         body=inbound.body,
+        subject=None,
+        content_sid=None,
         author=inbound.address,
     )
     return row

@@ -9,6 +9,16 @@ from app.model.people import Role, User
 from app.model.push import Credential, PushBinding
 from app.model.road import Decision, EarlyStatus, Inbox
 from app.model.services import Account, Service
+from app.model.streams import (
+    Follower,
+    Sink,
+    StreamEvent,
+    StreamHead,
+    StreamIntake,
+    StreamLoss,
+    SubscribedEvent,
+    Subscription,
+)
 from app.model.webhooks import ScopedWebhook, WebhookConfiguration
 
 __all__ = [
@@ -23,6 +33,7 @@ __all__ = [
     "Decision",
     "EarlyStatus",
     "Endpoint",
+    "Follower",
     "IdempotencyKey",
     "Inbox",
     "Lane",
@@ -37,6 +48,13 @@ __all__ = [
     "ScopedWebhook",
     "Sender",
     "Service",
+    "Sink",
+    "StreamEvent",
+    "StreamHead",
+    "StreamIntake",
+    "StreamLoss",
+    "SubscribedEvent",
+    "Subscription",
     "User",
     "WebhookConfiguration",
 ]

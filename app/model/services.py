@@ -14,7 +14,9 @@ from app.model import columns as c
 class Account(SQLModel, table=True):
     """An account and its defaults: the `/Configuration` resource (docs/10).
 
-    Timers are whole seconds; None means off.
+    Timers are whole seconds; None means off. `streamed` are the events, by their webhook names,
+    that the account's subscriptions want between them: whoever changes something reads it on the
+    way, so that who has none pays nothing.
     """
 
     __tablename__ = "accounts"
@@ -24,6 +26,7 @@ class Account(SQLModel, table=True):
     default_messaging_service_sid: str | None = c.sid(null=True)
     default_inactive_timer_s: int | None = None
     default_closed_timer_s: int | None = None
+    streamed: list[str] = c.texts()
     date_created: datetime = c.moment()
     date_updated: datetime = c.moment()
 

@@ -11,12 +11,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, timedelta
+from functools import partial
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from app.errors import Unavailable
 from app.model.outbox import ASK, DELIVERY, HOOK
+from app.model.streams import KINESIS, STREAM, WEBHOOK
 from app.model.traffic import Status
 from app.observe import Failed, Measured, TimerFired
 from app.ops import retention
@@ -132,8 +134,8 @@ class Jobs:
             await retention.forget_early(tx.sql, settled)
 
     async def measure(self) -> None:
-        """What the database says of the outbox and of the dead letters, and how long we waited for
-        a connection to ask."""
+        """What the database says of the outbox, of the dead letters and of the streams, and how
+        long we waited for a connection to ask."""
         observe, clock, kinds = self._runtime.observe, self._runtime.clock, (DELIVERY, HOOK, ASK)
         asked = clock.monotonic()
         async with self._runtime.db.begin() as tx:
@@ -141,15 +143,23 @@ class Jobs:
             oldest = await gauges.oldest(tx.sql, kinds, tx.now)
             dead = await gauges.dead_letters(tx.sql, kinds)
             paused = await gauges.targets_paused(tx.sql)
+            waiting = await gauges.unordered_s(tx.sql, tx.now)
+            lags = await gauges.stream_lags(tx.sql, (WEBHOOK, KINESIS), tx.now)
+            losses = await gauges.stream_losses(tx.sql)
         observe(Measured("db_pool_wait_seconds", waited_s))
         observe(Measured("hook_targets_paused", paused))
         for kind in kinds:
             observe(Measured("outbox_oldest_seconds", oldest[kind], kind))
             observe(Measured("dead_letters", dead[kind], kind))
+        observe(Measured("dead_letters", losses, STREAM))
+        observe(Measured("stream_intake_oldest_seconds", waiting))
+        for sink, lag_s in lags.items():
+            observe(Measured("stream_lag_seconds", lag_s, sink))
 
     async def retain(self) -> None:
         """Delete what is kept no longer, in small transactions."""
-        days = self._runtime.settings.retention
+        days, streams = self._runtime.settings.retention, self._runtime.settings.streams
+        events = partial(retention.stream_events, events_max=streams.retention_events)
         for trim, age in (
             (retention.attempts, days.attempts_days),
             (retention.decisions, days.decisions_days),
@@ -157,6 +167,8 @@ class Jobs:
             (retention.dropped, days.dropped_days),
             (retention.early_statuses, retention.EARLY_DAYS),
             (retention.idempotency_keys, retention.IDEMPOTENCY_DAYS),
+            (events, streams.retention_days),
+            (retention.stream_losses, days.attempts_days),
         ):
             gone = retention.BATCH_MAX
             while gone == retention.BATCH_MAX and not self._stopping:

@@ -27,6 +27,8 @@ from app.observe import (
     InboundSeen,
     Observation,
     Said,
+    StreamLost,
+    StreamTried,
     TargetPaused,
     TargetResumed,
     TimerFired,
@@ -43,6 +45,8 @@ EVENTS: Mapping[type[Any], str] = {
     HookTried: "hook",
     TargetPaused: "hook target paused",
     TargetResumed: "hook target resumed",
+    StreamTried: "stream",
+    StreamLost: "stream loss",
     DeadLettered: "dead letter",
     TimerFired: "timer",
 }
@@ -50,7 +54,7 @@ FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in EVENTS}
 LOUD = frozenset({"bad_signature", "throttled", "failed", "permanent"})
 """Outcomes that are written as warnings."""
 
-ALARMS = (DeadLettered, TargetPaused)
+ALARMS = (DeadLettered, StreamLost, TargetPaused)
 
 LEVELS: Mapping[str, int] = {
     "debug": logging.DEBUG,

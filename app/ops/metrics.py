@@ -26,6 +26,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from app import VERSION
 from app.channels.facts import FACTS
 from app.model.outbox import ASK, DELIVERY, HOOK
+from app.model.streams import KINESIS, STREAM, WEBHOOK
 from app.observe import (
     DeliveryTried,
     HookTried,
@@ -33,6 +34,8 @@ from app.observe import (
     InboundSeen,
     Measured,
     Observation,
+    StreamLost,
+    StreamTried,
     TargetPaused,
     TimerFired,
 )
@@ -70,6 +73,7 @@ HOOKS = (
     ),
     *product(("global", "service"), ("pre",), ("delivered", "refused", "unreachable")),
 )
+SINKS = (WEBHOOK, KINESIS)
 
 CODE_FAMILIES: Mapping[str, str] = {"21": "request", "30": "carrier", "63": "channel"}
 """Who objects, by the first digits of the original's five-digit error codes."""
@@ -78,6 +82,32 @@ ACK_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
 LAG_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 3600.0)
 HOOK_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 TIMER_S = (0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 3600.0, 86_400.0)
+
+
+COUNTERS: tuple[tuple[str, str, Sequence[str], Sequence[Sequence[str]]], ...] = (
+    ("resolution_total", "Decisions on inbounds", ("rule", "outcome"), RESOLUTIONS),
+    ("autocreate_total", "Conversations by rule", ("type", "outcome"), AUTOCREATES),
+    (
+        "delivery_attempts_total",
+        "Attempts to hand a message to a carrier",
+        ("channel", "outcome", "reason"),
+        [(channel, *ended) for channel in FACTS if channel != "chat" for ended in ATTEMPTS],
+    ),
+    ("hook_attempts_total", "Calls of webhooks", ("scope", "phase", "outcome"), HOOKS),
+    (
+        "stream_attempts_total",
+        "Attempts to send events to sinks",
+        ("sink", "outcome"),
+        tuple(product(SINKS, ("delivered", "refused", "unreachable"))),
+    ),
+    (
+        "stream_events_total",
+        "Events that sinks took, and that were given up",
+        ("sink", "outcome"),
+        tuple(product(SINKS, ("delivered", "lost"))),
+    ),
+)
+"""Counters of which every label is known: name, words, labels, their values."""
 
 
 class Metrics:
@@ -95,21 +125,7 @@ class Metrics:
             ("carrier", "outcome"),
             product(names, INBOUND_OUTCOMES),
         )
-        self._resolution = counter(
-            "resolution_total", "Decisions on inbounds", ("rule", "outcome"), RESOLUTIONS
-        )
-        self._autocreate = counter(
-            "autocreate_total", "Conversations by rule", ("type", "outcome"), AUTOCREATES
-        )
-        self._attempts = counter(
-            "delivery_attempts_total",
-            "Attempts to hand a message to a carrier",
-            ("channel", "outcome", "reason"),
-            ((channel, *ended) for channel in FACTS if channel != "chat" for ended in ATTEMPTS),
-        )
-        self._hooks = counter(
-            "hook_attempts_total", "Calls of webhooks", ("scope", "phase", "outcome"), HOOKS
-        )
+        self._counted = {given[0]: counter(*given) for given in COUNTERS}
         self._pauses = Counter(
             "parley_hook_target_pauses_total",
             "Times that a failing target of webhooks was left alone",
@@ -128,6 +144,10 @@ class Metrics:
             DeliveryTried: self._delivery_tried,
             HookTried: self._hook_tried,
             TargetPaused: lambda _: self._pauses.inc(),
+            StreamTried: self._stream_tried,
+            StreamLost: lambda lost: self._counted["stream_events_total"].add(
+                lost.sink, "lost", count=lost.events
+            ),
             TimerFired: lambda fired: self._timer_lag.observe(fired.lag_s),
             Measured: self._measured,
         }
@@ -155,18 +175,24 @@ class Metrics:
 
     def _decided(self, seen: InboundSeen | InboundDecided) -> None:
         if seen.rule is not None and seen.decision is not None:
-            self._resolution.add(seen.rule, seen.decision)
+            self._counted["resolution_total"].add(seen.rule, seen.decision)
             if seen.autocreate is not None:
-                self._autocreate.add(seen.autocreate, seen.decision)
+                self._counted["autocreate_total"].add(seen.autocreate, seen.decision)
 
     def _delivery_tried(self, tried: DeliveryTried) -> None:
-        self._attempts.add(tried.channel, tried.outcome, reason(tried.outcome, tried.reason))
+        self._counted["delivery_attempts_total"].add(
+            tried.channel, tried.outcome, reason(tried.outcome, tried.reason)
+        )
         if tried.outcome == "accepted":
             self._lag.observe(tried.lag_s)
 
     def _hook_tried(self, tried: HookTried) -> None:
-        self._hooks.add(tried.scope, tried.phase, tried.outcome)
+        self._counted["hook_attempts_total"].add(tried.scope, tried.phase, tried.outcome)
         self._hook_s.observe(tried.took_s)
+
+    def _stream_tried(self, tried: StreamTried) -> None:
+        self._counted["stream_attempts_total"].add(tried.sink, tried.outcome)
+        self._counted["stream_events_total"].add(tried.sink, "delivered", count=tried.events)
 
     def _measured(self, measured: Measured) -> None:
         gauge = self._gauges.get((measured.name, measured.label))
@@ -181,12 +207,12 @@ class Counted:
         self._counter = counter
         self._children = {tuple(labels): counter.labels(*labels) for labels in known}
 
-    def add(self, *labels: str) -> None:
-        """One more."""
+    def add(self, *labels: str, count: int = 1) -> None:
+        """So many more."""
         child = self._children.get(labels)
         if child is None:
             child = self._children[labels] = self._counter.labels(*labels)
-        child.inc()
+        child.inc(count)
 
 
 def reason(outcome: str, said: str) -> str:
@@ -213,14 +239,19 @@ def _makers(registry: CollectorRegistry) -> tuple[Callable[..., Counted], Callab
 def _gauges(registry: CollectorRegistry) -> dict[tuple[str, str | None], Gauge]:
     """Every gauge by the name and label of what is measured."""
     made: dict[tuple[str, str | None], Gauge] = {}
-    for name, text in (
-        ("outbox_oldest_seconds", "Age of the oldest item that waits"),
-        ("dead_letters", "Items that were given up"),
+    for name, text, kinds in (
+        ("outbox_oldest_seconds", "Age of the oldest item that waits", (DELIVERY, HOOK, ASK)),
+        ("dead_letters", "Items that were given up", (DELIVERY, HOOK, ASK, STREAM)),
     ):
         gauge = Gauge(f"parley_{name}", text, ["kind"], registry=registry)
-        made |= {(name, kind): gauge.labels(kind) for kind in (DELIVERY, HOOK, ASK)}
+        made |= {(name, kind): gauge.labels(kind) for kind in kinds}
+    lag = Gauge(
+        "parley_stream_lag_seconds", "Age of the oldest unsent", ["sink"], registry=registry
+    )
+    made |= {("stream_lag_seconds", sink): lag.labels(sink) for sink in SINKS}
     for name, text in (
         ("hook_targets_paused", "Targets of webhooks that fail and are left alone"),
+        ("stream_intake_oldest_seconds", "Age of the oldest event that is not in its log yet"),
         ("db_pool_wait_seconds", "Wait for a database connection, at the last probe"),
         ("event_loop_lag_seconds", "Worst delay of the event loop in the last 15 s"),
         ("config_last_reload_success", "Whether the configuration was good when last read"),

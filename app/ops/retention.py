@@ -53,6 +53,26 @@ DELETE FROM idempotency_keys WHERE (account_sid, key) IN (
   ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)
 """
 
+# Always the low end, so that what is left has no gap: whoever reads a log must be able to tell that
+# what it wants next is gone. `logged_at` grows with the position, but for the clocks of replicas.
+STREAM_EVENTS = """
+WITH edge AS (
+  SELECT h.account_sid, (
+    SELECT max(position) FROM (
+      SELECT position, logged_at FROM stream_events
+      WHERE account_sid = h.account_sid ORDER BY position LIMIT $3) AS low
+    WHERE low.logged_at < $1 OR low.position <= h.position - $2) AS position
+  FROM stream_heads h
+)
+DELETE FROM stream_events e USING edge
+WHERE e.account_sid = edge.account_sid AND e.position <= edge.position
+"""
+
+STREAM_LOSSES = """
+DELETE FROM stream_losses WHERE died_at < $1 AND id IN (
+  SELECT id FROM stream_losses ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)
+"""
+
 # A later status may have taken the place of the one that was settled: that one stays.
 FORGET_EARLY = """
 DELETE FROM early_statuses e
@@ -93,6 +113,20 @@ async def idempotency_keys(sql: asyncpg.Connection, now: datetime, days: int) ->
     return await _trim(sql, IDEMPOTENCY_KEYS, now, days)
 
 
+async def stream_events(
+    sql: asyncpg.Connection, now: datetime, days: int, *, events_max: int
+) -> int:
+    """Delete a batch of each account's oldest events: those from more than `days` ago, and those
+    beyond the last `events_max`; gives how many, at most a batch's worth."""
+    before = now - timedelta(days=days)
+    return min(BATCH_MAX, _count(await sql.execute(STREAM_EVENTS, before, events_max, BATCH_MAX)))
+
+
+async def stream_losses(sql: asyncpg.Connection, now: datetime, days: int) -> int:
+    """Delete a batch of what was said of given-up events more than `days` ago; gives how many."""
+    return await _trim(sql, STREAM_LOSSES, now, days)
+
+
 async def forget_early(sql: asyncpg.Connection, settled: Sequence[Status]) -> None:
     """Delete early statuses that are settled."""
     if settled:
@@ -105,5 +139,8 @@ async def forget_early(sql: asyncpg.Connection, settled: Sequence[Status]) -> No
 
 
 async def _trim(sql: asyncpg.Connection, statement: str, now: datetime, days: int) -> int:
-    tag: str = await sql.execute(statement, now - timedelta(days=days), BATCH_MAX)
+    return _count(await sql.execute(statement, now - timedelta(days=days), BATCH_MAX))
+
+
+def _count(tag: str) -> int:
     return int(tag.rpartition(" ")[2])

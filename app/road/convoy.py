@@ -9,11 +9,13 @@ from typing import Any
 
 from app.errors import Refused
 from app.model import Conversation, Media, Message
+from app.model.streams import STREAM
 from app.road.items import Arrival, Draft, Posted, Taken
 from app.road.resolve import Create, Decision
 from app.settings.models import Settings
 from app.store.outbox import NewItem
 from app.store.road import Below, Facts, Met, Pair
+from app.store.stream_log import Happened
 from app.store.webhooks import Target
 from app.webhooks.events import Event
 
@@ -96,6 +98,7 @@ class Load:
     below: Mapping[str, Below] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     items: list[NewItem] = field(default_factory=list)
+    streamed: list[Happened] = field(default_factory=list)
     receipts: list[dict[str, Any]] = field(default_factory=list)
     forwarded: list[Carriage] = field(default_factory=list)
 
@@ -115,7 +118,7 @@ class Load:
         in a service."""
         found: dict[str, Sequence[Target]] = {sid: one.targets for sid, one in self.below.items()}
         for sid in self.met:
-            shared = [one for one in found[sid] if one.scope in ("global", "service")]
+            shared = [one for one in found[sid] if one.scope in ("global", "service", STREAM)]
             found[self.conversations[sid].chat_service_sid] = shared
         return found
 

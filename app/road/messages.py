@@ -43,11 +43,11 @@ def number(load: Load, carriage: Carriage) -> None:
     """Give the message its index, wake an inactive conversation, put into words what happened."""
     conversation = load.conversations[carriage.conversation_sid]
     origin = _origin(carriage.item)
-    if load.new_conversations.get(conversation.sid) is carriage:
-        _tell_creation(load, carriage, conversation, origin)
     carriage.media = _media(conversation, carriage)
     carriage.message = _message(load, conversation, carriage, origin.source)
     conversation.message_count += 1
+    if load.new_conversations.get(conversation.sid) is carriage:
+        _tell_creation(load, carriage, conversation, origin)
     if _heard(load, conversation.sid, "onMessageAdded", origin):
         inbound = carriage.item.inbound if isinstance(carriage.item, Arrival) else None
         added = events.message_added(
@@ -177,7 +177,8 @@ def _tell_creation(
     participants = [_participant(conversation, member, role_sid) for member in members]
     if load.wants(conversation.sid, "onConversationAdded"):
         pair = next(one for one in participants if one.sid == carriage.participant_sid)
-        load.events.append(events.conversation_added(conversation, origin, pair))
+        message, media = carriage.message, carriage.media
+        load.events.append(events.conversation_added(conversation, origin, pair, message, media))
     if conversation.sid in load.met and load.wants(conversation.sid, "onUserAdded"):
         met = (_user(conversation, one) for one in load.met[conversation.sid])
         load.events += [events.user_added(user, origin) for user in met]

@@ -9,7 +9,7 @@ A convoy of inbounds and posted messages goes through these steps together, in o
                 what changed meanwhile walks again
     number      each message gets the next index of its conversation
     fan out     one receipt for each external recipient, a place in its lane
-    tell        post-events to whom they concern
+    tell        post-events to whom they concern, and the account's event stream
     write       all of it, the decisions, and the answers to keyed posts
     commit      then everybody is answered
 
@@ -24,11 +24,12 @@ from typing import cast
 import asyncpg
 
 from app.errors import Refused, Unavailable
+from app.model.streams import STREAM
 from app.road import asking, creation, fanout, keys, ledger, messages
 from app.road.convoy import Carriage, Load, Stale
 from app.road.items import Arrival, Draft, Posted, Taken
 from app.runtime import Runtime
-from app.store import road
+from app.store import road, stream_log
 from app.webhooks import tell
 
 ROUNDS = 5
@@ -67,6 +68,8 @@ class Walker:
     def _ring(self, load: Load) -> None:
         for kind in {item.kind for item in load.items}:
             self._runtime.wakes.ring(kind)
+        if load.streamed:
+            self._runtime.wakes.ring(STREAM)
 
 
 async def walk(sql: asyncpg.Connection, load: Load) -> None:
@@ -78,11 +81,14 @@ async def walk(sql: asyncpg.Connection, load: Load) -> None:
     for carriage in load.going():
         messages.number(load, carriage)
         fanout.plan(load, carriage)
-    load.items += tell.items(load.events, load.told(), load.settings)
+    told = load.told()
+    load.items += tell.items(load.events, told, load.settings)
+    load.streamed += tell.streamed(load.events, told)
     await asking.fence(sql, load)
     await road.write(sql, ledger.rows(load), load.items, load.now)
     await asking.settle(sql, load)
     await keys.keep(sql, load)
+    await stream_log.add(sql, load.streamed, load.now)
 
 
 async def lock(sql: asyncpg.Connection, load: Load) -> None:

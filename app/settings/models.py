@@ -19,6 +19,7 @@ from app.settings.retries import DeliverySettings, HookSettings
 from app.settings.retries import RetrySettings as RetrySettings
 from app.settings.section import Frozen
 from app.settings.section import Model as Model
+from app.settings.streams import StreamSettings
 from app.settings.types import (
     AccountSid,
     Address,
@@ -230,6 +231,7 @@ class Settings(Model):
     road: RoadSettings = RoadSettings()
     delivery: DeliverySettings = DeliverySettings()
     hooks: HookSettings = HookSettings()
+    streams: StreamSettings = StreamSettings()
     egress: EgressSettings = EgressSettings()
     limits: LimitSettings = LimitSettings()
     retention: RetentionSettings = RetentionSettings()

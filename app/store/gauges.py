@@ -23,6 +23,18 @@ FROM unnest($1::text[]) AS k (kind)
 """
 
 PAUSED = "SELECT count(*) FROM hook_endpoints WHERE paused_at IS NOT NULL"
+UNORDERED = "SELECT happened_at FROM stream_intake ORDER BY serial LIMIT 1"
+
+# What each follower sends next, by its place in the log.
+LAGS = """
+SELECT s.type, min(e.logged_at) AS since
+FROM stream_followers f
+JOIN sinks s ON s.sid = f.sink_sid
+JOIN stream_events e ON e.account_sid = f.account_sid AND e.position = f.position + 1
+WHERE f.subscription_sid IS NOT NULL GROUP BY s.type
+"""
+
+LOSSES = "SELECT count(*) FROM stream_losses"
 
 
 async def oldest(
@@ -44,4 +56,27 @@ async def dead_letters(sql: asyncpg.Connection, kinds: tuple[str, ...]) -> Mappi
 async def targets_paused(sql: asyncpg.Connection) -> int:
     """How many targets of webhooks are paused."""
     found: int = await sql.fetchval(PAUSED)
+    return found
+
+
+async def unordered_s(sql: asyncpg.Connection, now: datetime) -> float:
+    """How many seconds the oldest event has been waiting for the sequencer; 0: none is."""
+    since = await sql.fetchval(UNORDERED)
+    return 0.0 if since is None else max(0.0, (now - since).total_seconds())
+
+
+async def stream_lags(
+    sql: asyncpg.Connection, sinks: tuple[str, ...], now: datetime
+) -> Mapping[str, float]:
+    """For each type of sink, how many seconds ago the oldest event was logged that is still to be
+    sent; 0: none is."""
+    found = dict.fromkeys(sinks, 0.0)
+    for sink, since in await sql.fetch(LAGS):
+        found[sink] = max(0.0, (now - since).total_seconds())
+    return found
+
+
+async def stream_losses(sql: asyncpg.Connection) -> int:
+    """How many batches of events were given up and are remembered."""
+    found: int = await sql.fetchval(LOSSES)
     return found

@@ -71,7 +71,7 @@ BELOW = f"""
 LOCK = sentence(__file__, "road_lock.sql").replace("{below}", BELOW) + JOINED
 
 BELOW_OF = f"""
-SELECT c.sid, {BELOW} FROM conversations c {JOINED} WHERE c.sid = ANY ($1::text[])
+SELECT c.sid, c.account_sid, {BELOW} FROM conversations c {JOINED} WHERE c.sid = ANY ($1::text[])
 """
 
 WRITE = sentence(__file__, "road_write.sql").replace("{items}", adding("$7", "$8"))
@@ -209,7 +209,7 @@ def _facts(row: Any) -> Facts:
 def _below(row: Any) -> Below:
     return Below(
         (*_members(row["external"]), *_members(row["named"])),
-        told(row["configured"], row["scoped"], row["roster"]),
+        told(row),
     )
 
 

@@ -9,7 +9,8 @@ from app.store.database import Tx
 SERVICE = """
 SELECT s.sid,
   EXISTS (SELECT FROM webhook_configurations w WHERE w.account_sid = a.sid AND w.echo)
-  OR EXISTS (SELECT FROM scoped_webhooks h WHERE h.account_sid = a.sid AND h.echo) AS echoes
+  OR EXISTS (SELECT FROM scoped_webhooks h WHERE h.account_sid = a.sid AND h.echo)
+  OR a.streamed <> '{}' AS echoes
 FROM accounts a JOIN services s ON s.account_sid = a.sid
 WHERE a.sid = $1 AND s.sid = coalesce($2, a.default_chat_service_sid) AND s.deleted_at IS NULL
 """

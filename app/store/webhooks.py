@@ -1,17 +1,18 @@
 """Which webhooks concern a conversation: the service's or else the account's, and its own. What
-concerns no conversation is for the first two."""
+concerns no conversation is for the first two. The account's event stream comes with them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import asyncpg
 import orjson
 
 from app.model import ScopedWebhook
+from app.model.streams import STREAM
 from app.model.webhooks import ENRICHED
 from app.store.database import Tx
 
@@ -37,12 +38,13 @@ FROM (SELECT * FROM participants WHERE conversation_sid = {{conversation}}
 """
 
 CONCERNED = f"""
-  w.configured, s.scoped,
+  w.configured, s.scoped, a.streamed,
   CASE WHEN w.enriched OR s.enriched THEN ({ROSTER.format(conversation="c.sid")}) END AS roster
 """
 """Columns for a statement over conversations `c` with `JOINED`: what `told` reads."""
 
 JOINED = f"""
+JOIN accounts a ON a.sid = c.account_sid
 CROSS JOIN LATERAL ({CONFIGURED.format(account="c.account_sid", service="c.chat_service_sid")}) w
 CROSS JOIN LATERAL (
   SELECT json_agg(json_build_array(s.sid, s.target, s.url, s.method, s.filters, s.triggers,
@@ -53,13 +55,14 @@ CROSS JOIN LATERAL (
 """
 
 TARGETS = f"""
-SELECT c.sid, {CONCERNED}
+SELECT c.sid, c.account_sid, {CONCERNED}
 FROM unnest($1::text[]) AS given (sid) JOIN conversations c ON c.sid = given.sid COLLATE "C"
 {JOINED}
 """
 
 OF_SERVICES = f"""
-SELECT s.sid, w.configured FROM services s
+SELECT s.sid, s.account_sid, w.configured, a.streamed
+FROM services s JOIN accounts a ON a.sid = s.account_sid
 CROSS JOIN LATERAL ({CONFIGURED.format(account="s.account_sid", service="s.sid")}) w
 WHERE s.sid = ANY ($1::text[])
 """
@@ -77,9 +80,10 @@ class Roster(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Somebody who is told. scope: global, service, scoped or studio (then `flow_sid` names the
-    flow whose URL the settings give). `filters` are the events wanted; none: nothing. With
-    `triggers`, a message is wanted only when it says one of these keywords.
+    """Somebody who is told. scope: global, service, scoped, studio (then `flow_sid` names the flow
+    whose URL the settings give), or stream: what an account is subscribed to. `filters` are the
+    events wanted; none: nothing. With `triggers`, a message is wanted only when it says one of
+    these keywords.
 
     `echo`: quiet events are wanted too. `enriched`: in more words than the original's, with the
     conversation's `roster`. `overridden`: there is a service's configuration in its place.
@@ -104,18 +108,30 @@ async def targets(
 ) -> dict[str, tuple[Target, ...]]:
     """The targets of each conversation, in a stable order."""
     rows = await sql.fetch(TARGETS, sorted(set(conversations)))
-    return {row["sid"]: told(row["configured"], row["scoped"], row["roster"]) for row in rows}
+    return {row["sid"]: told(row) for row in rows}
 
 
-def told(configured: str | None, scoped: str | None, roster: str | None) -> tuple[Target, ...]:
-    """The targets that the columns of `CONCERNED` name, in a stable order."""
-    every, known = _every(configured, scoped), _roster(roster)
+def told(row: Any) -> tuple[Target, ...]:
+    """The targets that the columns of `CONCERNED` name for an account, in a stable order."""
+    streamed = row["streamed"]
+    every = _every(
+        row["configured"], row["scoped"], row["account_sid"], tuple(streamed) if streamed else ()
+    )
+    known = _roster(row["roster"])
     return every if known is None else tuple(_with(every, known))
 
 
 @lru_cache(maxsize=1024)  # most conversations have the same ones
-def _every(configured: str | None, scoped: str | None) -> tuple[Target, ...]:
-    return (*_configured(configured), *_scoped(scoped))
+def _every(
+    configured: str | None, scoped: str | None, account_sid: str, streamed: tuple[str, ...]
+) -> tuple[Target, ...]:
+    return (*_configured(configured), *_scoped(scoped), *_streamed(account_sid, streamed))
+
+
+def _streamed(account_sid: str, streamed: Sequence[str]) -> Iterator[Target]:
+    """The stream hears of everything, whoever asked for it."""
+    if streamed:
+        yield Target(account_sid, STREAM, None, "", frozenset(streamed), echo=True)
 
 
 async def of_services(
@@ -123,7 +139,13 @@ async def of_services(
 ) -> dict[str, tuple[Target, ...]]:
     """The targets of each service, for what happens in no conversation."""
     rows = await sql.fetch(OF_SERVICES, sorted(set(services)))
-    return {row["sid"]: tuple(_configured(row["configured"])) for row in rows}
+    return {
+        row["sid"]: (
+            *_configured(row["configured"]),
+            *_streamed(row["account_sid"], row["streamed"]),
+        )
+        for row in rows
+    }
 
 
 async def of_scoped(tx: Tx, webhook: ScopedWebhook) -> Target:

@@ -1,13 +1,13 @@
 """What happened, in the exact parameters of the original's webhooks (Conversations Webhooks page).
 
 All values are strings; absent optional values are omitted, not sent empty. `RetryCount` is added
-with each attempt.
+with each attempt. What the original tells in event streams only is in `besides`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -24,7 +24,8 @@ from app.webhooks.origin import Origin
 @dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened in one conversation, or (without one) to one user. `params` are the
-    original's; what enriched payloads add (app/webhooks/enriched.py) comes from the rest."""
+    original's; what enriched payloads add (app/webhooks/enriched.py) comes from the rest, what
+    the event stream says more from `besides`."""
 
     name: str
     account_sid: str
@@ -35,6 +36,7 @@ class Event:
     message_sid: str | None = None
     user_sid: str | None = None
     inbound: Inbound | None = None
+    besides: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def within(self) -> str:
@@ -48,10 +50,21 @@ class Event:
 
 
 def conversation_added(
-    conversation: Conversation, origin: Origin, pair: Participant | None = None
+    conversation: Conversation,
+    origin: Origin,
+    pair: Participant | None = None,
+    message: Message | None = None,
+    media: Sequence[Media] = (),
 ) -> Event:
-    """A conversation exists; with the pair that created it when it was created by a message."""
-    return _of_conversation("onConversationAdded", conversation, origin, _pair(pair))
+    """A conversation exists; with the pair and the message that created it, if a message did."""
+    besides = {
+        "Bindings.Email.Address": conversation.email_address,
+        "Bindings.Email.Name": conversation.email_name,
+        "MessageBody": message.body if message else None,
+        "MessageSubject": message.subject if message else None,
+        "Media": _media(media),
+    }
+    return _of_conversation("onConversationAdded", conversation, origin, _pair(pair), besides)
 
 
 def conversation_updated(conversation: Conversation, origin: Origin) -> Event:
@@ -176,7 +189,11 @@ def user_updated(
 
 
 def _of_conversation(
-    name: str, conversation: Conversation, origin: Origin, more: Mapping[str, str | None]
+    name: str,
+    conversation: Conversation,
+    origin: Origin,
+    more: Mapping[str, str | None],
+    besides: Mapping[str, str | None] | None = None,
 ) -> Event:
     params = {
         "FriendlyName": conversation.friendly_name,
@@ -188,7 +205,7 @@ def _of_conversation(
         "State": conversation.state,
         **more,
     }
-    return _event(name, conversation, conversation.sid, origin, params)
+    return _event(name, conversation, conversation.sid, origin, params, besides=besides)
 
 
 def _of_participant(
@@ -225,7 +242,10 @@ def _of_message(
         "Media": _media(media),
         **more,
     }
-    return _event(name, message, message.conversation_sid, origin, params, message.sid)
+    besides = {"MessageSubject": message.subject, "ContentSid": message.content_sid}
+    return _event(
+        name, message, message.conversation_sid, origin, params, message.sid, besides=besides
+    )
 
 
 def _of_user(name: str, user: User, origin: Origin, more: Mapping[str, str | None]) -> Event:
@@ -249,6 +269,7 @@ def _event(
     params: Mapping[str, str | None],
     message_sid: str | None = None,
     user_sid: str | None = None,
+    besides: Mapping[str, str | None] | None = None,
 ) -> Event:
     common = {
         "AccountSid": row.account_sid,
@@ -259,16 +280,16 @@ def _event(
         "ClientIdentity": origin.client_identity,
         **params,
     }
-    told = {key: value for key, value in common.items() if value is not None}
     return Event(
         name,
         row.account_sid,
         row.chat_service_sid,
         conversation_sid,
-        told,
+        _present(common),
         origin,
         message_sid,
         user_sid,
+        besides=_present(besides or {}),
     )
 
 
@@ -278,6 +299,10 @@ def _binding_type(participant: Participant) -> str:
     if participant.channel is not None:
         return binding_type(participant.channel)
     return "chat" if participant.projected_address is None else "sms"
+
+
+def _present(said: Mapping[str, str | None]) -> dict[str, str]:
+    return {key: value for key, value in said.items() if value is not None}
 
 
 def _pair(participant: Participant | None) -> dict[str, str | None]:

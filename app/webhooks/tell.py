@@ -1,7 +1,9 @@
-"""From what happened to what must be said: events become outbox items, one per target.
+"""From what happened to what must be said: events become outbox items, one per target, and go into
+the account's stream if it has subscriptions that want them.
 
 A lane is one target and one conversation, or one user: its events arrive in the order in which they
-happened.
+happened. The stream is one target more, but never one of the outbox: `items` passes it over and
+`streamed` is for it alone, whether or not webhooks are told of the same change.
 """
 
 from __future__ import annotations
@@ -10,12 +12,16 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from app import ids
 from app.model.outbox import HOOK, hook_lane
+from app.model.streams import STREAM
 from app.rules import triggers
 from app.settings.models import Settings
-from app.store import outbox, webhooks
+from app.store import outbox, stream_log, webhooks
 from app.store.database import Tx
 from app.store.outbox import NewItem
+from app.store.stream_log import Happened
 from app.store.webhooks import Target
+from app.streams.data import data
+from app.streams.types import BY_EVENT
 from app.webhooks.enriched import enrich
 from app.webhooks.events import Event
 from app.webhooks.origin import Origin
@@ -26,7 +32,8 @@ item becomes a dead letter at its first attempt, where operators see it, and its
 
 
 async def tell(tx: Tx, settings: Settings, events: Sequence[Event]) -> None:
-    """Find the targets of these events and put the items into the outbox, in this transaction.
+    """Find the targets of these events and put the items into the outbox, in this transaction, and
+    the events themselves into the stream.
 
     Call once, last; for a removal before the delete (scoped targets go with their conversation).
     Quiet events are handed in like all others: where nobody hears of them, nothing is asked.
@@ -35,6 +42,9 @@ async def tell(tx: Tx, settings: Settings, events: Sequence[Event]) -> None:
     if not heard:
         return
     targets = await _targets(tx, heard)
+    if flowing := streamed(heard, targets):
+        await stream_log.add(tx.sql, flowing, tx.now)
+        tx.rings.add(STREAM)
     told = items(heard, targets, settings)
     await outbox.add(tx.sql, told, tx.now)
     if told:
@@ -47,6 +57,18 @@ def items(
     """One item per event and target that wants it, in the order of the events."""
     return [
         item for event in events for item in _items(event, targets.get(event.within, ()), settings)
+    ]
+
+
+def streamed(events: Sequence[Event], targets: Mapping[str, Sequence[Target]]) -> list[Happened]:
+    """The events that are subscribed to, in their order."""
+    return [
+        _happened(event)
+        for event in events
+        if any(
+            target.scope == STREAM and hears(target, event.name, event.origin)
+            for target in targets.get(event.within, ())
+        )
     ]
 
 
@@ -67,7 +89,7 @@ def _items(event: Event, targets: Sequence[Target], settings: Settings) -> Itera
 
 
 def _wanted(event: Event, target: Target, settings: Settings) -> bool:
-    if not hears(target, event.name, event.origin):
+    if target.scope == STREAM or not hears(target, event.name, event.origin):
         return False
     if target.overridden and not _both(settings, event.account_sid):
         return False
@@ -106,4 +128,14 @@ def _item(event: Event, target: Target, params: dict[str, str], settings: Settin
         method=target.method,
         params=params,
         retries_max=retries_max,
+    )
+
+
+def _happened(event: Event) -> Happened:
+    return Happened(
+        account_sid=event.account_sid,
+        id=ids.new(ids.STREAM_EVENT),
+        type=BY_EVENT[event.name].type,
+        about=event.about,
+        data=data(event.name, {**event.params, **event.besides}),
     )

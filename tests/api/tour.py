@@ -18,6 +18,7 @@ PEOPLE = {"": "+15558675310", "/Services/{ChatServiceSid}": "+15558675311"}
 OURS = "+15005550006"
 BINDING_ADDRESS, BINDING_PROXY = "MessagingBinding.Address", "MessagingBinding.ProxyAddress"
 IN = "/Conversations/{ConversationSid}"
+EVENT_TYPE = "com.twilio.conversations.message.added"
 NEWS = {"Target": "webhook", "Configuration.Url": "https://example.com/hook"}
 NEWS |= {"Configuration.Filters": "onMessageAdded"}
 
@@ -102,6 +103,19 @@ class Tour:
             if operation.path == f"{self.tree}{IN}/Messages":
                 self.sids["MessageSid"] = made["sid"]
         await self._receipt_and_binding()
+        if not self.tree:
+            await self._streams()
+
+    async def _streams(self) -> None:
+        """A sink and its subscription."""
+        where = json.dumps({"destination": "https://example.com/stream"})
+        form = {"Description": "d", "SinkType": "webhook", "SinkConfiguration": where}
+        sink = (await self.world.call("POST", "/v1/Sinks", form))[1]["sid"]
+        form = {"Description": "d", "SinkSid": sink, "Types": json.dumps({"type": EVENT_TYPE})}
+        subscription = (await self.world.call("POST", "/v1/Subscriptions", form))[1]["sid"]
+        self.sids |= {"/Sinks": sink, "/Subscriptions": subscription}
+        self.sids |= {"SubscriptionSid": subscription, "Type": EVENT_TYPE}
+        self.sids |= {"Id": "Conversations.MessageAdded", "SchemaVersion": "2"}
 
     async def _people(self, conversation: Mapping[str, Any]) -> None:
         """Somebody with a phone and somebody who chats."""

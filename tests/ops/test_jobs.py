@@ -130,6 +130,10 @@ async def test_gauges_tell_the_oldest_item_and_the_dead_letters(
         ("dead_letters", "delivery"): 0,
         ("dead_letters", "hook"): 3,
         ("hook_targets_paused", None): 0,
+        ("dead_letters", "stream"): 0,
+        ("stream_intake_oldest_seconds", None): 0,
+        ("stream_lag_seconds", "webhook"): 0,
+        ("stream_lag_seconds", "kinesis"): 0,
     }
 
 

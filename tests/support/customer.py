@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp import web
 from twilio.request_validator import RequestValidator
@@ -21,10 +23,16 @@ class Hook:
     headers: dict[str, str]
     signed: bool
     status: int
+    body: bytes = b""
 
     @property
     def event(self) -> str:
         return self.form.get("EventType", "")
+
+    @property
+    def json(self) -> Any:
+        """What a JSON webhook says."""
+        return json.loads(self.body)
 
     @property
     def token(self) -> str:
@@ -64,7 +72,9 @@ class Customer:
                 await self._changed.wait()
 
     async def take(self, request: web.Request) -> web.Response:
+        body = await request.read()
         form = {key: str(value) for key, value in (await request.post()).items()}
+        said = body.decode() if request.content_type == "application/json" else form
         url = self.url + request.path_qs
         given = request.headers.get("X-Twilio-Signature", "")
         hook = Hook(
@@ -72,8 +82,9 @@ class Customer:
             path=request.path,
             form=form or dict(request.query),
             headers=dict(request.headers),
-            signed=RequestValidator(self.token).validate(url, form, given),
+            signed=RequestValidator(self.token).validate(url, said, given),
             status=0,
+            body=body,
         )
         if self.hold is not None and self.holds(hook):
             self.held += 1

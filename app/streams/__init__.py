@@ -1,0 +1,1 @@
+"""Event streams: what happened, as CloudEvents, in one order, to sinks."""
