@@ -194,6 +194,9 @@ class Metrics:
         self._counted["stream_attempts_total"].add(tried.sink, tried.outcome)
         self._counted["stream_events_total"].add(tried.sink, "delivered", count=tried.events)
 
+    def _stream_lost(self, lost: StreamLost) -> None:
+        self._counted["stream_events_total"].add(lost.sink, "lost", count=lost.events)
+
     def _measured(self, measured: Measured) -> None:
         gauge = self._gauges.get((measured.name, measured.label))
         if gauge is not None:
