@@ -13,12 +13,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import orjson
 
+from app.carriers import http_text
 from app.carriers.exchange import Reply, retry_after, without_numbers
 from app.carriers.http_options import AnswerSettings, Outcome
 from app.carriers.http_paths import Source, word
@@ -41,11 +42,11 @@ class Judge:
 
     settings: AnswerSettings
     codes: Mapping[str, int]
-    hidden: Sequence[str]
+    hidden: Sequence[str] = field(repr=False)
 
     def accepted(self, reply: Reply, reference: str, now: datetime) -> Accepted:
         """The accepted message; raises Temporary, Permanent or Unknown."""
-        body = json_of(reply)
+        body = self._body(reply)
         said = Source(body, body)
         outcome = self._outcome(reply.status, said)
         means = outcome.means if outcome else _default(reply.status)
@@ -62,6 +63,11 @@ class Judge:
         if means == "permanent":
             raise Permanent(text, code or UNKNOWN_CODE)
         raise Unknown(text, code)
+
+    def _body(self, reply: Reply) -> Any:
+        if not self.settings.text:
+            return json_of(reply)
+        return http_text.fields(self.settings.text, reply.body.decode("utf-8", "replace"))
 
     def _outcome(self, status: int, said: Source) -> Outcome | None:
         for outcome in self.settings.outcomes:

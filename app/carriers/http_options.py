@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from app.carriers import http_text
 from app.carriers.http_call import LookUp, MediaAccess, Send, Statuses
 from app.carriers.http_paths import Path, Paths, When, texts
 from app.carriers.http_template import OF_SECRETS, Steps, check, read, wrong
@@ -44,6 +45,19 @@ def _safe(secrets: dict[str, Any]) -> dict[str, Any]:
     return secrets
 
 
+def _pattern(text: str) -> str:
+    try:
+        http_text.check(text)
+    except ValueError as error:
+        wrong([((), str(error))])
+    return text
+
+
+Patterns = Annotated[
+    tuple[Annotated[str, AfterValidator(_pattern)], ...],
+    BeforeValidator(texts),
+    Field(max_length=10),
+]
 SecretName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Channel = Literal["sms", "mms", "whatsapp", "messenger", "rcs"]
 Code = Annotated[int, Field(ge=1, le=999_999)]
@@ -59,9 +73,11 @@ class Outcome(Model):
 
 
 class AnswerSettings(Model):
-    """How the answer to a send is read. `id`: the provider's id; without it the receipt's SID
-    stands for it. The first outcome that fits counts, then the defaults of http_answer.py."""
+    """How the answer to a send is read. `text`: it is no JSON, and this is how it looks. `id`: the
+    provider's id; without it the receipt's SID stands for it. The first outcome that fits counts,
+    then the defaults of http_answer.py."""
 
+    text: Patterns = ()
     id: Paths | None = None
     code: Paths | None = None
     message: Paths | None = None

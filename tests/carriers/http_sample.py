@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 from multidict import CIMultiDict, MultiDict
@@ -27,7 +28,7 @@ STATUS: dict[str, Any] = {
 
 def options(url: str = "https://api.acme.example", **changes: Any) -> dict[str, Any]:
     """The options of the provider; what is named replaces these."""
-    return {
+    described = {
         "channels": {"sms": "text", "mms": "picture", "whatsapp": "wa"},
         "secrets": {"key": "s3cret", "user": "me"},
         "send": {"url": f"{url}/messages", "json": {"to": "{to}", "text": "{body}"}},
@@ -37,6 +38,7 @@ def options(url: str = "https://api.acme.example", **changes: Any) -> dict[str, 
         "verify": {"scheme": "none"},
         "timeout_s": 5,
     } | changes
+    return deepcopy(described)
 
 
 def provider(url: str = "https://api.acme.example", **changes: Any) -> Http:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from app.carriers import discover
+from app.carriers.http import Http
+from app.carriers.http_options import Options
 from app.settings.load import load
 from app.settings.problems import ConfigErrors
+from tests.carriers.http_sample import options
 
 ENVIRONMENT = {"TOKEN": "s3{cret", "LINES": "a\nb"}
 GOOD = """\
@@ -103,6 +111,21 @@ MISTAKES: list[tuple[str, str, str]] = [
     ),
     ("      json:", "      jsn:", "10:7: send.jsn: unknown key (did you mean json?)"),
     ("id: id, outcomes", "idd: id, outcomes", "14:14: answer.idd: unknown key (did you mean id?)"),
+    (
+        "answer: {id: id,",
+        "answer: {id: id, text: [OK],",
+        "14:29: answer.text[0]: takes out {id}, {code} or {message}, and at least one of them",
+    ),
+    (
+        "answer: {id: id,",
+        'answer: {id: id, text: ["{id}{code}"],',
+        "14:29: answer.text[0]: needs text between two fields",
+    ),
+    (
+        "answer: {id: id,",
+        'answer: {id: id, text: ["{id} {id}"],',
+        "14:29: answer.text[0]: names a field twice",
+    ),
     (
         "[4xx, 409]",
         "[4x]",
@@ -215,3 +238,28 @@ def test_every_mistake_in_a_body_is_named_at_once(tmp_path: Path) -> None:
         "send.json.to[0]",
         "send.json.text",
     ]
+
+
+JUNK = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 500)
+    | st.sampled_from(["", "{", "{to}", "{x}", "https://a.example", "{secret.key}", "5xx", "GET"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["id", "url", "json", "to", "{to}"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@given(data=st.data())
+def test_whatever_is_described_is_good_or_refused(data: st.DataObject) -> None:
+    described: Any = options(look_up={"url": "https://a.example/{reference}", "id": "id"})
+    place = described
+    for _ in range(data.draw(st.integers(0, 2), label="depth")):
+        inner = [one for one in place.values() if isinstance(one, dict) and one]
+        place = data.draw(st.sampled_from(inner), label="place") if inner else place
+    place[data.draw(st.sampled_from([*place, "json", "answer"]), label="key")] = data.draw(JUNK)
+    with contextlib.suppress(ValidationError):
+        Http("acme", Options.model_validate(described))

@@ -11,9 +11,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 import aiohttp
 import pytest
+from aiohttp import web
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.carriers import http_text
 from app.carriers.contract import Context, MediaSource
 from app.carriers.exchange import ANSWER_BYTES_MAX
 from app.clock import Clock
@@ -266,6 +268,47 @@ async def test_where_a_provider_names_nothing_the_receipt_stands_for_it(context:
 
 async def test_an_answer_that_is_a_list_is_read(context: Context) -> None:
     assert await outcome(context, says(200, [{"id": 5}]), answer={"id": "0.id"}) == Accepted("5")
+
+
+TEXT = {
+    "text": ["OK: {id}", "ERR {code}: {message}", "<id>{id}</id>"],
+    "id": "id",
+    "code": "code",
+    "message": "message",
+    "outcomes": [{"when": {"code": 12}, "means": "throttled"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("OK: 4711", Accepted("4711")),
+        ("\r\nOK: 4711 \r\nmore", Accepted("4711")),
+        ("<?xml version='1.0'?><r><id>4711</id></r>", Accepted("4711")),
+        ("ERR 12: slow down", "HTTP 200: code 12: slow down"),
+        ("OK: \n", "the carrier accepted something that it does not name"),
+        ("ERR 13\n: x", "the carrier accepted something that it does not name"),
+    ],
+)
+async def test_an_answer_may_be_plain_text(
+    context: Context, text: str, found: Accepted | str
+) -> None:
+    came = await outcome(context, lambda request: web.Response(text=text), answer=TEXT)
+    assert (came if isinstance(came, Accepted) else str(came)) == found
+
+
+@given(
+    before=st.text("ab \n", max_size=4),
+    after=st.text("ab \n", max_size=4),
+    text=st.text("abcd \n", max_size=40),
+)
+def test_what_is_taken_out_stands_between_its_neighbours(
+    before: str, after: str, text: str
+) -> None:
+    taken = http_text.fields([before + "{id}" + after], text).get("id")
+    if taken is not None:
+        assert taken == taken.strip() != ""
+        assert taken in text[text.index(before) + len(before) :]
 
 
 async def test_a_refusal_repeats_no_secret_and_no_number(context: Context) -> None:
