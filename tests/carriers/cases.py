@@ -5,6 +5,7 @@ Used by the conformance suite here and by the suite of the HTTP door. Every disc
 
 from __future__ import annotations
 
+import hmac
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -244,7 +245,105 @@ class SandboxCase(Case):
         return Wire("POST", target, headers, body)
 
 
-KINDS: dict[str, type[Case]] = {case.kind: case for case in (TwilioCase, SandboxCase)}
+class HttpCase(Case):
+    """A provider that the YAML describes: JSON with an HMAC over URL and body."""
+
+    __slots__ = ()
+
+    kind = "http"
+    secret = "secret-of-the-provider"
+    options: ClassVar[dict[str, Any]] = {
+        "secrets": {"key": secret},
+        "channels": {"sms": "text", "mms": "picture", "whatsapp": "wa"},
+        "numbers": "digits",
+        "send": {
+            "url": "https://api.acme.example/messages",
+            "json": {"to": "{to.digits}", "text": "{body}", "media": ["{media.url}"]},
+        },
+        "codes": {"e-3": 30003},
+        "inbound": {
+            "format": "json",
+            "id": "message.id",
+            "from": "message.from",
+            "to": "message.to.0",
+            "body": "message.text",
+            "channel": "message.kind",
+            "media": {"in": "message.files", "url": "href", "type": "mime"},
+        },
+        "status": {
+            "format": "json",
+            "id": "report.id",
+            "status": "report.state",
+            "code": "report.error",
+            "words": {
+                word: word for word in ("queued", "sent", "delivered", "read", "undelivered")
+            },
+        },
+        "verify": {
+            "scheme": "hmac",
+            "header": "X-Acme-Signature",
+            "secret": "key",
+            "prefix": "sha256=",
+            "over": "{url}{body}",
+        },
+    }
+    signature_header = "X-Acme-Signature"
+    content_type = "application/json"
+    junk = (
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'{"message":1,"report":[]}',
+        b'{"message":{"id":"1","kind":"text","from":"nobody","to":["15005550006"]}}',
+        b'{"message":{"id":{},"kind":"text","from":"15558675310","to":["15005550006"]}}',
+        b"[" * 10_000,
+    )
+
+    def inbound(
+        self,
+        external_id: str,
+        *,
+        address: str = ADDRESS,
+        proxy_address: str = PROXY_ADDRESS,
+        body: str = "Hello",
+        media: tuple[str, ...] = (),
+    ) -> Wire:
+        prefix, _, number = address.rpartition(":")
+        said = {
+            "id": external_id,
+            "kind": "wa" if prefix else "text",
+            "from": number.removeprefix("+"),
+            "to": [proxy_address.rpartition(":")[2].removeprefix("+")],
+            "text": body,
+            "files": [{"href": url, "mime": "image/png"} for url in media],
+        }
+        return self.signed("inbound", orjson.dumps({"message": said}))
+
+    def status(
+        self,
+        external_id: str,
+        *,
+        status: str = "delivered",
+        error_code: int | None = None,
+        receipt_sid: str | None = None,
+    ) -> Wire:
+        error = None if error_code is None else f"e-{error_code % 10}"
+        said = {"report": {"id": external_id, "state": status, "error": error}}
+        query = "" if receipt_sid is None else f"?receipt={receipt_sid}"
+        return self._wire(self._target("status") + query, orjson.dumps(said))
+
+    def signed(self, door: str, body: bytes) -> Wire:
+        return self._wire(self._target(door), body)
+
+    def _wire(self, target: str, body: bytes) -> Wire:
+        text = (self.public_url + target).encode() + body
+        made = "sha256=" + hmac.digest(self.secret.encode(), text, "sha256").hex()
+        headers = CIMultiDict({"Content-Type": self.content_type, self.signature_header: made})
+        return Wire("POST", target, headers, body)
+
+
+KINDS: dict[str, type[Case]] = {case.kind: case for case in (TwilioCase, SandboxCase, HttpCase)}
 
 
 def case(kind: str, *, name: str = "lab", public_url: str = PUBLIC_URL) -> Case:

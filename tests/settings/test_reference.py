@@ -31,6 +31,7 @@ SECRETS = {
     "TWILIO_AUTH_TOKEN": "b-token",
     "TWILIO_SUBACCOUNT_TOKEN": "c-token",
     "SANDBOX_SECRET": "d-token",
+    "ACME_TOKEN": "h-token",
     "PARLEY_SECOND_TOKEN": "f-token",
     "PARLEY_SECOND_SECRET": "g-token",
     "PARLEY_WEBHOOK_SECRET": "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
@@ -130,7 +131,7 @@ def test_the_options_shown_off_are_the_kinds_defaults() -> None:
         options = discover.kinds()[entry["kind"]].model_fields
         for key in set(entry) & set(options) - set(active[name]):
             default = options[key].get_default(call_default_factory=True)
-            if not (default in (None, {}) or isinstance(default, BaseModel)):
+            if not (default in (None, {}, ()) or isinstance(default, BaseModel)):
                 assert entry[key] == default, f"{name}.{key}"
 
 
