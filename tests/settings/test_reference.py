@@ -31,6 +31,10 @@ SECRETS = {
     "TWILIO_AUTH_TOKEN": "b-token",
     "TWILIO_SUBACCOUNT_TOKEN": "c-token",
     "SANDBOX_SECRET": "d-token",
+    "META_APP_SECRET": "h-secret",
+    "META_VERIFY_TOKEN": "i-word",
+    "META_ACCESS_TOKEN": "j-token",
+    "META_PAGE_TOKEN": "k-token",
     "PARLEY_SECOND_TOKEN": "f-token",
     "PARLEY_SECOND_SECRET": "g-token",
 }
