@@ -8,7 +8,7 @@ is kept as Meta tells it, under `data` of the channel metadata.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -106,7 +106,7 @@ def _location(message: Section) -> Said:
 
 def _contacts(message: Section) -> Said:
     people = rows(message, "contacts")
-    return Said("\n".join(map(_contact, people)), data={"contacts": people})
+    return Said(_lines(map(_contact, people)), data={"contacts": people})
 
 
 def _contact(person: Section) -> str:
@@ -153,8 +153,8 @@ def _reaction(message: Section) -> Said:
 
 def _order(message: Section) -> Said:
     order = section(message, "order")
-    lines = [text(order, "text"), *map(_item, rows(order, "product_items"))]
-    return Said("\n".join(line for line in lines if line), data={"order": order})
+    items = map(_item, rows(order, "product_items"))
+    return Said(_lines([text(order, "text"), *items]), data={"order": order})
 
 
 def _item(item: Section) -> str:
@@ -177,6 +177,10 @@ def _unsupported(message: Section) -> Said:
 
 def _unknown(message: Section) -> Said:
     return Said(data={"message": message})
+
+
+def _lines(given: Iterable[str]) -> str:
+    return "\n".join(line for line in given if line)
 
 
 READERS: Mapping[str, Callable[[Section], Said]] = {
