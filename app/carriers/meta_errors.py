@@ -45,8 +45,11 @@ TEMPORARY = frozenset(
 THROTTLED = frozenset({4, 613, 80007, 130429, 131048, 131056, 133016})
 RATE_LIMIT_CODE = 63018
 
-# (code, subcode) where the subcode makes another thing of a code; these are all final.
+# An invalid parameter with this subcode is the phone number id or page that we may not use.
+OBJECT_MISSING = (100, 33)
+# (code, subcode) where the subcode makes another thing of a code; but for that one all are final.
 SPECIAL: Mapping[tuple[int, int], tuple[int, Ended]] = {
+    OBJECT_MISSING: (100, "failed"),
     (10, 2018065): (63016, "failed"),  # outside the window
     (10, 2018278): (63016, "failed"),
     (200, 1545041): (63033, "undelivered"),  # does not take messages from this page
@@ -55,9 +58,6 @@ SPECIAL: Mapping[tuple[int, int], tuple[int, Ended]] = {
     (100, 2018047): (63019, "failed"),  # the attachment could not be fetched
     (100, 2018109): (63034, "failed"),  # the attachment is too large
 }
-# An invalid parameter with this subcode is the phone number id or page that we may not use.
-OBJECT_MISSING = (100, 33)
-
 TWINS: Mapping[int, tuple[int, Ended]] = {
     100: (63021, "failed"),  # a parameter is wrong
     551: (63033, "undelivered"),  # not available on Messenger
@@ -88,13 +88,14 @@ TWINS: Mapping[int, tuple[int, Ended]] = {
 def is_temporary(code: int, subcode: int) -> bool:
     """Whether the same send may work later."""
     if (code, subcode) in SPECIAL:
-        return False
-    return code in TEMPORARY or (code, subcode) == OBJECT_MISSING
+        return (code, subcode) == OBJECT_MISSING
+    return code in TEMPORARY
 
 
 def is_known(code: int, subcode: int) -> bool:
     """Whether this code says that the message was not sent and never will be."""
-    return (code, subcode) in SPECIAL or (code in TWINS and not is_temporary(code, subcode))
+    known = (code, subcode) in SPECIAL or code in TWINS
+    return known and not is_temporary(code, subcode)
 
 
 def twin(code: int, subcode: int = 0) -> tuple[int, Ended]:

@@ -205,7 +205,7 @@ OUTCOMES: list[tuple[str, Answer, CarrierError]] = [
     ("wrong in itself", says(400, error(100)), Permanent("", 63021)),
     ("a code without twin", says(400, error(131999)), Permanent("", 131999)),
     ("final, although a failure", says(500, error(131009)), Permanent("", 63021)),
-    ("a phone number id that is gone", says(400, error(100, 33)), Temporary("", 63021)),
+    ("a phone number id that is gone", says(400, error(100, 33)), Temporary("", 100)),
     ("a token that is not good", says(401, error(190)), Temporary("", 190)),
     ("an app that may not", says(403, error(10)), Temporary("", 10)),
     ("no permission", says(403, error(299)), Temporary("", 299)),
