@@ -9,7 +9,7 @@ the page's inbox (echoes without our reference), reactions, and messages taken b
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from app.carriers import posted
 from app.carriers.contract import Junk
@@ -100,7 +100,6 @@ class Reader:
         media: tuple[MediaPart, ...],
         context: dict[str, str],
     ) -> Inbound:
-        told = {"type": "messenger", "data": {"context": context}}
         inbound = Inbound(
             carrier=self.carrier,
             external_id=external_id,
@@ -109,10 +108,10 @@ class Reader:
             proxy_address=_address(event, "recipient"),
             body=body or None,
             media=media,
-            channel_metadata=told if context else None,
+            channel_metadata=posted.metadata("messenger", context),
             sent_at=moment(event, "timestamp"),
         )
-        return replace(inbound, form=posted.form(inbound))
+        return posted.with_form(inbound)
 
     def _echo(self, message: Section) -> list[Status]:
         """What we sent comes back with our reference; an answer that was lost is made up for."""

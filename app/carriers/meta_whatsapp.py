@@ -85,7 +85,7 @@ class Reader:
             channel_metadata=_channel_metadata(value, message, told),
             sent_at=moment(message, "timestamp"),
         )
-        return replace(inbound, form=posted.form(inbound))
+        return posted.with_form(inbound)
 
     def _ours(self, metadata: Section) -> str:
         known = self.numbers.get(text(metadata, "phone_number_id"))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Annotated
 
 from aiohttp import web
@@ -254,7 +253,7 @@ def _inbound(carrier: str, message: Message) -> Inbound:
         channel_metadata=message.metadata,
         sent_at=message.sent_at,
     )
-    return replace(inbound, form=posted.form(inbound))
+    return posted.with_form(inbound)
 
 
 def _order(outgoing: Outgoing) -> Send:
