@@ -60,7 +60,8 @@ class Carrier(Protocol):
 
     With `one_door`, messages and statuses may come by either of its two URLs: each parser then
     passes over what is for the other. `can_look_up` says whether `look_up` can settle an unknown
-    outcome; `look_up_after_s` how long after the attempt it can be trusted.
+    outcome; `look_up_after_s` how long after the attempt it can be trusted or, without one, how
+    long a status that names the send may take until `on_unknown` decides.
     """
 
     name: str

@@ -11,11 +11,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated
 
-import orjson
 from aiohttp import web
 from pydantic import Field, ValidationError
 
-from app.carriers import sandbox_http
+from app.carriers import posted, sandbox_http
 from app.carriers.contract import Answer, Carrier, Context, Junk, Kind, Request
 from app.carriers.exchange import call
 from app.carriers.sandbox_behaviour import Behaviour, Cut, Refusal
@@ -242,7 +241,7 @@ def _inbound(carrier: str, message: Message) -> Inbound:
     if message.channel not in (None, channel):
         raise Junk("channel is not that of the addresses")
     known = {message.sender, message.to}
-    return Inbound(
+    inbound = Inbound(
         carrier=carrier,
         external_id=message.id,
         channel=channel,
@@ -252,26 +251,9 @@ def _inbound(carrier: str, message: Message) -> Inbound:
         media=tuple(part.part() for part in message.media),
         others=tuple(other for other in dict.fromkeys(message.others) if other not in known),
         channel_metadata=message.metadata,
-        form=_form(message),
         sent_at=message.sent_at,
     )
-
-
-def _form(message: Message) -> dict[str, str]:
-    """The message as Twilio would post it: what a sender's own webhook understands."""
-    form = {
-        "MessageSid": message.id,
-        "From": message.sender,
-        "To": message.to,
-        "Body": message.body or "",
-        "NumMedia": str(len(message.media)),
-    }
-    for index, part in enumerate(message.media):
-        form |= {f"MediaUrl{index}": part.url, f"MediaContentType{index}": part.content_type}
-    form |= {f"OtherRecipients{index}": other for index, other in enumerate(message.others)}
-    if message.metadata is not None:
-        form["ChannelMetadata"] = orjson.dumps(message.metadata).decode()
-    return form
+    return posted.with_form(inbound)
 
 
 def _order(outgoing: Outgoing) -> Send:

@@ -7,26 +7,19 @@ their own `base_url`. A number in a subaccount that must also send is one more c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from multidict import MultiMapping
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import Field
 
-from app.carriers import signature, twilio_form, twilio_messages
+from app.carriers import rotation, signature, twilio_form, twilio_messages
 from app.carriers.contract import Answer, Context, Kind, Request
 from app.model.traffic import Accepted, Inbound, Outgoing, SignatureResult, Status
 from app.settings.models import Model
-from app.settings.types import AccountSid, MessagingServiceSid, PublicUrl, Secret
+from app.settings.types import AccountSid, MessagingServiceSid, PublicUrl
 
 CHANNELS = frozenset({"sms", "mms", "whatsapp", "messenger", "rcs"})
 NOTHING_TO_SAY = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
-
-
-def _several(given: Any) -> Any:
-    return [given] if isinstance(given, str | SecretStr) else given
-
-
-Tokens = Annotated[tuple[Secret, ...], BeforeValidator(_several), Field(min_length=1)]
 
 
 class Options(Model):
@@ -38,8 +31,8 @@ class Options(Model):
     """
 
     account_sid: AccountSid
-    auth_token: Tokens
-    accounts: dict[AccountSid, Tokens] = Field(default_factory=dict)
+    auth_token: rotation.Secrets
+    accounts: dict[AccountSid, rotation.Secrets] = Field(default_factory=dict)
     base_url: PublicUrl = "https://api.twilio.com"
     messaging_service_sid: MessagingServiceSid | None = None
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 10.0
@@ -57,10 +50,10 @@ class Twilio:
     def __init__(self, name: str, options: Options) -> None:
         self.name = name
         self.look_up_after_s = options.look_up_after_s
-        self._tokens = {options.account_sid: _secrets(options.auth_token)}
+        self._tokens = {options.account_sid: rotation.plain(options.auth_token)}
         for account_sid, tokens in options.accounts.items():
             known = self._tokens.get(account_sid, ())
-            self._tokens[account_sid] = known + _secrets(tokens)
+            self._tokens[account_sid] = known + rotation.plain(tokens)
         self._line = twilio_messages.Line(
             base_url=options.base_url,
             account_sid=options.account_sid,
@@ -111,7 +104,3 @@ KIND = Kind("twilio", Options, Twilio)
 def _parameters(request: Request) -> MultiMapping[str]:
     """A webhook set to GET has its parameters in the query."""
     return request.query if request.method == "GET" else request.form
-
-
-def _secrets(tokens: Sequence[SecretStr]) -> tuple[str, ...]:
-    return tuple(token.get_secret_value() for token in tokens)

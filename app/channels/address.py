@@ -1,7 +1,9 @@
 """Addresses: the one form in which each is stored and compared, and the channel that it names.
 
 An address is `+E164`, `whatsapp:+E164`, `messenger:<id>`, `rcs:<agent or +E164>` or an e-mail
-address. `+15005550006` and `whatsapp:+15005550006` are two addresses and never equal.
+address. `+15005550006` and `whatsapp:+15005550006` are two addresses and never equal. Somebody on
+WhatsApp who hides the number behind a username is known by a business-scoped id in its place:
+`whatsapp:US.13491208655302741918`.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ _SHORT_CODE = re.compile(r"[1-9][0-9]{2,7}")
 _NORTH_AMERICA = re.compile(r"\+1[2-9][0-9]{9}")
 # Mexican mobiles lost the 1 after the country code in 2019; WhatsApp still knows people by it.
 _STILL_USED = re.compile(r"\+521[0-9]{10}")
+# Country, for companies with several portfolios ENT, and what Meta made up; case counts.
+_WHATSAPP_USER = re.compile(r"[A-Z]{2}\.(?:ENT\.)?[0-9A-Za-z]{1,128}")
 _NAME = re.compile(r"[!-9;-~]+")
 _EMAIL = re.compile(r"([^@\s:]+)@([^@\s:.]+(?:\.[^@\s:.]+)+)")
 _DIGIT = re.compile(r"[0-9]")
@@ -84,7 +88,7 @@ def _plain(text: str, allow_short_code: bool) -> str:
 
 def _prefixed(prefix: str, rest: str) -> str:
     if prefix in PREFIX_NUMBERED:
-        return f"{prefix}:{_number(rest)}"
+        return f"{prefix}:{rest if _WHATSAPP_USER.fullmatch(rest) else _number(rest)}"
     if prefix not in PREFIX_NAMED:
         known = ", ".join(f"{name}:" for name in sorted(PREFIX_NUMBERED | PREFIX_NAMED))
         raise ValueError(f"an address starts with +, or with one of {known}")

@@ -6,15 +6,15 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from app.channels import chat, mms, sms, whatsapp
+from app.channels import chat, messenger, mms, sms, whatsapp
 from app.channels.channel import ChannelFacts
 
 __all__ = ["FACTS", "ChannelFacts", "binding_type", "channel_message_sid"]
 
 FACTS: Mapping[str, ChannelFacts] = MappingProxyType(
-    {facts.name: facts for facts in (sms.FACTS, mms.FACTS, whatsapp.FACTS, chat.FACTS)}
+    {one.FACTS.name: one.FACTS for one in (sms, mms, whatsapp, messenger, chat)}
 )
-# What a channel without facts of its own (messenger, rcs) calls its messages.
+# What a channel without facts of its own (rcs, email) calls its messages.
 SID_PREFIX_OTHER = "SM"
 
 _SID = re.compile(r"[A-Z]{2}([0-9a-f]{32})")

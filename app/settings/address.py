@@ -30,6 +30,7 @@ CHANNELS: dict[str, tuple[str, ...]] = {
 _NUMBER = re.compile(r"\+[1-9][0-9]{4,14}")
 # Mexican mobiles lost the 1 after the country code in 2019; WhatsApp still knows people by it.
 _STILL_USED = re.compile(r"\+521[0-9]{10}")
+_WHATSAPP_USER = re.compile(r"[A-Z]{2}\.(?:ENT\.)?[0-9A-Za-z]{1,128}")
 _NAME = re.compile(r"[!-9;-~]+")
 _EMAIL = re.compile(r"([^@\s:]+)@([^@\s:.]+(?:\.[^@\s:.]+)+)")
 
@@ -50,7 +51,7 @@ def normalise(text: str) -> str:
     if not colon:
         return _number(clean)
     if prefix == "whatsapp":
-        return f"whatsapp:{_number(rest)}"
+        return f"whatsapp:{rest if _WHATSAPP_USER.fullmatch(rest) else _number(rest)}"
     if prefix in ("messenger", "rcs") and _NAME.fullmatch(rest):
         return f"{prefix}:{rest}"
     raise ValueError(FORMS)

@@ -16,6 +16,7 @@ OTHER = "fedcba9876543210fedcba9876543210"
         ("sms", 1600, 0, 0, "SM", "sms"),
         ("mms", 1600, 10, 5, "MM", "sms"),
         ("whatsapp", 1600, 1, 16, "WA", "whatsapp"),
+        ("messenger", 1600, 1, 25, "SM", "messenger"),
         ("chat", 32_768, 10, 150, None, "chat"),
     ],
 )
@@ -59,6 +60,7 @@ def test_only_whatsapp_tells_that_a_message_was_read() -> None:
         ("sms", "", f"SM{OTHER}"),
         ("sms", None, f"SM{OTHER}"),
         ("messenger", "m_1", f"SM{OTHER}"),
+        ("rcs", "r_1", f"SM{OTHER}"),
         ("chat", "x", f"SM{OTHER}"),
     ],
 )
@@ -71,3 +73,4 @@ def test_a_channel_message_sid_keeps_the_hex_of_a_carriers_sid(
 def test_an_mms_binds_as_sms_and_a_channel_without_facts_as_itself() -> None:
     assert binding_type("mms") == "sms"
     assert binding_type("messenger") == "messenger"
+    assert binding_type("rcs") == "rcs"

@@ -66,6 +66,16 @@ TWILIO: list[tuple[str, str, str | None, list[MediaPart], Any]] = [
 RELAXED: list[tuple[str, str, str | None, list[MediaPart], Any]] = [
     ("a text too long", "sms", "x" * 1601, [], 21617),
     ("a photo and a text", "sms", "hi", [PHOTO], Deliver("mms", "hi", (PHOTO,))),
+    ("2,000 characters", "messenger", "x" * 2000, [], Deliver("messenger", "x" * 2000)),
+    ("2,001 characters", "messenger", "x" * 2001, [], 21617),
+    ("an archive", "messenger", None, [ZIP], Deliver("messenger", None, (ZIP,))),
+    (
+        "a photo and a text, without captions",
+        "messenger",
+        "hi",
+        [PHOTO],
+        Deliver("messenger", None, (PHOTO,), "body"),
+    ),
     ("ten files and a text", "sms", "hi", [PHOTO] * 10, Deliver("mms", "hi", (PHOTO,) * 10)),
     (
         "eleven files",

@@ -213,6 +213,7 @@ ADDRESSES = [
         "+5215512345678",
     ),
     *("messenger:4711", "MESSENGER:a_b", "rcs:agent", "a@b", "Me@Example.Com", "+1", "", " "),
+    *("whatsapp:US.134", "whatsapp:US.ENT.1b", "whatsapp:us.1", "whatsapp:US.", "US.1"),
     *("5005550006", "whatsapp:12", "telegram:x", "messenger:", "messenger:a:b", "+4901711234567"),
     *("+390612345678", "+999123456789", "+1500555000", "+150055500066666", "a@@b.c", "tel:+1", "@"),
 ]
