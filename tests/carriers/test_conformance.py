@@ -56,8 +56,12 @@ def test_a_forged_or_unsigned_request_is_invalid(case: Case) -> None:
 def test_a_signature_is_of_one_url_and_one_body(case: Case) -> None:
     wire, other = case.inbound(case.new_id(1)), case.inbound(case.new_id(2))
     moved = cases.Wire("POST", wire.target, wire.headers, other.body)
-    assert case.carrier().verify(moved.request()) == "invalid"
-    assert case.carrier().verify(wire.request("https://other.example.com")) == "invalid"
+    for part, request in (
+        ("body", moved.request()),
+        ("url", wire.request("https://other.example.com")),
+    ):
+        expected = "invalid" if part in case.signs else "valid"
+        assert case.carrier().verify(request) == expected, part
 
 
 def test_a_message_is_read(case: Case) -> None:
@@ -77,6 +81,8 @@ def test_a_message_with_media_is_an_mms(case: Case) -> None:
 
 
 def test_a_whatsapp_message_is_read(case: Case) -> None:
+    if "whatsapp" not in case.carrier().channels:
+        pytest.skip("carries no whatsapp")
     addresses = {"address": f"whatsapp:{ADDRESS}", "proxy_address": f"whatsapp:{PROXY_ADDRESS}"}
     wire = case.inbound(case.new_id(7), **addresses, media=(IMAGE,))
     (inbound,) = case.carrier().parse_inbound(wire.request())
@@ -94,6 +100,8 @@ def test_the_same_request_gives_the_same_external_id(case: Case) -> None:
     [("sent", "sent"), ("delivered", "delivered"), ("read", "read"), ("queued", None)],
 )
 def test_a_status_is_read(case: Case, word: str, known: str | None) -> None:
+    if word in case.unspoken:
+        pytest.skip("the provider has no word for it")
     wire = case.status(case.new_id(3), status=word, receipt_sid=RECEIPT)
     (status,) = case.carrier().parse_status(wire.request())
     assert (status.external_id, status.status) == (case.new_id(3), known)
