@@ -213,7 +213,7 @@ def _resource(message: dict[str, Any], taken: Received) -> dict[str, Any]:
 def _refusal(refusal: Refusal) -> web.Response:
     if refusal.permanent:
         return _error(403, str(refusal.code), "refused by the stand-in")
-    wait = {"Retry-After": str(refusal.retry_after_s or 1)}
+    wait = {"Retry-After": str(int(refusal.retry_after_s or 1))}
     return _error(429, "10011", "Too many requests", wait)
 
 
