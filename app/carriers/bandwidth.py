@@ -10,24 +10,19 @@ from __future__ import annotations
 import hmac
 from base64 import b64decode
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import Field
 
 from app.carriers import bandwidth_events, bandwidth_messages
 from app.carriers.contract import Answer, Context, Kind, MediaSource, Request
+from app.carriers.options import Secrets, matching
 from app.model.traffic import Accepted, Inbound, Outgoing, SignatureResult, Status
 from app.settings.models import Model
 from app.settings.types import PublicUrl, Secret
 
-
-def _several(given: Any) -> Any:
-    return [given] if isinstance(given, str | SecretStr) else given
-
-
-Passwords = Annotated[tuple[Secret, ...], BeforeValidator(_several), Field(min_length=1)]
-Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-UserName = Annotated[str, Field(pattern=r"^[^:\x00-\x1f]{1,255}$")]
+Word = Annotated[str, matching("[A-Za-z0-9_-]{1,64}", "should be letters, digits, _ and - only")]
+UserName = Annotated[str, matching(r"[^:\x00-\x1f]{1,255}", "should be a user name without colons")]
 
 
 class Options(Model):
@@ -45,7 +40,7 @@ class Options(Model):
     username: UserName
     password: Secret
     callback_username: UserName
-    callback_password: Passwords
+    callback_password: Secrets
     base_url: PublicUrl = "https://messaging.bandwidth.com"
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 10.0
     look_up: bool = True

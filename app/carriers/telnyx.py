@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import Field
 
 from app.carriers import telnyx_events, telnyx_messages
 from app.carriers.contract import Answer, Context, Kind, Request
+from app.carriers.options import SEVERAL, plainly
 from app.clock import Clock
 from app.model.traffic import Accepted, Inbound, Outgoing, SignatureResult, Status
 from app.settings.models import Model
@@ -30,25 +31,16 @@ TOLERANCE_S = 300
 KEY_BYTES = 32
 
 
-def _key(text: str) -> str:
+def _key(text: str) -> None:
     try:
         good = len(b64decode(text, validate=True)) == KEY_BYTES
     except ValueError:
         good = False
     if not good:
         raise ValueError("should be the public key that the portal shows: 32 bytes in base64")
-    return text
 
 
-def _several(given: Any) -> Any:
-    return [given] if isinstance(given, str) else given
-
-
-PublicKeys = Annotated[
-    tuple[Annotated[str, AfterValidator(_key)], ...],
-    BeforeValidator(_several),
-    Field(min_length=1),
-]
+PublicKeys = Annotated[tuple[Annotated[str, plainly(_key)], ...], SEVERAL, Field(min_length=1)]
 
 
 class Options(Model):

@@ -9,34 +9,33 @@ media" only with a token of the application, which we show to Vonage alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import Field, SecretStr
 
 from app.carriers import vonage_messages, vonage_token, vonage_webhooks
 from app.carriers.contract import Answer, Context, Kind, MediaSource, Request
+from app.carriers.options import Secrets, matching, plainly
 from app.clock import Clock
 from app.model.traffic import Accepted, Inbound, Outgoing, SignatureResult, Status
 from app.settings.models import Model
-from app.settings.types import PublicUrl, Secret
+from app.settings.types import PublicUrl
 
 CHANNELS = frozenset({"sms", "mms", "whatsapp", "messenger", "rcs"})
 # Where Vonage keeps files, besides the host of `base_url`.
 MEDIA_HOSTS = (".nexmo.com", ".vonage.com")
 
 
-def _several(given: Any) -> Any:
-    return [given] if isinstance(given, str | SecretStr) else given
-
-
-def _key(secret: SecretStr) -> SecretStr:
+def _key(secret: SecretStr) -> None:
     vonage_token.private_key(secret.get_secret_value())
-    return secret
 
 
-Secrets = Annotated[tuple[Secret, ...], BeforeValidator(_several), Field(min_length=1)]
-Pem = Annotated[SecretStr, AfterValidator(_key)]
+Pem = Annotated[SecretStr, plainly(_key)]
+Uuid = Annotated[
+    str,
+    matching("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", "should be an id like a UUID"),
+]
 
 
 class Options(Model):
@@ -49,9 +48,7 @@ class Options(Model):
     asked: its Reports are a product of their own, for another login.
     """
 
-    application_id: Annotated[
-        str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
-    ]
+    application_id: Uuid
     private_key: Pem
     signature_secret: Secrets
     base_url: PublicUrl = "https://api.nexmo.com"
