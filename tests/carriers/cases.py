@@ -353,11 +353,16 @@ class HttpCase(Case):
         return Wire("POST", target, headers, body)
 
 
-# Built on the Case above, so it can be read only now.
+# Built on the Case above, so they can be read only now.
+from tests.carriers.json_cases import BandwidthCase, TelnyxCase, VonageCase  # noqa: E402
 from tests.carriers.meta_case import MetaCase  # noqa: E402
 
 KINDS: dict[str, type[Case]] = {
-    case.kind: case for case in (TwilioCase, SandboxCase, HttpCase, MetaCase)
+    case.kind: case
+    for case in (
+        *(TwilioCase, SandboxCase, HttpCase, MetaCase),
+        *(TelnyxCase, BandwidthCase, VonageCase),
+    )
 }
 
 

@@ -109,6 +109,8 @@ async def test_a_bad_signature_is_refused_and_nothing_stored(door: Door, forge: 
 
 
 async def test_a_changed_body_is_refused(door: Door) -> None:
+    if "body" not in door.case.signs:
+        pytest.skip("the provider only signs in")
     wire = door.case.inbound(door.case.new_id(1))
     changed = Wire(wire.method, wire.target, wire.headers, wire.body.replace(b"Hello", b"Jello"))
     assert (await door.knock(changed))[0] == 403
