@@ -11,6 +11,7 @@ from app.api import parameters as kinds
 from app.api.call import CREATED, Call, takes
 from app.api.conversations import DATE_CREATED, DATE_UPDATED, SOURCE
 from app.api.forms import INVALID, Form
+from app.api.grouping import check_author
 from app.api.idempotency import worded
 from app.api.page import Listing
 from app.api.parameters import attributes
@@ -62,6 +63,7 @@ async def create(call: Call) -> dict[str, Any]:
     async with call.begin() as (tx, scope):
         conversation = await named(call, tx, scope)
         draft = _draft(call, scope, conversation)
+        await check_author(tx, conversation, draft.author)
     try:
         posted = await call.road.submit(draft)
     except NotFound:
@@ -92,6 +94,7 @@ async def update(call: Call) -> dict[str, Any]:
         media = (await messages.media(tx, [sid]))[sid]
         _edit(message, media, form, tx.now, call.runtime.settings.limits.body_bytes_max)
         if AUTHOR in form:
+            await check_author(tx, conversation, message.author)
             author = await participants.called(tx, parent.sid, message.author)
             message.participant_sid = author.sid if author else None
         await messages.write(tx, message)

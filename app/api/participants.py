@@ -11,6 +11,7 @@ from app.api import parameters as kinds
 from app.api.call import Call, takes
 from app.api.conversations import DATE_CREATED, DATE_UPDATED, SOURCE
 from app.api.forms import Form
+from app.api.grouping import check_alike, regroup, settle
 from app.api.joining import check_room, claim, enrol, role
 from app.api.page import Listing
 from app.api.parameters import attributes, cleared
@@ -21,7 +22,7 @@ from app.channels.facts import binding_type
 from app.clock import iso_seconds
 from app.model import Conversation, Participant
 from app.rules import participants as rules
-from app.rules.participants import Shape
+from app.rules.participants import Ours, Shape
 from app.settings.models import Settings
 from app.store import bindings, conversations, participants
 from app.store.database import Tx
@@ -66,12 +67,13 @@ async def create(call: Call) -> dict[str, Any]:
         participant = new(parent, shape(call.form, settings), call.form, tx.now)
         participant.role_sid = await role(tx, scope, participant.role_sid)
         writable(parent)
-        if participant.address is not None:
-            await claim(tx, participant)
+        await claim(tx, participant)
+        group = await regroup(tx, None, participant, settings)
         met = await enrol(tx, scope, participant.identity, settings)
         conversation = await locked(call, tx, parent.sid)
         await check_room(tx, conversation, participant, settings)
         await tx.add(participant)
+        await settle(tx, conversation.sid, group)
         await conversations.touch(tx, conversation.sid)
         happened = [events.user_added(user, SOURCE) for user in met]
         await call.tell(tx, *happened, events.participant_added(participant, SOURCE))
@@ -107,15 +109,19 @@ async def update(call: Call) -> dict[str, Any]:
         if ROLE_SID in call.form:
             changes["role_sid"] = await role(tx, scope, call.form[ROLE_SID])
         writable(parent)
+        will = Participant(**was.model_dump() | changes)
         if "proxy_address" in changes:
-            was.proxy_address = changes["proxy_address"]
             await bindings.release(tx, sid)
-            await claim(tx, was)
+            await claim(tx, will)
+        group = await regroup(tx, was, will, call.runtime.settings) if changes else None
         await enrol(tx, scope, changes.get("identity"), call.runtime.settings)
         await locked(call, tx, parent.sid)
         participant = call.found(await participants.find(tx, parent.sid, sid))
         _apply(participant, call.form, tx.now, changes)
         await participants.write(tx, participant)
+        if group is not None:
+            await check_alike(tx, participant)
+            await settle(tx, parent.sid, group)
         await conversations.touch(tx, parent.sid)
         await call.tell(tx, events.participant_updated(participant, SOURCE))
     return show(participant, call.links)
@@ -128,9 +134,11 @@ async def delete(call: Call) -> None:
         parent = await named(call, tx, scope)
         participant = await _named(call, tx, parent)
         await bindings.release(tx, participant.sid)
+        group = await regroup(tx, participant, None, call.runtime.settings)
         await locked(call, tx, parent.sid)
         if not await participants.remove(tx, participant.sid):
             raise call.missing()
+        await settle(tx, parent.sid, group)
         await conversations.touch(tx, parent.sid)
         await call.tell(tx, events.participant_removed(participant, SOURCE, tx.now))
 
@@ -176,7 +184,7 @@ def shape(form: Form, settings: Settings) -> Shape:
     given = (form.get(name) for name in (IDENTITY, ADDRESS, PROXY_ADDRESS, PROJECTED_ADDRESS))
     return rules.shape(
         *given,
-        ours=settings.senders_by_address,
+        ours=_ours(settings),
         identity_chars_max=settings.limits.identity_chars_max,
     )
 
@@ -194,6 +202,7 @@ def new(conversation: Conversation, shape: Shape, form: Form, now: datetime) -> 
         channel=shape.channel,
         address=shape.address,
         proxy_address=shape.proxy_address,
+        projected_address=shape.projected_address,
         attributes=form.get(ATTRIBUTES, "{}"),
         role_sid=form.get(ROLE_SID),
         date_created=created,
@@ -204,7 +213,7 @@ def new(conversation: Conversation, shape: Shape, form: Form, now: datetime) -> 
 def _changes(participant: Participant, call: Call) -> dict[str, str | None]:
     """What changes of how the participant is reached: identity and addresses, by column. Raises
     Invalid, Forbidden."""
-    form, ours = call.form, call.runtime.settings.senders_by_address
+    form, ours = call.form, _ours(call.runtime.settings)
     asked: dict[str, str | None] = {}
     if IDENTITY in form:
         most = call.runtime.settings.limits.identity_chars_max
@@ -212,11 +221,17 @@ def _changes(participant: Participant, call: Call) -> dict[str, str | None]:
         asked["identity"] = rules.new_identity(participant, wanted, chars_max=most)
     if PROJECTED_ADDRESS in form:
         wanted = _kept(form[PROJECTED_ADDRESS])
-        asked["projected_address"] = rules.new_projected(participant, wanted)
+        asked["projected_address"] = rules.new_projected(participant, wanted, ours)
+        asked["channel"] = None if wanted is None else "sms"
     if PROXY_ADDRESS in form:
         wanted = _kept(form[PROXY_ADDRESS])
         asked["proxy_address"] = rules.new_proxy(participant, wanted, ours)
     return {name: value for name, value in asked.items() if value != getattr(participant, name)}
+
+
+def _ours(settings: Settings) -> Ours:
+    most = settings.limits.address_chars_max
+    return Ours(settings.senders_by_address, settings.grouping_senders, most)
 
 
 def _kept(text: str) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any
 from app.api import parameters as kinds
 from app.api.call import Call, takes
 from app.api.conversations import SOURCE, show_timers
+from app.api.grouping import regroup, settle
 from app.api.page import Listing
 from app.api.parent import locked
 from app.api.parent import named as parent
@@ -81,9 +82,11 @@ async def delete(call: Call) -> None:
         conversation = await parent(call, tx, scope)
         participant = (await _membership(call, tx, conversation, user)).participant
         await bindings.release(tx, participant.sid)
+        group = await regroup(tx, participant, None, call.runtime.settings)
         await locked(call, tx, conversation.sid)
         if not await participants.remove(tx, participant.sid):
             raise call.missing()
+        await settle(tx, conversation.sid, group)
         await conversations.touch(tx, conversation.sid)
         await call.tell(tx, events.participant_removed(participant, SOURCE, tx.now))
 

@@ -1,5 +1,5 @@
 """Questions about conversations. Who changes one, or anything below it, holds its row lock and
-adds to its revision. Lock order: bindings, users, conversations, outbox lanes."""
+adds to its revision. Lock order: bindings, number groups, users, conversations, outbox lanes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CONVERSATIONS = SQLModel.metadata.tables["conversations"]
 PARTICIPANTS = SQLModel.metadata.tables["participants"]
 C, P = CONVERSATIONS.c, PARTICIPANTS.c
 
-FIXED = {"sid", "account_sid", "chat_service_sid", "message_count", "revision"}
+FIXED = {"sid", "account_sid", "chat_service_sid", "message_count", "revision", "grouped"}
 DEFAULTS = """
 SELECT default_messaging_service_sid, default_inactive_timer_s, default_closed_timer_s
 FROM accounts WHERE sid = $1

@@ -1,6 +1,6 @@
 """Questions about users. Who joins or leaves by identity holds the user's row lock.
 
-Lock order: bindings, users (by identity), conversations, outbox lanes.
+Lock order: bindings, number groups, users (by identity), conversations, outbox lanes.
 """
 
 from __future__ import annotations

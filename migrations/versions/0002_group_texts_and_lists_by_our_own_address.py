@@ -1,0 +1,60 @@
+"""group texts and lists by our own address.
+
+Revision 0002, after 0001.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "number_groups",
+        sa.Column("conversation_sid", sa.Text(collation="C"), nullable=False),
+        sa.Column("account_sid", sa.Text(collation="C"), nullable=False),
+        sa.Column("numbers", sa.String()),
+        sa.Column("open", sa.Boolean(), server_default="true", nullable=False),
+        sa.ForeignKeyConstraint(
+            ["conversation_sid"],
+            ["conversations.sid"],
+            name="number_groups_conversation_sid_fkey",
+            ondelete="CASCADE",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("conversation_sid", name="number_groups_pkey"),
+    )
+    op.create_index(
+        "number_groups_open",
+        "number_groups",
+        ["account_sid", "numbers"],
+        unique=True,
+        postgresql_where=sa.text("open"),
+        postgresql_include=["conversation_sid"],
+    )
+    op.add_column(
+        "conversations", sa.Column("grouped", sa.Boolean(), server_default="false", nullable=False)
+    )
+    op.create_index(
+        "participants_by_proxy",
+        "participants",
+        ["chat_service_sid", "proxy_address", "conversation_sid"],
+        postgresql_where=sa.text("proxy_address IS NOT NULL"),
+    )
+
+
+def downgrade() -> None:
+    op.drop_index(
+        "participants_by_proxy",
+        table_name="participants",
+        postgresql_where=sa.text("proxy_address IS NOT NULL"),
+    )
+    op.drop_column("conversations", "grouped")
+    op.drop_table("number_groups")
