@@ -13,6 +13,7 @@ from app.clock import Clock
 from app.observe import Observe
 from app.settings.models import Settings
 from app.store.database import Database
+from app.vault import Vault
 
 
 class Wakes:
@@ -39,7 +40,8 @@ class Runtime:
     """Settings, database, clients, clock, carriers, bells; made by service.py, closed there.
 
     `http` calls carriers (their URLs are the operator's), `egress` calls URLs that users give.
-    `public_url` is how the world reaches us, without a slash at its end.
+    `public_url` is how the world reaches us, without a slash at its end. `vault` keeps secrets of
+    others.
     """
 
     settings: Settings
@@ -51,6 +53,7 @@ class Runtime:
     carriers: Mapping[str, Carrier]
     public_url: str
     wakes: Wakes = field(default_factory=Wakes)
+    vault: Vault = field(default_factory=Vault)
 
     @property
     def context(self) -> Context:

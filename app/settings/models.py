@@ -17,6 +17,7 @@ from app.settings.address import CARRIED, channel_of
 from app.settings.limits import LimitSettings as LimitSettings
 from app.settings.retries import DeliverySettings, HookSettings
 from app.settings.retries import RetrySettings as RetrySettings
+from app.settings.sealing import SealingSettings
 from app.settings.section import Frozen
 from app.settings.section import Model as Model
 from app.settings.types import (
@@ -218,6 +219,7 @@ class Settings(Model):
     accounts: tuple[FurtherAccountSettings, ...] = ()
     server: ServerSettings = ServerSettings()
     database: DatabaseSettings = DatabaseSettings()
+    secrets: SealingSettings = SealingSettings()
     carriers: dict[CarrierName, CarrierSettings] = Field(default_factory=dict)
     senders: tuple[SenderSettings, ...] = ()
     messaging_services: dict[Name, MessagingServiceSettings] = Field(default_factory=dict)

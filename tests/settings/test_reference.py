@@ -33,6 +33,7 @@ SECRETS = {
     "SANDBOX_SECRET": "d-token",
     "PARLEY_SECOND_TOKEN": "f-token",
     "PARLEY_SECOND_SECRET": "g-token",
+    "PARLEY_SECRET_KEY": "h" * 32,
 }
 # Sections of entries that are examples: what is written out there may differ from the default.
 EXAMPLES = {"accounts", "carriers", "senders", "messaging_services", "services", "addresses"}
