@@ -20,6 +20,7 @@ from app.api.reading import LAST_READ_INDEX, LAST_READ_TIMESTAMP, read
 from app.api.scope import Links
 from app.channels.facts import binding_type
 from app.clock import iso_seconds
+from app.errors import Invalid
 from app.model import Conversation, Participant
 from app.rules import participants as rules
 from app.rules.participants import Ours, Shape
@@ -32,6 +33,9 @@ IDENTITY = kinds.text("Identity")
 ADDRESS = kinds.text("MessagingBinding.Address")
 PROXY_ADDRESS = kinds.text("MessagingBinding.ProxyAddress")
 PROJECTED_ADDRESS = kinds.text("MessagingBinding.ProjectedAddress")
+# Of participants on e-mail alone, which are not served.
+NAME = kinds.text("MessagingBinding.Name")
+LEVEL = kinds.text("MessagingBinding.Level")
 ATTRIBUTES = kinds.limited("Attributes", attributes)
 ROLE_SID = kinds.sid("RoleSid", ids.ROLE, 50109, "Conversation role not found")
 NEW = (
@@ -39,10 +43,17 @@ NEW = (
     ADDRESS,
     PROXY_ADDRESS,
     PROJECTED_ADDRESS,
+    NAME,
+    LEVEL,
     ATTRIBUTES,
     ROLE_SID,
     DATE_CREATED,
     DATE_UPDATED,
+)
+TOO_MUCH = (
+    50420,
+    "Participant Messaging Binding type does not support all of the provided Messaging Binding"
+    " parameters",
 )
 
 LISTING = Listing("participants", (str,), size=50, size_max=100)
@@ -182,11 +193,14 @@ async def _named(call: Call, tx: Tx, conversation: Conversation) -> Participant:
 def shape(form: Form, settings: Settings) -> Shape:
     """What kind of participant a form describes. Raises Invalid, Forbidden."""
     given = (form.get(name) for name in (IDENTITY, ADDRESS, PROXY_ADDRESS, PROJECTED_ADDRESS))
-    return rules.shape(
+    found = rules.shape(
         *given,
         ours=_ours(settings),
         identity_chars_max=settings.limits.identity_chars_max,
     )
+    if NAME in form or LEVEL in form:
+        raise Invalid(*TOO_MUCH)
+    return found
 
 
 def new(conversation: Conversation, shape: Shape, form: Form, now: datetime) -> Participant:

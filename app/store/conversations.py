@@ -10,13 +10,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Update, delete, select, update
-from sqlalchemy.exc import IntegrityError
 from sqlmodel import SQLModel
 
 from app import ids
 from app.errors import Conflict
 from app.model import Conversation
-from app.store.database import Tx
+from app.store.database import TAKEN, Tx, violates
 from app.store.scope import Scope
 from app.store.slices import Key, Slice, cut
 
@@ -25,6 +24,16 @@ PARTICIPANTS = SQLModel.metadata.tables["participants"]
 C, P = CONVERSATIONS.c, PARTICIPANTS.c
 
 FIXED = {"sid", "account_sid", "chat_service_sid", "message_count", "revision", "grouped"}
+WITHIN = "SELECT * FROM conversations WHERE account_sid = $1 AND chat_service_sid = $2"
+BY_SID, BY_NAME = f"{WITHIN} AND sid = $3", f"{WITHIN} AND unique_name = $3"
+FIRST = f"{WITHIN} ORDER BY date_created DESC, sid DESC LIMIT $3"
+BEYOND = f"""
+{WITHIN} AND (date_created, sid) < ($4, $5) ORDER BY date_created DESC, sid DESC LIMIT $3
+"""
+LOCK = "SELECT * FROM conversations WHERE sid = $1 FOR NO KEY UPDATE"
+# Somebody in two conversations, or in all of them: the plan must know of whom it is asked.
+ASKED_OF = "SET LOCAL plan_cache_mode = force_custom_plan"
+TOUCH = "UPDATE conversations SET revision = revision + 1 WHERE sid = $1"
 DEFAULTS = """
 SELECT default_messaging_service_sid, default_inactive_timer_s, default_closed_timer_s
 FROM accounts WHERE sid = $1
@@ -53,21 +62,36 @@ class Filter:
     address: str | None = None
     proxy_address: str | None = None
 
+    @property
+    def by_participant(self) -> bool:
+        """Whether it asks who is in a conversation."""
+        return any((self.identity, self.address, self.proxy_address))
+
+
+EVERY = Filter()
+
 
 async def find(tx: Tx, scope: Scope, key: str) -> Conversation | None:
     """The conversation with this SID or unique name."""
     if ids.is_sid(key, ids.CONVERSATION):
-        named = C.sid == key[:2] + key[2:].lower()
-    else:
-        named = C.unique_name == key
-    return await tx.first(Conversation, _within(scope).where(named))
+        return await tx.row(Conversation, BY_SID, *scope, key[:2] + key[2:].lower())
+    return await tx.row(Conversation, BY_NAME, *scope, key)
 
 
 async def page(tx: Tx, scope: Scope, chosen: Filter, wanted: Slice) -> list[Conversation]:
     """A slice of the conversations, newest first."""
+    if chosen == EVERY and not wanted.backwards:
+        mark = wanted.mark or ()
+        return await tx.rows(
+            Conversation, BEYOND if mark else FIRST, *scope, wanted.limit + 1, *mark
+        )
     statement = _within(scope).where(*_conditions(scope, chosen))
     listed = cut(statement, (C.date_created, C.sid), wanted, descending=True)
-    return await tx.every(Conversation, listed)
+    if not chosen.by_participant:
+        return await tx.every(Conversation, listed)
+    async with tx.sql.transaction():
+        await tx.sql.execute(ASKED_OF)
+        return await tx.every(Conversation, listed)
 
 
 def key(conversation: Conversation) -> Key:
@@ -77,8 +101,7 @@ def key(conversation: Conversation) -> Key:
 
 async def lock(tx: Tx, sid: str) -> Conversation | None:
     """The conversation, locked until the end of the transaction."""
-    locked = select(CONVERSATIONS).where(C.sid == sid).with_for_update(key_share=True)
-    return await tx.first(Conversation, locked)
+    return await tx.row(Conversation, LOCK, sid)
 
 
 async def add(tx: Tx, conversation: Conversation) -> None:
@@ -96,7 +119,7 @@ async def write(tx: Tx, conversation: Conversation) -> None:
 
 async def touch(tx: Tx, sid: str) -> None:
     """Note that something below a locked conversation changed."""
-    await tx.run(_touched(sid))
+    await tx.sql.execute(TOUCH, sid)
 
 
 async def remove(tx: Tx, sid: str) -> None:
@@ -132,7 +155,7 @@ def _conditions(scope: Scope, chosen: Filter) -> Sequence[ColumnElement[bool]]:
     pair = ((P.address, chosen.address), (P.proxy_address, chosen.proxy_address))
     bound = [column == value for column, value in pair if value is not None]
     if bound:
-        conditions.append(_with_participant(scope, P.address.is_not(None), *bound))
+        conditions.append(_with_participant(scope, *bound))
     return conditions
 
 
@@ -145,8 +168,8 @@ def _with_participant(scope: Scope, *of: ColumnElement[bool]) -> ColumnElement[b
 def _unique_name() -> Iterator[None]:
     try:
         yield
-    except IntegrityError as error:
-        if "conversations_unique_name" not in str(error.orig):
+    except TAKEN as error:
+        if not violates(error, "conversations_unique_name"):
             raise
         said = "Conversation with provided unique name already exists"
         raise Conflict(50353, said) from error
