@@ -57,10 +57,15 @@ async def regroup_all(tx: Tx, joining: Sequence[Participant], settings: Settings
     return True
 
 
-async def settle(tx: Tx, conversation_sid: str, group: list[Participant] | None) -> None:
-    """Note on the locked conversation what `regroup` came to."""
-    if group is not None:
-        await number_groups.mark(tx, conversation_sid, group)
+async def settle(tx: Tx, conversation: Conversation, group: list[Participant] | None) -> None:
+    """Note on the locked conversation what `regroup` came to, when it is written. Where somebody
+    else changed the same participant meanwhile, the numbers are claimed once more."""
+    if group is None:
+        return
+    sid, members = conversation.sid, await number_groups.members(tx, conversation.sid)
+    if groups.numbers(members) != groups.numbers(group):
+        await _claim(tx, conversation.account_sid, sid, members)
+    await number_groups.mark(tx, sid, members)
 
 
 async def hold_all(tx: Tx, scope: Scope, identity: str, limit: int) -> list[str]:

@@ -88,7 +88,11 @@ async def check_room(
         raise Invalid(50417, "Participants limit exceeded")
     if external and count.external >= limits.participants_external_max:
         raise Invalid(50418, "Non-Chat participants limit exceeded")
-    identity = participant.identity
+    await check_new(tx, conversation, participant.identity)
+
+
+async def check_new(tx: Tx, conversation: Conversation, identity: str | None) -> None:
+    """Whether an identity is not in a locked conversation yet. Raises Conflict 50433."""
     if identity is not None and await participants.identified(tx, conversation.sid, identity):
         raise Conflict(50433, "Participant already exists")
 

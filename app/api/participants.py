@@ -12,7 +12,7 @@ from app.api.call import Call, takes
 from app.api.conversations import DATE_CREATED, DATE_UPDATED, SOURCE
 from app.api.forms import Form
 from app.api.grouping import check_alike, regroup, settle
-from app.api.joining import check_room, claim, enrol, role
+from app.api.joining import check_new, check_room, claim, enrol, role
 from app.api.page import Listing
 from app.api.parameters import attributes, cleared
 from app.api.parent import locked, named, writable
@@ -84,7 +84,7 @@ async def create(call: Call) -> dict[str, Any]:
         conversation = await locked(call, tx, parent.sid)
         await check_room(tx, conversation, participant, settings)
         await tx.add(participant)
-        await settle(tx, conversation.sid, group)
+        await settle(tx, conversation, group)
         await conversations.touch(tx, conversation.sid)
         happened = [events.user_added(user, SOURCE) for user in met]
         await call.tell(tx, *happened, events.participant_added(participant, SOURCE))
@@ -126,13 +126,14 @@ async def update(call: Call) -> dict[str, Any]:
             await claim(tx, will)
         group = await regroup(tx, was, will, call.runtime.settings) if changes else None
         await enrol(tx, scope, changes.get("identity"), call.runtime.settings)
-        await locked(call, tx, parent.sid)
+        conversation = await locked(call, tx, parent.sid)
+        await check_new(tx, conversation, changes.get("identity"))
         participant = call.found(await participants.find(tx, parent.sid, sid))
         _apply(participant, call.form, tx.now, changes)
         await participants.write(tx, participant)
         if group is not None:
             await check_alike(tx, participant)
-            await settle(tx, parent.sid, group)
+            await settle(tx, conversation, group)
         await conversations.touch(tx, parent.sid)
         await call.tell(tx, events.participant_updated(participant, SOURCE))
     return show(participant, call.links)
@@ -146,10 +147,10 @@ async def delete(call: Call) -> None:
         participant = await _named(call, tx, parent)
         await bindings.release(tx, participant.sid)
         group = await regroup(tx, participant, None, call.runtime.settings)
-        await locked(call, tx, parent.sid)
+        conversation = await locked(call, tx, parent.sid)
         if not await participants.remove(tx, participant.sid):
             raise call.missing()
-        await settle(tx, parent.sid, group)
+        await settle(tx, conversation, group)
         await conversations.touch(tx, parent.sid)
         await call.tell(tx, events.participant_removed(participant, SOURCE, tx.now))
 

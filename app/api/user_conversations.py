@@ -83,10 +83,10 @@ async def delete(call: Call) -> None:
         participant = (await _membership(call, tx, conversation, user)).participant
         await bindings.release(tx, participant.sid)
         group = await regroup(tx, participant, None, call.runtime.settings)
-        await locked(call, tx, conversation.sid)
+        conversation = await locked(call, tx, conversation.sid)
         if not await participants.remove(tx, participant.sid):
             raise call.missing()
-        await settle(tx, conversation.sid, group)
+        await settle(tx, conversation, group)
         await conversations.touch(tx, conversation.sid)
         await call.tell(tx, events.participant_removed(participant, SOURCE, tx.now))
 

@@ -46,12 +46,11 @@ class Conversation(SQLModel, table=True):
             text("sid DESC"),
         ),
         Index(
-            "conversations_open",
+            "conversations_by_state",
             "chat_service_sid",
             "state",
             text("date_created DESC"),
             text("sid DESC"),
-            postgresql_where=text("state <> 'closed'"),
         ),
         Index(
             "conversations_next_timer",

@@ -169,6 +169,10 @@ async def test_a_number_changes_hands_within_its_group(world) -> None:
         status, body = await join(world, url, **form)
         assert (status, body["code"]) == (409, code)
     assert (await world.call("POST", agent["url"], {"Identity": ""}))[0] == 409  # two gateways
+    _, other = await join(world, url, projected=OURS_TOO)
+    status, body = await world.call("POST", other["url"], {"Identity": "agent"})
+    assert (status, body["code"]) == (409, 50433)
+    assert (await world.call("DELETE", other["url"]))[0] == 204
     assert (await world.call("DELETE", agent["url"]))[0] == 204
     assert await held(world) == [f"{OURS} {ANN} {BOB}"]
     _, people = await world.call("GET", f"{url}/Participants")
@@ -309,3 +313,25 @@ async def test_joining_while_it_closes_ends_closed_and_free(world) -> None:
             join(world, url, address=ANN), world.call("POST", url, {"State": "closed"})
         )
         assert await held(world) == []
+
+
+async def test_changes_of_one_participant_at_once_leave_the_set_that_is_there(world) -> None:
+    for turn in range(6):
+        url = await group(world, f"+1555867560{turn}", identity="agent")
+        _, people = await world.call("GET", f"{url}/Participants")
+        agent, ann = (one["url"] for one in people["participants"])
+        await asyncio.gather(
+            world.call("POST", agent, {"Identity": ""}),
+            world.call("DELETE", ann),
+            world.call("DELETE", agent),
+        )
+        _, people = await world.call("GET", f"{url}/Participants")
+        assert people["participants"] == []
+        assert await held(world) == []
+        async with world.runtime.db.begin() as tx:
+            row = await tx.sql.fetchrow(
+                "SELECT grouped, (SELECT count(*) FROM number_groups g"
+                " WHERE g.conversation_sid = c.sid) AS rows FROM conversations c WHERE sid = $1",
+                url[-34:],
+            )
+        assert tuple(row) == (False, 0)

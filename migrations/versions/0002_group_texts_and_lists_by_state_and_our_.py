@@ -1,4 +1,4 @@
-"""group texts and lists by our own address.
+"""group texts and lists by state and our own address.
 
 Revision 0002, after 0001.
 """
@@ -42,6 +42,21 @@ def upgrade() -> None:
     op.add_column(
         "conversations", sa.Column("grouped", sa.Boolean(), server_default="false", nullable=False)
     )
+    op.drop_index(
+        "conversations_open",
+        table_name="conversations",
+        postgresql_where="((state)::text <> 'closed'::text)",
+    )
+    op.create_index(
+        "conversations_by_state",
+        "conversations",
+        [
+            "chat_service_sid",
+            "state",
+            sa.literal_column("date_created DESC"),
+            sa.literal_column("sid DESC"),
+        ],
+    )
     op.create_index(
         "participants_by_proxy",
         "participants",
@@ -55,6 +70,18 @@ def downgrade() -> None:
         "participants_by_proxy",
         table_name="participants",
         postgresql_where=sa.text("proxy_address IS NOT NULL"),
+    )
+    op.drop_index("conversations_by_state", table_name="conversations")
+    op.create_index(
+        "conversations_open",
+        "conversations",
+        [
+            "chat_service_sid",
+            "state",
+            sa.literal_column("date_created DESC"),
+            sa.literal_column("sid DESC"),
+        ],
+        postgresql_where="((state)::text <> 'closed'::text)",
     )
     op.drop_column("conversations", "grouped")
     op.drop_table("number_groups")
