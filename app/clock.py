@@ -6,6 +6,8 @@ import asyncio
 import time
 from datetime import UTC, datetime
 
+SECONDS_CHARS, MILLIS_CHARS = len("2021-08-10T18:00:58"), len("2021-08-10T18:00:58.111")
+
 
 class Clock:
     """The real clock: UTC wall time, a monotonic counter and waiting."""
@@ -25,10 +27,13 @@ class Clock:
 
 def iso_seconds(moment: datetime) -> str:
     """`2021-08-10T18:00:58Z`: the form of every date in a REST answer."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat()[:SECONDS_CHARS] + "Z"
 
 
 def iso_millis(moment: datetime) -> str:
     """`2021-08-10T18:00:58.111Z`: the form of every date in a webhook."""
-    moment = moment.astimezone(UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="milliseconds")[:MILLIS_CHARS] + "Z"

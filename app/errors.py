@@ -8,6 +8,7 @@ ParleyError
 │   ├── Forbidden           the caller may not
 │   └── TooMany             a limit was reached; carries retry_after_s
 ├── Unavailable             we could not do it now (database away, queue full); try again
+├── Unsealable              what is kept sealed cannot be opened: no key for it, or it was changed
 └── CarrierError            what a carrier says of a send
     ├── Temporary           known not to have happened; may be tried again
     ├── Permanent           known not to have happened; never again
@@ -68,6 +69,10 @@ class Unavailable(ParleyError):
     def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class Unsealable(ParleyError):
+    """What is kept sealed cannot be opened; the message says why, never what."""
 
 
 class CarrierError(ParleyError):

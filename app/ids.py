@@ -69,6 +69,11 @@ def secret() -> str:
     return urlsafe_b64encode(urandom(32)).rstrip(b"=").decode()
 
 
+def noise(count: int) -> bytes:
+    """So many random bytes, for ciphers."""
+    return urandom(count)
+
+
 def token() -> str:
     """A random UUID: idempotency tokens, lease tokens."""
     return str(uuid.uuid4())

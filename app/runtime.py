@@ -14,6 +14,7 @@ from app.observe import Observe
 from app.settings.models import Settings
 from app.store.database import Database
 from app.turns import Turns
+from app.vault import Vault
 
 
 class Wakes:
@@ -61,6 +62,7 @@ class Runtime:
     `questions` (where there is one, else `egress`) those of pre-event webhooks.
     `turns` keeps apart what must not be done by too many at once in this process.
     `public_url` is how the world reaches us, without a slash at its end.
+    `vault` keeps secrets of others.
     """
 
     settings: Settings
@@ -74,6 +76,7 @@ class Runtime:
     questions: aiohttp.ClientSession | None = None
     wakes: Wakes = field(default_factory=Wakes)
     turns: Turns = field(default_factory=Turns)
+    vault: Vault = field(default_factory=Vault)
 
     @property
     def context(self) -> Context:

@@ -10,6 +10,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import aiohttp
 from aiohttp import web
@@ -42,6 +43,7 @@ from app.store.database import Database
 from app.store.declared import declare
 from app.streams.follower import Followers
 from app.streams.sequencer import Sequencer
+from app.vault import Vault
 from app.webhooks import before
 from app.webhooks.after import Teller, Telling, hook_loop
 
@@ -110,9 +112,16 @@ async def _runtime(
     )
     public_url = (settings.server.public_url or origin).rstrip("/")
     carriers = _carriers(settings)
-    return Runtime(
-        settings, db, http, guarded, clock, observe, carriers, public_url, questions=questions
-    )
+    shared = (settings, db, http, guarded, clock, observe, carriers, public_url)
+    return Runtime(*shared, questions=questions, vault=_vault(settings))
+
+
+def _vault(settings: Settings) -> Vault:
+    """Under the keys that are given, or the one in a file. Beside a database elsewhere none is made
+    without being asked for: another process on it would make another one."""
+    given = settings.secrets
+    home = settings.database.url is None or "key_file" in given.model_fields_set
+    return Vault(given.keys, Path(given.key_file) if home else None)
 
 
 @asynccontextmanager

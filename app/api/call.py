@@ -45,6 +45,7 @@ TOLD = "X-Twilio-Webhook-Enabled"
 SERVICE = "ChatServiceSid"
 KEY_CHARS_MAX = 512
 CREATED = 201
+READING = "GET"
 ATTEMPTS = 3  # of a transaction that PostgreSQL ended to break a deadlock
 
 # The JSON of the answer, nothing, or a response that the verb has streamed itself.
@@ -141,7 +142,12 @@ class Call:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
-        """A transaction: the one that claimed the idempotency key, when there is one."""
+        """A transaction: the one that claimed the idempotency key, when there is one. Reading needs
+        none."""
+        if self.request.method == READING:
+            async with self.runtime.db.read() as tx:
+                yield tx
+            return
         if self.outer is None:
             async with self.runtime.db.begin() as tx:
                 yield tx

@@ -44,8 +44,13 @@ def _attributes(text: str, limits: LimitSettings) -> str:
     return rules.check_attributes(text, bytes_max=limits.conversation_attributes_bytes_max)
 
 
+def _unique_name(text: str, limits: LimitSettings) -> str | None:
+    most = limits.unique_name_chars_max
+    return rules.check_unique_name(text, chars_max=most) if text else None
+
+
 FRIENDLY_NAME = kinds.limited("FriendlyName", friendly_name)
-UNIQUE_NAME = kinds.clearable("UniqueName", rules.check_unique_name)
+UNIQUE_NAME = kinds.limited("UniqueName", _unique_name)
 ATTRIBUTES = kinds.limited("Attributes", _attributes)
 MESSAGING_SERVICE_SID = kinds.sid(
     "MessagingServiceSid", ids.MESSAGING_SERVICE, 50341, "Invalid messaging service SID"

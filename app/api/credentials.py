@@ -1,4 +1,5 @@
-"""Credentials of push services ("Credential Resource"). Secrets are written and never read back."""
+"""Credentials of push services ("Credential Resource"). Secrets are written, kept sealed and never
+read back."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from app.clock import iso_seconds
 from app.model import Credential
 from app.rules.conversations import check_friendly_name
 from app.store import credentials
+from app.vault import Vault
 
 PATH = "/Credentials"
 TYPES = {word: word for word in ("apn", "gcm", "fcm")}
@@ -67,7 +69,7 @@ async def create(call: Call) -> dict[str, Any]:
             date_created=tx.now,
             date_updated=tx.now,
         )
-        _apply(credential, call.form)
+        _apply(credential, call.form, call.runtime.vault)
         await tx.add(credential)
     return show(credential, call.links)
 
@@ -87,7 +89,7 @@ async def update(call: Call) -> dict[str, Any]:
         found = await credentials.find(tx, scope.account_sid, call.key("Sid"), lock=True)
         credential = call.found(found)
         credential.type = call.form.get(TYPE, credential.type)
-        _apply(credential, call.form)
+        _apply(credential, call.form, call.runtime.vault)
         credential.date_updated = tx.now
         await credentials.write(tx, credential)
     return show(credential, call.links)
@@ -117,10 +119,15 @@ def show(credential: Credential, links: Links) -> dict[str, Any]:
     }
 
 
-def _apply(credential: Credential, form: Form) -> None:
-    """Set what was sent and belongs to the type; clear what belongs to another."""
+def _apply(credential: Credential, form: Form, vault: Vault) -> None:
+    """Set what was sent and belongs to the type; clear what belongs to another. Raises Forbidden
+    for a secret that cannot be sealed."""
     credential.friendly_name = form.get(FRIENDLY_NAME, credential.friendly_name)
     for type_, columns in OF_TYPE.items():
         for column, parameter in columns.items():
-            kept = form.get(parameter, getattr(credential, column))
-            setattr(credential, column, kept if type_ == credential.type else None)
+            if type_ != credential.type:
+                setattr(credential, column, None)
+            elif parameter in form and column in credentials.SECRETS:
+                credentials.seal(credential, vault, column, form[parameter])
+            elif parameter in form:
+                setattr(credential, column, form[parameter])

@@ -13,6 +13,7 @@ from typing import Any
 from app.errors import Conflict, Invalid, NotFound
 from app.model import Conversation, Participant, User
 from app.model.permissions import CONVERSATION
+from app.rules import groups
 from app.settings.models import Settings
 from app.store import bindings, conversations, participants, roles, users
 from app.store.bindings import Holder
@@ -35,8 +36,10 @@ async def role(tx: Tx, scope: Scope, given: str | None) -> str | None:
 
 
 async def claim(tx: Tx, participant: Participant) -> None:
-    """Claim the participant's pair. Raises Conflict 50416: who holds it is in `details`, and the
-    conversation's SID ends the text, where callers read it."""
+    """Claim the participant's pair, if it has one. Raises Conflict 50416: who holds it is in
+    `details`, and the conversation's SID ends the text, where callers read it."""
+    if participant.proxy_address is None:
+        return
     holder = await bindings.claim(tx, participant)
     if holder is not None:
         raise Conflict(50416, f"{HELD} {holder.conversation_sid}", _held(holder))
@@ -45,7 +48,7 @@ async def claim(tx: Tx, participant: Participant) -> None:
 async def claim_all(tx: Tx, joining: Sequence[Participant]) -> None:
     """Claim the pairs of all who have one. Raises Conflict 50425: every pair that is not free, and
     who holds it, is in `details`; nobody holds one that two of them name."""
-    external = [one for one in joining if one.address is not None]
+    external = [one for one in joining if one.proxy_address is not None]
     first: dict[tuple[str | None, str | None], Participant] = {}
     for one in external:
         first.setdefault((one.proxy_address, one.address), one)
@@ -73,16 +76,23 @@ async def check_room(
     tx: Tx, conversation: Conversation, participant: Participant, settings: Settings
 ) -> None:
     """Whether a locked conversation takes this participant. Raises Invalid 50373 (no messaging
-    service), 50417, 50418 (too many), Conflict 50433 (the identity is in it)."""
+    service), 50434, 50435 (groups and others do not mix), 50417, 50418 (too many), Conflict 50433
+    (the identity is in it)."""
     external = participant.address is not None
-    if external:
+    if participant.proxy_address is not None:
         await _check_messaging_service(tx, conversation, participant, settings)
     limits, count = settings.limits, await participants.count(tx, conversation.sid)
+    members = count.grouped + groups.is_member(participant)
+    groups.check_alike(participant, count.total + 1, members)
     if count.total >= limits.participants_max:
         raise Invalid(50417, "Participants limit exceeded")
     if external and count.external >= limits.participants_external_max:
         raise Invalid(50418, "Non-Chat participants limit exceeded")
-    identity = participant.identity
+    await check_new(tx, conversation, participant.identity)
+
+
+async def check_new(tx: Tx, conversation: Conversation, identity: str | None) -> None:
+    """Whether an identity is not in a locked conversation yet. Raises Conflict 50433."""
     if identity is not None and await participants.identified(tx, conversation.sid, identity):
         raise Conflict(50433, "Participant already exists")
 

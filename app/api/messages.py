@@ -10,6 +10,7 @@ from app.api import parameters as kinds
 from app.api.call import CREATED, Call, takes
 from app.api.conversations import DATE_CREATED, DATE_UPDATED
 from app.api.forms import INVALID, Form
+from app.api.grouping import check_author
 from app.api.idempotency import worded
 from app.api.page import Listing
 from app.api.parameters import attributes
@@ -81,6 +82,7 @@ async def create(call: Call) -> dict[str, Any]:
     async with call.begin() as (tx, scope):
         conversation = await named(call, tx, scope)
         draft = _draft(call, scope, conversation)
+        await check_author(tx, conversation, draft.author)
     try:
         posted = await call.road.submit(draft)
     except NotFound:
@@ -119,6 +121,8 @@ async def update(call: Call) -> dict[str, Any]:
         message = call.found(await messages.find(tx, parent.sid, sid))
         media = (await messages.media(tx, [sid]))[sid]
         await _edit(call, tx, message, media)
+        if AUTHOR in call.form:
+            await check_author(tx, conversation, message.author)
         await messages.write(tx, message)
         await conversations.touch(tx, parent.sid)
         shown = await resources(tx, [message], call.links)

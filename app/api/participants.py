@@ -11,7 +11,8 @@ from app.api import parameters as kinds
 from app.api.call import Call, takes
 from app.api.conversations import DATE_CREATED, DATE_UPDATED
 from app.api.forms import Form
-from app.api.joining import check_room, claim, enrol, role
+from app.api.grouping import check_alike, regroup, settle
+from app.api.joining import check_new, check_room, claim, enrol, role
 from app.api.page import Listing
 from app.api.parameters import attributes, cleared
 from app.api.parent import locked, named, writable
@@ -19,9 +20,10 @@ from app.api.reading import LAST_READ_INDEX, LAST_READ_TIMESTAMP, read
 from app.api.scope import Links
 from app.channels.facts import binding_type
 from app.clock import iso_seconds
+from app.errors import Invalid
 from app.model import Conversation, Participant
 from app.rules import participants as rules
-from app.rules.participants import Shape
+from app.rules.participants import Ours, Shape
 from app.settings.models import Settings
 from app.store import bindings, conversations, participants
 from app.store.database import Tx
@@ -33,6 +35,9 @@ IDENTITY = kinds.text("Identity")
 ADDRESS = kinds.text("MessagingBinding.Address")
 PROXY_ADDRESS = kinds.text("MessagingBinding.ProxyAddress")
 PROJECTED_ADDRESS = kinds.text("MessagingBinding.ProjectedAddress")
+# Of participants on e-mail alone, which are not served.
+NAME = kinds.text("MessagingBinding.Name")
+LEVEL = kinds.text("MessagingBinding.Level")
 ATTRIBUTES = kinds.limited("Attributes", attributes)
 ROLE_SID = kinds.sid("RoleSid", ids.ROLE, 50109, "Conversation role not found")
 NEW = (
@@ -40,10 +45,17 @@ NEW = (
     ADDRESS,
     PROXY_ADDRESS,
     PROJECTED_ADDRESS,
+    NAME,
+    LEVEL,
     ATTRIBUTES,
     ROLE_SID,
     DATE_CREATED,
     DATE_UPDATED,
+)
+TOO_MUCH = (
+    50420,
+    "Participant Messaging Binding type does not support all of the provided Messaging Binding"
+    " parameters",
 )
 
 LISTING = Listing("participants", (str,), size=50, size_max=100)
@@ -76,12 +88,13 @@ async def create(call: Call) -> dict[str, Any]:
         participant = new(parent, shape(call.form, settings), call.form, tx.now)
         participant.role_sid = await role(tx, scope, participant.role_sid)
         writable(parent)
-        if participant.address is not None:
-            await claim(tx, participant)
+        await claim(tx, participant)
+        group = await regroup(tx, None, participant, settings)
         met = await enrol(tx, scope, participant.identity, settings)
         conversation = await locked(call, tx, parent.sid)
         await check_room(tx, conversation, participant, settings)
         await tx.add(participant)
+        await settle(tx, conversation, group)
         await conversations.touch(tx, conversation.sid)
         happened = [events.user_added(user, call.origin) for user in met]
         await call.tell(tx, *happened, events.participant_added(participant, call.origin))
@@ -125,15 +138,20 @@ async def update(call: Call) -> dict[str, Any]:
         sid = (was := await _named(call, tx, parent)).sid
         changes = await _changes(call, tx, scope, was)
         writable(parent)
+        will = Participant(**was.model_dump() | changes)
         if "proxy_address" in changes:
-            was.proxy_address = changes["proxy_address"]
             await bindings.release(tx, sid)
-            await claim(tx, was)
+            await claim(tx, will)
+        group = await regroup(tx, was, will, call.runtime.settings) if changes else None
         met = await enrol(tx, scope, changes.get("identity"), call.runtime.settings)
-        await locked(call, tx, parent.sid)
+        conversation = await locked(call, tx, parent.sid)
+        await check_new(tx, conversation, changes.get("identity"))
         participant = call.found(await participants.find(tx, parent.sid, sid))
         _apply(participant, call.form, tx.now, changes)
         await participants.write(tx, participant)
+        if group is not None:
+            await check_alike(tx, participant)
+            await settle(tx, conversation, group)
         await conversations.touch(tx, parent.sid)
         happened = [events.user_added(user, call.origin) for user in met]
         await call.tell(tx, *happened, events.participant_updated(participant, call.origin))
@@ -154,9 +172,11 @@ async def delete(call: Call) -> None:
         parent = await named(call, tx, scope)
         participant = await _named(call, tx, parent)
         await bindings.release(tx, participant.sid)
-        await locked(call, tx, parent.sid)
+        group = await regroup(tx, participant, None, call.runtime.settings)
+        conversation = await locked(call, tx, parent.sid)
         if not await participants.remove(tx, participant.sid):
             raise call.missing()
+        await settle(tx, conversation, group)
         await conversations.touch(tx, parent.sid)
         await call.tell(tx, events.participant_removed(participant, call.origin, tx.now))
 
@@ -200,11 +220,14 @@ async def _named(call: Call, tx: Tx, conversation: Conversation) -> Participant:
 def shape(form: Form, settings: Settings) -> Shape:
     """What kind of participant a form describes. Raises Invalid, Forbidden."""
     given = (form.get(name) for name in (IDENTITY, ADDRESS, PROXY_ADDRESS, PROJECTED_ADDRESS))
-    return rules.shape(
+    found = rules.shape(
         *given,
-        ours=settings.senders_by_address,
+        ours=_ours(settings),
         identity_chars_max=settings.limits.identity_chars_max,
     )
+    if NAME in form or LEVEL in form:
+        raise Invalid(*TOO_MUCH)
+    return found
 
 
 def new(conversation: Conversation, shape: Shape, form: Form, now: datetime) -> Participant:
@@ -220,6 +243,7 @@ def new(conversation: Conversation, shape: Shape, form: Form, now: datetime) -> 
         channel=shape.channel,
         address=shape.address,
         proxy_address=shape.proxy_address,
+        projected_address=shape.projected_address,
         attributes=form.get(ATTRIBUTES, "{}"),
         role_sid=form.get(ROLE_SID),
         date_created=created,
@@ -232,7 +256,7 @@ async def _changes(
 ) -> dict[str, str | None]:
     """What changes of how the participant is reached, identity and addresses, and of its role, by
     column. Raises Invalid, Forbidden, NotFound 50109."""
-    form, ours = call.form, call.runtime.settings.senders_by_address
+    form, ours = call.form, _ours(call.runtime.settings)
     asked: dict[str, str | None] = {}
     if IDENTITY in form:
         most = call.runtime.settings.limits.identity_chars_max
@@ -240,7 +264,8 @@ async def _changes(
         asked["identity"] = rules.new_identity(participant, wanted, chars_max=most)
     if PROJECTED_ADDRESS in form:
         wanted = _kept(form[PROJECTED_ADDRESS])
-        asked["projected_address"] = rules.new_projected(participant, wanted)
+        asked["projected_address"] = rules.new_projected(participant, wanted, ours)
+        asked["channel"] = None if wanted is None else "sms"
     if PROXY_ADDRESS in form:
         wanted = _kept(form[PROXY_ADDRESS])
         asked["proxy_address"] = rules.new_proxy(participant, wanted, ours)
@@ -248,6 +273,11 @@ async def _changes(
     if ROLE_SID in form:
         changes["role_sid"] = await role(tx, scope, form[ROLE_SID])
     return changes
+
+
+def _ours(settings: Settings) -> Ours:
+    most = settings.limits.address_chars_max
+    return Ours(settings.senders_by_address, settings.grouping_senders, most)
 
 
 def _kept(text: str) -> str | None:

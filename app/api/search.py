@@ -44,9 +44,7 @@ async def page(call: Call) -> dict[str, Any]:
             if inside is None:
                 raise NotFound(50350, "Conversation not found")
         looked_for = Search(query, inside.sid if inside else None, form.get(AUTHOR))
-    async with call.transaction() as tx:
         rows = await search.page(tx, scope, looked_for, wanted.slice)
-    async with call.transaction() as tx:
         found = await resources(tx, rows, call.links)
         marked = await search.highlights(tx, query, list(found))
     return wanted.answer(

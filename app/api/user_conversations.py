@@ -11,6 +11,7 @@ from app.api import parameters as kinds
 from app.api.call import Call, takes
 from app.api.conversations import show_timers
 from app.api.forms import Form
+from app.api.grouping import regroup, settle
 from app.api.page import Listing
 from app.api.parent import locked, writable
 from app.api.parent import named as parent
@@ -92,9 +93,11 @@ async def delete(call: Call) -> None:
         conversation = await parent(call, tx, scope)
         participant = (await _membership(call, tx, conversation, user)).participant
         await bindings.release(tx, participant.sid)
-        await locked(call, tx, conversation.sid)
+        group = await regroup(tx, participant, None, call.runtime.settings)
+        conversation = await locked(call, tx, conversation.sid)
         if not await participants.remove(tx, participant.sid):
             raise call.missing()
+        await settle(tx, conversation, group)
         await conversations.touch(tx, conversation.sid)
         await call.tell(tx, events.participant_removed(participant, call.origin, tx.now))
 

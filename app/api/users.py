@@ -12,6 +12,7 @@ from app.api import parameters as kinds
 from app.api.call import Call, takes
 from app.api.conversations import friendly_name
 from app.api.forms import Form, Parameter
+from app.api.grouping import hold_all, settle_all
 from app.api.page import Listing
 from app.api.parameters import attributes
 from app.api.scope import Links
@@ -114,9 +115,11 @@ async def delete(call: Call) -> None:
     more = True
     while more:
         async with call.begin() as (tx, scope):
+            identity = (await named(call, tx, scope)).identity
+            held = await hold_all(tx, scope, identity, LEAVING_MAX)
             user = call.found(await users.lock(tx, scope, call.key("Sid")))
-            left = await memberships.leave(tx, scope, user.identity, LEAVING_MAX)
-            more = len(left) == LEAVING_MAX
+            left, more = await memberships.leave(tx, scope, identity, LEAVING_MAX, held)
+            await settle_all(tx, scope.account_sid, held)
             if not more:
                 await users.remove(tx, user)
             gone = (events.participant_removed(one, call.origin, tx.now) for one in left)

@@ -17,6 +17,7 @@ from app.api import conversations as conversation_api
 from app.api import participants as participant_api
 from app.api.call import Call, takes
 from app.api.forms import Form, Parameter
+from app.api.grouping import regroup_all
 from app.api.joining import check_room, claim_all, enrol, role
 from app.errors import Invalid, Refused
 from app.model import Conversation, Participant, User
@@ -59,6 +60,7 @@ async def create(call: Call) -> dict[str, Any]:
     async with call.begin() as (tx, scope):
         conversation, joining = await _described(call, tx, scope)
         await claim_all(tx, joining)
+        conversation.grouped = await regroup_all(tx, joining, settings)
         met: list[User] = []
         for identity in sorted({one.identity for one in joining if one.identity is not None}):
             met += await enrol(tx, scope, identity, settings)

@@ -2,7 +2,7 @@
 
 from app.model.access import ApiKey, IdempotencyKey
 from app.model.addresses import AddressConfiguration, MessagingService, Sender
-from app.model.conversations import Binding, Conversation, Participant
+from app.model.conversations import Binding, Conversation, NumberGroup, Participant
 from app.model.messages import Media, Message, Receipt
 from app.model.outbox import Attempt, DeadLetter, Endpoint, Lane, OutboxItem
 from app.model.people import Role, User
@@ -40,6 +40,7 @@ __all__ = [
     "Media",
     "Message",
     "MessagingService",
+    "NumberGroup",
     "OutboxItem",
     "Participant",
     "PushBinding",

@@ -1,7 +1,9 @@
-"""Conversations, their participants, and the bindings that make a number pair point at one."""
+"""Conversations, their participants, and what makes numbers point at one: bindings for pairs,
+number groups for group texts."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 
@@ -13,6 +15,11 @@ from app.model import columns as c
 State = Literal["initializing", "active", "inactive", "closed"]
 
 
+def number_group(addresses: Iterable[str]) -> str:
+    """A set of normalised addresses as one text, in whatever order they come."""
+    return " ".join(sorted(set(addresses)))
+
+
 class Conversation(SQLModel, table=True):
     """A conversation (docs/22, docs/35).
 
@@ -20,6 +27,7 @@ class Conversation(SQLModel, table=True):
     change of the conversation or of anything below it. `active_at` is when its timers count from.
     `next_timer_at` is armed lazily: a message moves `active_at` only, and the sweep re-arms, so
     that no index changes with a message and updates stay HOT. Timers are seconds; None means off.
+    `grouped`: its participants are a group text.
     """
 
     __tablename__ = "conversations"
@@ -38,12 +46,11 @@ class Conversation(SQLModel, table=True):
             text("sid DESC"),
         ),
         Index(
-            "conversations_open",
+            "conversations_by_state",
             "chat_service_sid",
             "state",
             text("date_created DESC"),
             text("sid DESC"),
-            postgresql_where=text("state <> 'closed'"),
         ),
         Index(
             "conversations_next_timer",
@@ -69,6 +76,7 @@ class Conversation(SQLModel, table=True):
     message_count: int = c.number()
     created_by: str = c.word("system")
     revision: int = c.number(big=True)
+    grouped: bool = c.flag(False)
     email_address: str | None = None
     email_name: str | None = None
     date_created: datetime = c.moment()
@@ -101,6 +109,13 @@ class Participant(SQLModel, table=True):
             "identity",
             "conversation_sid",
             postgresql_where=text("identity IS NOT NULL"),
+        ),
+        Index(
+            "participants_by_proxy",
+            "chat_service_sid",
+            "proxy_address",
+            "conversation_sid",
+            postgresql_where=text("proxy_address IS NOT NULL"),
         ),
         Index("participants_role", "role_sid"),
         Index(
@@ -154,4 +169,30 @@ class Binding(SQLModel, table=True):
     account_sid: str = c.sid()
     address: str
     proxy_address: str
+    open: bool = c.flag(True)
+
+
+class NumberGroup(SQLModel, table=True):
+    """The set of numbers of one group text (docs/37); `open` until its conversation closes.
+
+    `numbers` is the set as `number_group` writes it, None while it is not complete. The
+    partial unique index is the promise: one open conversation per set and account. Who changes the
+    members of a group holds this row.
+    """
+
+    __tablename__ = "number_groups"
+    __table_args__ = (
+        Index(
+            "number_groups_open",
+            "account_sid",
+            "numbers",
+            unique=True,
+            postgresql_where=text("open"),
+            postgresql_include=["conversation_sid"],
+        ),
+    )
+
+    conversation_sid: str = c.sid_ref("conversations", deferred=True, primary_key=True)
+    account_sid: str = c.sid()
+    numbers: str | None = None
     open: bool = c.flag(True)

@@ -11,7 +11,8 @@ from app.model import columns as c
 
 
 class Credential(SQLModel, table=True):
-    """What a push service wants from us (docs/19). Secrets are written, never read back."""
+    """What a push service wants from us (docs/19). Secrets are sealed (`app/vault.py`), written and
+    never read back."""
 
     __tablename__ = "credentials"
     __table_args__ = (Index("credentials_listing", "account_sid", "sid"),)

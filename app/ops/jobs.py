@@ -1,4 +1,4 @@
-"""What happens by the clock: the timers' sweep, gauges, early statuses, retention.
+"""What happens by the clock: the timers' sweep, gauges, early statuses, retention, sealing anew.
 
 APScheduler only rings: no job is kept anywhere, and each is idempotent, so that any number of
 replicas may run them at once and a missed turn is made up for by the next one. A job that fails
@@ -20,18 +20,20 @@ from app.errors import Unavailable
 from app.model.outbox import ASK, DELIVERY, HOOK
 from app.model.streams import KINESIS, STREAM, WEBHOOK
 from app.model.traffic import Status
-from app.observe import Failed, Measured, TimerFired
+from app.observe import Failed, Measured, Said, TimerFired
 from app.ops import retention
 from app.runtime import Runtime
-from app.store import deliveries, gauges, timers
+from app.store import credentials, deliveries, gauges, timers
 from app.store.timers import Elapsed, Step
 from app.webhooks import tell
 from app.webhooks.events import Event, conversation_state_updated
 from app.webhooks.origin import TIMER
 
-TIMERS_S, EARLY_S, GAUGES_S, RETENTION_S = 1.0, 1.0, 5.0, 3600.0
+TIMERS_S, EARLY_S, GAUGES_S, RETENTION_S, RESEAL_S = 1.0, 1.0, 5.0, 3600.0, 3600.0
 FIRST_S = 30.0
 """How long the first turn of a rare job waits: a process may live less than an hour."""
+RESEALED_MAX = 100
+"""Credentials in one transaction."""
 STOP_S = 5.0
 """How long a job that is under way may take when we stop; then it is rolled back."""
 
@@ -64,6 +66,7 @@ class Jobs:
             ("early statuses", self.settle_early, EARLY_S),
             ("gauges", self.measure, GAUGES_S),
             ("retention", self.retain, RETENTION_S),
+            ("sealing", self.reseal, RESEAL_S),
         ):
             self._scheduler.add_job(
                 self._run,
@@ -174,6 +177,19 @@ class Jobs:
             while gone == retention.BATCH_MAX and not self._stopping:
                 async with self._runtime.db.begin() as tx:
                     gone = await trim(tx.sql, tx.now, age)
+
+    async def reseal(self) -> None:
+        """Seal by the first key what is kept under those before it, so that they may go; and say
+        so when a key that is still needed is not given."""
+        vault, lost = self._runtime.vault, 0
+        after: str | None = "" if vault.prefix else None
+        while after is not None and not self._stopping:
+            async with self._runtime.db.begin() as tx:
+                after, more = await credentials.reseal(tx, vault, after, RESEALED_MAX)
+            lost += more
+        if lost:
+            said = f"{lost} credentials were sealed by a key that is not given (secrets.key)"
+            self._runtime.observe(Said("warning", "sealed secrets", said))
 
 
 def _event(elapsed: Elapsed) -> Event:

@@ -54,14 +54,14 @@ def check_friendly_name(text: str, *, chars_max: int = FRIENDLY_NAME_CHARS_MAX) 
     return text
 
 
-def check_unique_name(text: str) -> str:
+def check_unique_name(text: str, *, chars_max: int = UNIQUE_NAME_CHARS_MAX) -> str:
     """A unique name, which could stand in a path instead of a SID: not like one itself.
 
-    Raises Invalid 50390 for the look of a conversation SID, 50004 over 256 characters.
+    Raises Invalid 50390 for the look of a conversation SID, 50004 over `chars_max` characters.
     """
     if ids.is_sid(text, ids.CONVERSATION):
         raise Invalid(50390, "Unique name should not match conversation sid pattern")
-    if len(text) > UNIQUE_NAME_CHARS_MAX:
+    if len(text) > chars_max:
         raise Invalid(50004, "Unique Name too long")
     return text
 
@@ -81,13 +81,6 @@ def check_attributes(text: str, *, bytes_max: int = ATTRIBUTES_BYTES_MAX) -> str
         orjson.loads(raw)
     except orjson.JSONDecodeError:
         raise Invalid(50304, "Attributes not valid JSON") from None
-    return text
-
-
-def check_messaging_service_sid(text: str) -> str:
-    """A messaging service SID by its form. Raises Invalid 50341."""
-    if not ids.is_sid(text, ids.MESSAGING_SERVICE):
-        raise Invalid(50341, "Invalid messaging service SID")
     return text
 
 

@@ -1,8 +1,9 @@
 """Who receives a message, and what each of them gets: one planned receipt per recipient.
 
-External participants of pairs receive; the author and chat identities do not ("Delivery Receipts
-in Conversations": messages to chat participants emit none). This is on the road: a message to
-fifty recipients of one channel is fitted once.
+External participants receive; the author and chat identities do not ("Delivery Receipts in
+Conversations": messages to chat participants emit none). A message to a group text is one send to
+all of them, which no carrier of ours takes yet: it fails, and each receipt says so. This is on the
+road: a message to fifty recipients of one channel is fitted once.
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ from dataclasses import dataclass
 from app.model.traffic import MediaPart, Member
 from app.rules.content import Deliver, Fail, Profile, fit
 
+NO_GROUPS = Fail("mms", 21612, "group texts cannot be sent yet")
+
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One receipt to be: who gets it from which of our addresses, and what (or why not)."""
+    """One receipt to be: who gets it from which of our addresses (empty: from none), and what (or
+    why not)."""
 
     participant_sid: str
     address: str
@@ -29,9 +33,7 @@ def recipients(participants: Iterable[Member], author_participant_sid: str | Non
     return [
         member
         for member in participants
-        if member.address is not None
-        and member.proxy_address is not None
-        and member.sid != author_participant_sid
+        if member.address is not None and member.sid != author_participant_sid
     ]
 
 
@@ -46,7 +48,10 @@ def plan(
     fitted: dict[str, Deliver | Fail] = {}
     planned: list[Planned] = []
     for member in recipients(participants, author_participant_sid):
-        if member.address is None or member.proxy_address is None:
+        if member.address is None:
+            continue
+        if member.proxy_address is None:
+            planned.append(Planned(member.sid, member.address, "", NO_GROUPS))
             continue
         channel = member.channel or "sms"
         content = fitted.get(channel)

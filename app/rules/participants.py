@@ -1,12 +1,14 @@
 """The shapes of a participant, and why everything else is refused ("Conversation Participant
 Resource").
 
-| shape | Identity | Address | ProxyAddress | ProjectedAddress |          |
-|-------|----------|---------|--------------|------------------|----------|
-| chat  | yes      | -       | -            | -                |          |
-| pair  | -        | yes     | yes          | -                |          |
-| group | -        | yes     | -            | -                | 50452    |
-| group | yes or - | -       | -            | yes              | 50452    |
+| shape     | Identity | Address | ProxyAddress | ProjectedAddress |
+|-----------|----------|---------|--------------|------------------|
+| chat      | yes      | -       | -            | -                |
+| pair      | -        | yes     | yes          | -                |
+| native    | -        | yes     | -            | -                |
+| projected | yes or - | -       | -            | yes              |
+
+The last two are members of a group text (`rules/groups.py`).
 
 Checks come in the original's order: what is given together, syntax, then ownership.
 """
@@ -18,6 +20,7 @@ from dataclasses import dataclass
 from typing import Literal, NoReturn
 
 from app import ids
+from app.channels import group_mms
 from app.channels.address import channel_of, normalise
 from app.errors import Forbidden, Invalid
 from app.model import Participant
@@ -26,21 +29,34 @@ ADDRESS = "MessagingBinding.Address"
 PROXY_ADDRESS = "MessagingBinding.ProxyAddress"
 PROJECTED_ADDRESS = "MessagingBinding.ProjectedAddress"
 IDENTITY_CHARS_MAX = 256
+ADDRESS_CHARS_MAX = 256
 RESERVED = frozenset({"system"})
 # Channels that people are reached on without an address of ours in a pair.
 WITHOUT_PROXY = frozenset({"email"})
 GROUP_MMS = "Group MMS is not enabled for this Account"
+PLUS_LOST = " (in a form the plus sign is sent as %2B)"
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A participant that may be: chat has an identity, pair a channel and two addresses."""
+    """A participant that may be: how it is reached, as the table above has it."""
 
-    kind: Literal["chat", "pair"]
+    kind: Literal["chat", "pair", "native", "projected"]
     identity: str | None = None
     channel: str | None = None
     address: str | None = None
     proxy_address: str | None = None
+    projected_address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """Our own addresses: all of them, those that can be in a group MMS, and how many characters an
+    address of anybody may have."""
+
+    senders: Container[str]
+    grouping: Container[str] = ()
+    chars_max: int = ADDRESS_CHARS_MAX
 
 
 def shape(
@@ -49,26 +65,28 @@ def shape(
     proxy_address: str | None,
     projected_address: str | None,
     *,
-    ours: Container[str],
+    ours: Ours,
     identity_chars_max: int = IDENTITY_CHARS_MAX,
 ) -> Shape:
     """The participant that these parameters describe, addresses normalised.
 
-    None is a parameter that was not sent. `ours` holds our sender addresses. Raises Invalid and
-    Forbidden with the codes of the original; `details` says which parameter and why.
+    None is a parameter that was not sent. Raises Invalid and Forbidden with the codes of the
+    original; `details` says which parameter and why.
     """
-    _refuse_empty(identity, address, proxy_address)
-    if identity is not None and (address is not None or proxy_address is not None):
+    _refuse_empty(identity, address, proxy_address, projected_address)
+    bound = address is not None or proxy_address is not None
+    if identity is not None and bound:
         raise Invalid(50211, "Identity parameter not acceptable for this Participant")
-    if projected_address is not None:
-        raise Forbidden(
-            50452,
-            f"{GROUP_MMS}: leave out {PROJECTED_ADDRESS}, and bind each phone number"
-            f" with {ADDRESS} and {PROXY_ADDRESS}",
-        )
+    if projected_address is not None and bound:
+        raise Invalid(50443, "Failed to add a projected address to a participant")
     if identity is not None:
-        return Shape("chat", identity=check_identity(identity, chars_max=identity_chars_max))
-    return _pair(address, proxy_address, ours)
+        identity = check_identity(identity, chars_max=identity_chars_max)
+    if projected_address is not None:
+        projected = check_projected(projected_address, ours)
+        return Shape("projected", identity, channel_of(projected), projected_address=projected)
+    if identity is not None:
+        return Shape("chat", identity)
+    return _bound(address, proxy_address, ours)
 
 
 def check_identity(identity: str, *, chars_max: int = IDENTITY_CHARS_MAX) -> str:
@@ -84,23 +102,36 @@ def check_identity(identity: str, *, chars_max: int = IDENTITY_CHARS_MAX) -> str
     return identity
 
 
-def check_proxy(address: str, proxy_address: str, ours: Container[str]) -> str:
+def check_proxy(address: str, proxy_address: str, ours: Ours) -> str:
     """The normalised proxy address for this (normalised) address, at create and at update.
 
     Raises Invalid 50408, 50453, 50409, 50414, 50415, Forbidden 50413.
     """
     if channel_of(address) in WITHOUT_PROXY:
         raise Invalid(50453, "Proxy Address of participant is not supported for this channel")
-    try:
-        proxy = normalise(proxy_address, allow_short_code=True)
-    except ValueError as error:
-        _invalid(50408, "Invalid participant proxy address", PROXY_ADDRESS, str(error))
+    refused = (50408, "Invalid participant proxy address", PROXY_ADDRESS)
+    proxy = _address(proxy_address, ours, refused, allow_short_code=True)
     if proxy == address:
         raise Invalid(50409, "Participant address equals proxy address")
     if channel_of(proxy) != channel_of(address):
         raise Invalid(50414, "Participant address type does not match proxy address type")
-    _check_owned(proxy, ours)
+    _check_owned(proxy, ours.senders)
     return proxy
+
+
+def check_projected(projected_address: str, ours: Ours) -> str:
+    """The normalised projected address, at create and at update: an own number that can be in a
+    group text. Raises Invalid 50407, 50435, Forbidden 50439, 50452."""
+    refused = (50407, "Invalid messaging binding address", PROJECTED_ADDRESS)
+    projected = _address(projected_address, ours, refused, allow_short_code=True)
+    if projected not in ours.senders:
+        raise Forbidden(50439, "Account is not authorized to use the projected address")
+    reason = group_mms.refusal(projected)
+    if reason is not None:
+        _invalid(50435, "Group MMS activation failed", PROJECTED_ADDRESS, reason)
+    if projected not in ours.grouping:
+        raise Forbidden(50452, f"{GROUP_MMS}: the sender {projected} does not carry mms")
+    return projected
 
 
 def new_identity(
@@ -123,7 +154,7 @@ def new_identity(
     return check_identity(wanted, chars_max=chars_max)
 
 
-def new_proxy(participant: Participant, wanted: str | None, ours: Container[str]) -> str | None:
+def new_proxy(participant: Participant, wanted: str | None, ours: Ours) -> str | None:
     """The address of ours after an update that wants this one (None: clears it).
 
     The one that it has already is accepted, even if it is ours no more. Raises Invalid 50440 (it
@@ -138,9 +169,9 @@ def new_proxy(participant: Participant, wanted: str | None, ours: Container[str]
     return check_proxy(participant.address, wanted, ours)
 
 
-def new_projected(participant: Participant, wanted: str | None) -> str | None:
+def new_projected(participant: Participant, wanted: str | None, ours: Ours) -> str | None:
     """The projected address after an update that wants this one (None: clears it), which an
-    identity can do without. Raises Invalid 50442, 50443, Forbidden 50452."""
+    identity can do without. Raises Invalid 50442, 50443, and what `check_projected` raises."""
     now = participant.projected_address
     if wanted is None:
         if now is None or participant.identity is None:
@@ -150,52 +181,66 @@ def new_projected(participant: Participant, wanted: str | None) -> str | None:
         return now
     if now is not None or participant.address is not None:
         raise Invalid(50443, "Failed to add a projected address to a participant")
-    raise Forbidden(50452, f"{GROUP_MMS}: leave out {PROJECTED_ADDRESS}")
+    return check_projected(wanted, ours)
 
 
-def _pair(address: str | None, proxy_address: str | None, ours: Container[str]) -> Shape:
+def _bound(address: str | None, proxy_address: str | None, ours: Ours) -> Shape:
+    """Somebody by an address: with one of ours, or in a group."""
     if address is None and proxy_address is None:
         raise Invalid(20001, f"Missing required parameter Identity or {ADDRESS} in the post body")
     if address is None:
         raise Invalid(50411, "Participant address is empty")
-    theirs = _address(address)
-    if proxy_address is None:
-        _refuse_alone(theirs)
-    proxy = check_proxy(theirs, proxy_address, ours)
-    if theirs in ours:
-        reason = "it is one of your own senders; give it as MessagingBinding.ProxyAddress"
-        _invalid(50407, "Invalid messaging binding address", ADDRESS, reason)
+    refused = (50407, "Invalid messaging binding address", ADDRESS)
+    theirs = _address(address, ours, refused)
+    proxy = None if proxy_address is None else check_proxy(theirs, proxy_address, ours)
+    if theirs in ours.senders:
+        instead = PROJECTED_ADDRESS if proxy is None else PROXY_ADDRESS
+        _invalid(*refused, f"it is one of your own senders; give it as {instead}")
+    if proxy is None:
+        _check_native(theirs, refused)
+        return Shape("native", channel=channel_of(theirs), address=theirs)
     return Shape("pair", channel=channel_of(theirs), address=theirs, proxy_address=proxy)
 
 
-def _refuse_empty(identity: str | None, address: str | None, proxy_address: str | None) -> None:
+def _refuse_empty(
+    identity: str | None,
+    address: str | None,
+    proxy_address: str | None,
+    projected_address: str | None,
+) -> None:
     if identity == "":
         raise Invalid(50204, "Identity not provided")
     if address is not None and not address.strip():
         raise Invalid(50411, "Participant address is empty")
     if proxy_address is not None and not proxy_address.strip():
         raise Invalid(50412, "Participant proxy address is empty")
+    if projected_address is not None and not projected_address.strip():
+        raise Invalid(50434, "Participant projected address not provided")
 
 
-def _address(address: str) -> str:
+def _address(
+    text: str, ours: Ours, refused: tuple[int, str, str], *, allow_short_code: bool = False
+) -> str:
+    """A normalised address. Raises Invalid: code, message and parameter as given."""
     try:
-        return normalise(address)
+        address = normalise(text, allow_short_code=allow_short_code)
     except ValueError as error:
-        _invalid(50407, "Invalid messaging binding address", ADDRESS, str(error))
+        _invalid(*refused, f"{error}{PLUS_LOST if text.strip()[:1].isdigit() else ''}")
+    if len(address) > ours.chars_max:
+        _invalid(*refused, f"an address has at most {ours.chars_max} characters")
+    return address
 
 
-def _refuse_alone(address: str) -> NoReturn:
+def _check_native(address: str, refused: tuple[int, str, str]) -> None:
     """An address without a proxy: a native member of a group, or a parameter is missing."""
     if channel_of(address) in WITHOUT_PROXY:
-        reason = "participants on e-mail are not supported"
-        _invalid(50407, "Invalid messaging binding address", ADDRESS, reason)
+        _invalid(*refused, "participants on e-mail are not supported")
     if channel_of(address) != "sms":
         reason = "this channel needs an address of yours"
         _invalid(50412, "Participant proxy address is empty", PROXY_ADDRESS, reason)
-    raise Forbidden(
-        50452,
-        f"{GROUP_MMS}: add {PROXY_ADDRESS}, your own number that talks to this participant",
-    )
+    reason_not = group_mms.refusal(address)
+    if reason_not is not None:
+        _invalid(*refused, f"without {PROXY_ADDRESS} it joins a group text, and {reason_not}")
 
 
 def _check_owned(proxy: str, ours: Container[str]) -> None:

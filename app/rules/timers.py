@@ -81,7 +81,7 @@ def dates(
     is absent; closed and initializing conversations have none.
     """
     found: dict[str, datetime] = {}
-    if state not in ("active", "inactive"):
+    if not (inactive_s or closed_s) or state not in ("active", "inactive"):
         return found
     since = max(active_at, state_at)
     if inactive_s:

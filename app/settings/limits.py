@@ -17,11 +17,14 @@ class LimitSettings(Model):
     actions_per_s: Annotated[float, Field(ge=0)] = 30.0
     friendly_name_chars_max: Annotated[int, Field(gt=0)] = 256
     identity_chars_max: Annotated[int, Field(gt=0, le=512)] = 256
+    unique_name_chars_max: Annotated[int, Field(gt=0, le=512)] = 256
+    address_chars_max: Annotated[int, Field(gt=0, le=512)] = 256
     body_bytes_max: Annotated[int, Field(gt=0)] = 32_768
     conversation_attributes_bytes_max: Annotated[int, Field(gt=0)] = 16_384
     attributes_bytes_max: Annotated[int, Field(gt=0)] = 4096
     participants_max: Annotated[int, Field(gt=0)] = 1000
     participants_external_max: Annotated[int, Field(gt=0)] = 50
+    participants_group_max: Annotated[int, Field(gt=0, le=50)] = 10
     participants_at_once_max: Annotated[int, Field(gt=0)] = 10
     conversations_per_identity_max: Annotated[int, Field(gt=0)] = 1000
     scoped_webhooks_max: Annotated[int, Field(gt=0)] = 5

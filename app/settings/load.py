@@ -16,6 +16,8 @@ from app.settings.problems import ConfigErrors, Problem
 FILE_BYTES_MAX = 1_048_576
 # Stands in for `database.url`, also when the file gives one.
 DATABASE_URL = "PARLEY_DATABASE_URL"
+# Stands in for `secrets.key` where the file gives none.
+SECRET_KEY = "PARLEY_SECRET_KEY"  # noqa: S105
 
 
 def load(
@@ -30,6 +32,7 @@ def load(
     document = parse.parse(str(path), _read(path))
     secrets.fill(document, environment, path.parent)
     _database_url(document, environment)
+    _secret_key(document, environment)
     sense.carriers(document, kinds)
     settings = shape.match(document, Settings)
     sense.accounts(document)
@@ -62,12 +65,26 @@ def _read(path: Path) -> str:
 def _database_url(document: Document, environment: Mapping[str, str]) -> None:
     """PARLEY_DATABASE_URL, when it is set and not empty, wins over the file."""
     url = environment.get(DATABASE_URL)
-    if not url or not isinstance(document.data, dict):
+    if url:
+        _stand_in(document, "database", "url", url)
+
+
+def _secret_key(document: Document, environment: Mapping[str, str]) -> None:
+    """PARLEY_SECRET_KEY is the key where the file names none; a list in the file goes first."""
+    key = environment.get(SECRET_KEY)
+    given = document.data.get("secrets") if isinstance(document.data, dict) else None
+    if key and not (isinstance(given, dict) and given.get("key")):
+        _stand_in(document, "secrets", "key", key)
+
+
+def _stand_in(document: Document, name: str, key: str, value: str) -> None:
+    """A value from the environment in the place of `name.key`."""
+    if not isinstance(document.data, dict):
         return
-    section = document.data.get("database")
+    section = document.data.get(name)
     if section is None:
-        section = document.data["database"] = {}
+        section = document.data[name] = {}
     if isinstance(section, dict):
-        section["url"] = url
-        document.veil(("database", "url"))
-        document.broken.discard(("database", "url"))
+        section[key] = value
+        document.veil((name, key))
+        document.broken.discard((name, key))

@@ -13,10 +13,11 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import ConfigDict, Field, PrivateAttr
 
 from app import ids
-from app.settings import address as form_of
+from app.settings.address import CARRIED, channel_of
 from app.settings.limits import LimitSettings as LimitSettings
 from app.settings.retries import DeliverySettings, HookSettings
 from app.settings.retries import RetrySettings as RetrySettings
+from app.settings.sealing import SealingSettings
 from app.settings.section import Frozen
 from app.settings.section import Model as Model
 from app.settings.streams import StreamSettings
@@ -116,7 +117,7 @@ class SenderSettings(Model):
     @property
     def effective_channels(self) -> tuple[str, ...]:
         """The channels it carries: those given, or all that its address can."""
-        return self.channels or form_of.CHANNELS[form_of.form(self.address)]
+        return self.channels or CARRIED[channel_of(self.address)]
 
 
 class MessagingServiceSettings(Model):
@@ -221,6 +222,7 @@ class Settings(Model):
     accounts: tuple[FurtherAccountSettings, ...] = ()
     server: ServerSettings = ServerSettings()
     database: DatabaseSettings = DatabaseSettings()
+    secrets: SealingSettings = SealingSettings()
     carriers: dict[CarrierName, CarrierSettings] = Field(default_factory=dict)
     senders: tuple[SenderSettings, ...] = ()
     messaging_services: dict[Name, MessagingServiceSettings] = Field(default_factory=dict)
@@ -291,6 +293,11 @@ class Settings(Model):
     def senders_by_address(self) -> Mapping[str, SenderSettings]:
         """Every sender by its normalised address."""
         return {sender.address: sender for sender in self.senders}
+
+    @cached_property
+    def grouping_senders(self) -> frozenset[str]:
+        """The addresses of ours that can be in a group text: those that carry mms."""
+        return frozenset(one.address for one in self.senders if "mms" in one.effective_channels)
 
     def sender(self, address: str) -> SenderSettings | None:
         """The sender that owns this normalised address; None when it is not ours."""

@@ -157,7 +157,7 @@ def _channels(document: Document, steps: Steps) -> None:
     mine = _address(document, (*steps, "address"))
     if mine is None:
         return
-    able = address.CHANNELS[address.form(mine)]
+    able = address.CARRIED[address.channel_of(mine)]
     for place in document.items(*steps, "channels"):
         channel = document.text(*place)
         if channel is not None and channel not in able:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from sqlalchemy import delete, select, update
-from sqlalchemy.exc import IntegrityError
 from sqlmodel import SQLModel
 
 from app import ids
 from app.errors import Conflict
 from app.model import AddressConfiguration
-from app.store.database import Tx
+from app.store.database import TAKEN, Tx, violates
 from app.store.slices import Key, Slice, cut
 
 ADDRESSES = SQLModel.metadata.tables["address_configurations"]
@@ -49,8 +48,8 @@ async def add(tx: Tx, configuration: AddressConfiguration) -> None:
     """Keep a new configuration. Raises Conflict 20409 when its address has one already."""
     try:
         await tx.add(configuration)
-    except IntegrityError as error:
-        if "address_configurations_address" not in str(error.orig):
+    except TAKEN as error:
+        if not violates(error, "address_configurations_address"):
             raise
         said = f"An address configuration for {configuration.address} already exists"
         raise Conflict(20409, said) from error

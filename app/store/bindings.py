@@ -1,6 +1,7 @@
 """Claims on pairs of address and proxy address: one open conversation per pair and account.
 
-The partial unique index decides. Lock order: bindings first, then users, then conversations, so a
+The partial unique index decides. A pair that is a group text of two is not free either: what comes
+from it belongs there. Lock order: bindings first, then number groups, users, conversations, so a
 pair is claimed before the conversation that will hold it is locked.
 """
 
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.model import Participant
+from app.model.conversations import number_group
 from app.store.database import Tx
 
 CLAIM = """
@@ -24,11 +26,28 @@ HOLDER = """
 SELECT b.conversation_sid, b.participant_sid, c.state
 FROM bindings b JOIN conversations c ON c.sid = b.conversation_sid
 WHERE b.account_sid = $1 AND b.proxy_address = $2 AND b.address = $3 AND b.open
+  AND b.participant_sid <> $5
+UNION ALL
+SELECT g.conversation_sid, p.sid, c.state
+FROM number_groups g JOIN conversations c ON c.sid = g.conversation_sid
+JOIN participants p ON p.conversation_sid = g.conversation_sid AND p.address = $3
+WHERE g.account_sid = $1 AND g.numbers = $4 AND g.open
+LIMIT 1
+"""
+GROUPED = """
+SELECT g.numbers FROM number_groups g
+WHERE g.account_sid = $1 AND g.numbers = ANY ($2::text[]) AND g.open
 """
 LOCK = "SELECT FROM bindings WHERE participant_sid = $1 FOR UPDATE"
 RELEASE = "DELETE FROM bindings WHERE participant_sid = $1"
-RELEASE_ALL = "DELETE FROM bindings WHERE conversation_sid = $1"
-CLOSE = "UPDATE bindings SET open = false WHERE conversation_sid = $1 AND open"
+RELEASE_ALL = """
+WITH pair AS (DELETE FROM bindings WHERE conversation_sid = $1)
+DELETE FROM number_groups WHERE conversation_sid = $1
+"""
+CLOSE = """
+WITH pair AS (UPDATE bindings SET open = false WHERE conversation_sid = $1 AND open)
+UPDATE number_groups SET open = false WHERE conversation_sid = $1 AND open
+"""
 ATTEMPTS = 5
 
 
@@ -62,10 +81,10 @@ async def claim_all(
             return held
         columns = [list(column) for column in zip(*map(_claim, open_), strict=True)]
         won = {row["participant_sid"] for row in await tx.sql.fetch(CLAIM, *columns)}
-        lost = [one for one in open_ if one.sid not in won]
-        holders = [await tx.sql.fetchrow(HOLDER, *_claim(one)[:3]) for one in lost]
-        pairs = list(zip(lost, holders, strict=True))
-        held += [(one, Holder(*holder)) for one, holder in pairs if holder is not None]
+        grouped = await _grouped(tx, open_)
+        lost = [one for one in open_ if one.sid not in won or _numbers(one) in grouped]
+        pairs = [(one, await _holder(tx, one)) for one in lost]
+        held += [(one, holder) for one, holder in pairs if holder is not None]
         open_ = [one for one, holder in pairs if holder is None]
     raise AssertionError("a pair changed hands again and again")
 
@@ -78,13 +97,34 @@ async def release(tx: Tx, participant_sid: str) -> None:
 
 
 async def release_all(tx: Tx, conversation_sid: str) -> None:
-    """Free all pairs of a conversation that is deleted."""
+    """Free all pairs of a conversation that is deleted, and its number group."""
     await tx.sql.execute(RELEASE_ALL, conversation_sid)
 
 
 async def close(tx: Tx, conversation_sid: str) -> None:
-    """Free all pairs of a conversation that closes; who held them stays known."""
+    """Free all pairs of a conversation that closes, and its number group; who held them stays
+    known."""
     await tx.sql.execute(CLOSE, conversation_sid)
+
+
+async def _holder(tx: Tx, participant: Participant) -> Holder | None:
+    """Who holds this pair, by a binding of another participant or as a group of two."""
+    asked = (*_claim(participant)[:3], _numbers(participant), participant.sid)
+    row = await tx.sql.fetchrow(HOLDER, *asked)
+    return None if row is None else Holder(*row)
+
+
+async def _grouped(tx: Tx, participants: Sequence[Participant]) -> set[str]:
+    """The number groups that these (of one account) would be, of those that are held."""
+    numbers = [_numbers(one) for one in participants]
+    rows = await tx.sql.fetch(GROUPED, participants[0].account_sid, numbers)
+    return {row["numbers"] for row in rows}
+
+
+def _numbers(participant: Participant) -> str:
+    """The pair as a number group."""
+    _, proxy_address, address, *_ = _claim(participant)
+    return number_group((proxy_address, address))
 
 
 def _claim(participant: Participant) -> tuple[str, str, str, str, str]:

@@ -7,20 +7,23 @@ written SQL selects it with `::text`, because what a driver makes of it depends 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, TypeVar
+from types import SimpleNamespace
+from typing import Any, TypeVar, cast
 
 import asyncpg
 from sqlalchemy import Executable, RowMapping, insert
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.orm.instrumentation import manager_of_class
+from sqlalchemy.pool import NullPool
 from sqlmodel import SQLModel
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_exponential
 
@@ -41,6 +44,9 @@ GONE = (
 )
 """What the driver raises when the server is away: nothing happened, or (the connection broke under
 a COMMIT) nobody knows whether it did."""
+
+PLACE_S = 5.0
+"""How long somebody waits for a connection when all are taken."""
 
 STATEMENT_S = 30.0
 """No statement of a loop takes so long, unless the server is gone without a word."""
@@ -91,13 +97,32 @@ class Tx:
 
     async def add(self, row: SQLModel) -> None:
         """Insert one row as it is."""
-        table = SQLModel.metadata.tables[str(type(row).__tablename__)]  # not the class: no ORM
-        await self.connection.execute(insert(table).values(**row.model_dump()))
+        text, names = _insertion(type(row))
+        if text is None:
+            table = SQLModel.metadata.tables[str(type(row).__tablename__)]  # not the class: no ORM
+            await self.connection.execute(insert(table).values(**row.model_dump()))
+            return
+        await self.sql.execute(text, *(row.__dict__[name] for name in names))
+
+    async def row(self, model: type[M], text: str, *values: Any) -> M | None:
+        """The first row of written SQL that selects all columns of a table, or None."""
+        row = await self.sql.fetchrow(text, *values)
+        return None if row is None else _loaded(model, row)
+
+    async def rows(self, model: type[M], text: str, *values: Any) -> list[M]:
+        """All rows of the same, to be read: plain, because a table's object costs as much as to
+        show it. The SQL must bound them."""
+        rows = await self.sql.fetch(text, *values)
+        return [cast(M, SimpleNamespace(**row)) for row in rows]
 
 
 class Database:
     """All connections to one PostgreSQL. `ring` is told, after a commit, which kinds of outbox
-    items were added."""
+    items were added.
+
+    The pool is ours, of connections that the engine made: to take one and to give it back costs as
+    much as a list, and what is prepared on it stays.
+    """
 
     def __init__(self, dsn: str, clock: Clock, *, pool_max: int = 10) -> None:
         self.dsn = dsn
@@ -109,48 +134,75 @@ class Database:
             "postgresql+asyncpg://",
             async_creator=connect,
             isolation_level="AUTOCOMMIT",  # the transaction below is the driver's own
-            pool_size=pool_max,
-            max_overflow=0,
-            pool_timeout=5,
+            poolclass=NullPool,
         )
+        self.taken = 0
+        self._idle: list[tuple[AsyncConnection, Any]] = []
+        self._places = asyncio.Semaphore(pool_max)
+        self._closed = False
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Tx]:
         """A transaction; raises Unavailable when the database is away."""
+        async with self._connected() as (connection, driver), driver.transaction():
+            tx = Tx(connection, driver, self.clock.now())
+            yield tx
+        for kind in tx.rings:
+            self.ring(kind)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Tx]:
+        """A connection for questions alone: each is a transaction of its own, which in READ
+        COMMITTED sees as much. Raises Unavailable when the database is away."""
+        async with self._connected() as (connection, driver):
+            yield Tx(connection, driver, self.clock.now())
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[tuple[AsyncConnection, Any]]:
+        """A connection of the pool; what breaks because the server is away raises Unavailable."""
         connection, driver = await self._take()
         try:
-            async with driver.transaction():
-                tx = Tx(connection, driver, self.clock.now())
-                yield tx
+            yield connection, driver
         except Exception as error:
             if is_away(error) or driver.is_closed():
                 raise Unavailable(AWAY) from error
             raise
         finally:
-            if driver.is_closed():
-                await connection.invalidate()
-            await connection.close()
-        for kind in tx.rings:
-            self.ring(kind)
+            if driver.is_closed() or driver.is_in_transaction() or self._closed:
+                await _discard(connection)
+            else:
+                self._idle.append((connection, driver))
+            self.taken -= 1
+            self._places.release()
 
     async def _take(self) -> tuple[AsyncConnection, Any]:
         """A live connection; dead ones left over from a restart are thrown away."""
         try:
-            async for attempt in _patiently():
-                with attempt:
-                    while True:
-                        connection = await self.engine.connect()
-                        driver: Any = (await connection.get_raw_connection()).driver_connection
-                        if not driver.is_closed():
-                            return connection, driver
-                        await connection.invalidate()
-                        await connection.close()
-        except PoolTimeout as full:
+            async with asyncio.timeout(PLACE_S if self._places.locked() else None):
+                await self._places.acquire()
+        except TimeoutError as full:
             raise Unavailable("no database connection is free") from full
-        except Exception as error:
+        self.taken += 1
+        try:
+            while self._idle:
+                connection, driver = self._idle.pop()
+                if not driver.is_closed():
+                    return connection, driver
+                await _discard(connection)
+            return await self._connect()
+        except BaseException as error:
+            self.taken -= 1
+            self._places.release()
             if is_away(error):
                 raise Unavailable(AWAY) from error
             raise
+
+    async def _connect(self) -> tuple[AsyncConnection, Any]:
+        """A new connection; while the server restarts it is waited for."""
+        async for attempt in _patiently():
+            with attempt:
+                connection = await self.engine.connect()
+                return connection, (await connection.get_raw_connection()).driver_connection
         raise AssertionError
 
     def hold(self, *, pinned: bool = False) -> Held:
@@ -158,7 +210,10 @@ class Database:
         return Held(self.dsn, pinned=pinned)
 
     async def close(self) -> None:
-        """Close every pooled connection."""
+        """Close every pooled connection; one that is taken closes when it is given back."""
+        self._closed = True
+        while self._idle:
+            await _discard(self._idle.pop()[0])
         await self.engine.dispose()
 
 
@@ -236,6 +291,16 @@ def sentence(beside: str, name: str) -> str:
     return Path(beside).with_name(name).read_text()
 
 
+TAKEN = (IntegrityError, asyncpg.UniqueViolationError)
+"""What a change raises that makes something twice which may be there once."""
+
+
+def violates(error: BaseException, constraint: str) -> bool:
+    """Whether this is one of `TAKEN` for the unique index with this name."""
+    cause = error.orig.__cause__ if isinstance(error, IntegrityError) and error.orig else error
+    return getattr(cause, "constraint_name", None) == constraint
+
+
 def is_away(error: BaseException) -> bool:
     """Whether this says that the server is away, not that we asked wrongly."""
     if isinstance(error, DBAPIError):
@@ -244,7 +309,26 @@ def is_away(error: BaseException) -> bool:
     return isinstance(error, GONE)
 
 
-def _loaded(model: type[M], row: RowMapping) -> M:
+@lru_cache
+def _insertion(model: type[SQLModel]) -> tuple[str | None, tuple[str, ...]]:
+    """The statement that inserts one row of a table, and its columns; no statement where one of
+    them is JSON, which SQLAlchemy writes."""
+    table = SQLModel.metadata.tables[str(model.__tablename__)]
+    names = tuple(column.name for column in table.columns)
+    if any(isinstance(column.type, JSONB) for column in table.columns):
+        return None, names
+    columns = ", ".join(f'"{name}"' for name in names)
+    values = ", ".join(f"${place}" for place in range(1, len(names) + 1))
+    return f'INSERT INTO "{table.name}" ({columns}) VALUES ({values})', names
+
+
+async def _discard(connection: AsyncConnection) -> None:
+    """Close a connection for good, whatever state it is in."""
+    await connection.invalidate()
+    await connection.close()
+
+
+def _loaded(model: type[M], row: Mapping[str, Any] | RowMapping) -> M:
     """A row as the ORM loads one: past `__init__`, which sets each column as if it changed, and
     takes 25 times as long (half of the time of a list)."""
     loaded: M = manager_of_class(model).new_instance()

@@ -7,14 +7,21 @@ from datetime import datetime
 
 import asyncpg
 
-# The first item of a kind by place is its oldest but for the milliseconds of its transaction. The
-# lanes say cheaply whether there is any: without it, a full outbox would be searched for nothing.
+LOOKED_AT = 500
+# The first items by place are the oldest of all but for the milliseconds of their transactions. A
+# kind that is not among them is looked for at the heads of its lanes, those due first. Both are
+# bounded: in a full outbox with more lanes of that kind, what is found may be a little too young.
 OLDEST = """
-SELECT k.kind, (
-  SELECT o.created_at FROM outbox o WHERE o.kind = k.kind ORDER BY o.seq LIMIT 1) AS created_at
+SELECT k.kind, least(
+  (SELECT min(o.created_at) FROM (SELECT kind, created_at FROM outbox ORDER BY seq LIMIT $2) o
+   WHERE o.kind = k.kind),
+  (SELECT min(h.created_at) FROM (
+    (SELECT lane FROM lanes WHERE kind = k.kind ORDER BY due LIMIT $2)
+    UNION ALL
+    (SELECT lane FROM lanes WHERE kind = 'held' AND k.kind = 'hook' ORDER BY due LIMIT $2)) l
+   CROSS JOIN LATERAL (
+    SELECT created_at FROM outbox o WHERE o.lane = l.lane ORDER BY seq LIMIT 1) h)) AS created_at
 FROM unnest($1::text[]) AS k (kind)
-WHERE EXISTS (SELECT FROM lanes l WHERE l.kind = k.kind)
-  OR k.kind = 'hook' AND EXISTS (SELECT FROM lanes l WHERE l.kind = 'held')
 """
 
 DEAD = """
@@ -40,9 +47,10 @@ LOSSES = "SELECT count(*) FROM stream_losses"
 async def oldest(
     sql: asyncpg.Connection, kinds: tuple[str, ...], now: datetime
 ) -> Mapping[str, float]:
-    """How many seconds the oldest item of each kind has been waiting in the outbox; 0: none is."""
+    """How many seconds the oldest item of each kind has been waiting in the outbox (as far as
+    `LOOKED_AT` items and lanes tell); 0: none is."""
     found = dict.fromkeys(kinds, 0.0)
-    for kind, created_at in await sql.fetch(OLDEST, kinds):
+    for kind, created_at in await sql.fetch(OLDEST, kinds, LOOKED_AT):
         if created_at is not None:
             found[kind] = max(0.0, (now - created_at).total_seconds())
     return found

@@ -24,8 +24,11 @@ SELECT c.sid FROM conversations c WHERE c.sid IN (
   ORDER BY conversation_sid LIMIT $3)
 ORDER BY c.sid FOR NO KEY UPDATE
 """
+# Who came into a group since its row was not held yet stays for another turn.
 LEAVE = """
-DELETE FROM participants WHERE conversation_sid = ANY ($1::text[]) AND identity = $2 RETURNING *
+DELETE FROM participants WHERE conversation_sid = ANY ($1::text[]) AND identity = $2
+  AND (projected_address IS NULL OR conversation_sid = ANY ($3::text[]))
+RETURNING *
 """
 TOUCH = "UPDATE conversations SET revision = revision + 1 WHERE sid = ANY ($1::text[])"
 
@@ -52,14 +55,16 @@ def key(membership: Membership) -> Key:
     return membership.conversation.sid, membership.participant.sid
 
 
-async def leave(tx: Tx, scope: Scope, identity: str, limit: int) -> list[Participant]:
-    """Take an identity, whose user is locked, out of up to `limit` conversations, closed or not;
-    gives who left. Less than `limit`: it is in none any more."""
+async def leave(
+    tx: Tx, scope: Scope, identity: str, limit: int, held: Sequence[str] = ()
+) -> tuple[list[Participant], bool]:
+    """Take an identity, whose user is locked, out of up to `limit` conversations, closed or not,
+    and of groups only where `held`; gives who left, and whether it may be in more."""
     found = await tx.sql.fetch(LOCK, scope.service_sid, identity, limit)
     sids = [row["sid"] for row in found]
-    left = await tx.sql.fetch(LEAVE, sids, identity)
+    left = [Participant(**row) for row in await tx.sql.fetch(LEAVE, sids, identity, held)]
     await tx.sql.execute(TOUCH, sids)
-    return [Participant(**row) for row in left]
+    return left, len(found) == limit or len(left) < len(found)
 
 
 async def _page(

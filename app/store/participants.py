@@ -16,15 +16,21 @@ PARTICIPANTS = SQLModel.metadata.tables["participants"]
 P = PARTICIPANTS.c
 
 FIXED = {"sid", "account_sid", "chat_service_sid", "conversation_sid"}
-COUNT = "SELECT count(*), count(address) FROM participants WHERE conversation_sid = $1"
+COUNT = """
+SELECT count(*), count(address), count(*) FILTER (WHERE projected_address IS NOT NULL
+  OR address IS NOT NULL AND proxy_address IS NULL)
+FROM participants WHERE conversation_sid = $1
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many participants a conversation has, and how many of them are external."""
+    """How many participants a conversation has, how many of them are external, and how many are
+    members of a group text."""
 
     total: int
     external: int
+    grouped: int
 
 
 async def find(tx: Tx, conversation_sid: str, key: str) -> Participant | None:
@@ -43,8 +49,8 @@ async def identified(tx: Tx, conversation_sid: str, identity: str) -> Participan
 
 
 async def called(tx: Tx, conversation_sid: str, name: str) -> Participant | None:
-    """The participant that a message's author names, by identity or address."""
-    named = (P.identity == name) | (P.address == name)
+    """The participant that a message's author names, by identity or (projected) address."""
+    named = (P.identity == name) | (P.address == name) | (P.projected_address == name)
     inside = P.conversation_sid == conversation_sid
     statement = select(PARTICIPANTS).where(inside, named).order_by(P.sid).limit(1)
     return await tx.first(Participant, statement)

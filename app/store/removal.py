@@ -34,7 +34,10 @@ NEXT = """
 SELECT sid FROM conversations WHERE chat_service_sid = $1
 ORDER BY date_created DESC, sid DESC LIMIT $2
 """
-RELEASE = "DELETE FROM bindings WHERE conversation_sid = ANY ($1::text[])"
+RELEASE = """
+WITH pair AS (DELETE FROM bindings WHERE conversation_sid = ANY ($1::text[]))
+DELETE FROM number_groups WHERE conversation_sid = ANY ($1::text[])
+"""
 SHED = """
 DELETE FROM messages WHERE sid = ANY (ARRAY (
   SELECT sid FROM messages WHERE conversation_sid = ANY ($1::text[]) LIMIT $2))

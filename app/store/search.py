@@ -60,15 +60,16 @@ async def is_empty(tx: Tx, query: str) -> bool:
 
 
 async def page(tx: Tx, scope: Scope, wanted: Search, slice_: Slice) -> list[Message]:
-    """A slice of the messages found, newest first. Ask nothing else in its transaction: it is
-    planned in its own way."""
+    """A slice of the messages found, newest first. It is planned in its own way, which holds until
+    the end of a transaction: ask for it where none is open."""
     found = _found(scope, wanted)
-    await tx.sql.execute(BY_WORD)
-    some = found.with_only_columns(M.sid).limit(FREQUENT).subquery()
-    many = await tx.connection.execute(select(func.count() == FREQUENT).select_from(some))
-    if many.scalar_one():
-        await tx.sql.execute(ALONG)
-    return await tx.every(Message, cut(found, (M.sid,), slice_, descending=True))
+    async with tx.sql.transaction():
+        await tx.sql.execute(BY_WORD)
+        some = found.with_only_columns(M.sid).limit(FREQUENT).subquery()
+        many = await tx.connection.execute(select(func.count() == FREQUENT).select_from(some))
+        if many.scalar_one():
+            await tx.sql.execute(ALONG)
+        return await tx.every(Message, cut(found, (M.sid,), slice_, descending=True))
 
 
 def key(message: Message) -> Key:

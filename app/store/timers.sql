@@ -20,11 +20,21 @@ WITH timer AS (
   FROM bindings b JOIN judged j ON j.sid = b.conversation_sid
   WHERE b.open AND j.state_to = 'closed' AND j.due <= $2
   FOR UPDATE OF b SKIP LOCKED
+), grouped AS (
+  -- So is what it is as a group text.
+  SELECT g.conversation_sid
+  FROM number_groups g JOIN judged j ON j.sid = g.conversation_sid
+  WHERE g.open AND j.state_to = 'closed' AND j.due <= $2
+  FOR UPDATE OF g SKIP LOCKED
 ), disputed AS (
   -- Such a conversation stays as it is until the next turn.
   SELECT j.sid FROM judged j JOIN bindings b ON b.conversation_sid = j.sid
   WHERE b.open AND j.state_to = 'closed' AND j.due <= $2
     AND NOT EXISTS (SELECT FROM pair p WHERE p.participant_sid = b.participant_sid)
+  UNION
+  SELECT j.sid FROM judged j JOIN number_groups g ON g.conversation_sid = j.sid
+  WHERE g.open AND j.state_to = 'closed' AND j.due <= $2
+    AND NOT EXISTS (SELECT FROM grouped n WHERE n.conversation_sid = g.conversation_sid)
 ), free AS (
   SELECT *, coalesce(due <= $2, false) AS rings FROM judged
   WHERE sid NOT IN (SELECT sid FROM disputed)
@@ -32,6 +42,10 @@ WITH timer AS (
   UPDATE bindings b SET open = false
   FROM pair p JOIN free f ON f.sid = p.conversation_sid
   WHERE b.participant_sid = p.participant_sid
+), disbanded AS (
+  UPDATE number_groups g SET open = false
+  FROM grouped n JOIN free f ON f.sid = n.conversation_sid
+  WHERE g.conversation_sid = n.conversation_sid
 )
 UPDATE conversations c SET
   state = CASE WHEN f.rings THEN f.state_to ELSE c.state END,

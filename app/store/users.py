@@ -1,6 +1,6 @@
 """Questions about users. Who joins or leaves by identity holds the user's row lock.
 
-Lock order: bindings, users (by identity), conversations, outbox lanes.
+Lock order: bindings, number groups, users (by identity), conversations, outbox lanes.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Select, delete, select, update
-from sqlalchemy.exc import IntegrityError
 from sqlmodel import SQLModel
 
 from app import ids
 from app.errors import Conflict
 from app.model import User
-from app.store.database import Tx
+from app.store.database import TAKEN, Tx, violates
 from app.store.scope import Scope
 from app.store.slices import Key, Slice, cut
 
@@ -152,7 +151,7 @@ def _named(scope: Scope, key: str) -> Select[Any]:
 def _identity() -> Iterator[None]:
     try:
         yield
-    except IntegrityError as error:
-        if "users_identity" not in str(error.orig):
+    except TAKEN as error:
+        if not violates(error, "users_identity"):
             raise
         raise Conflict(50201, "User already exists") from error

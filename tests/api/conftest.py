@@ -32,11 +32,13 @@ from app.runtime import Runtime
 from app.settings.models import Settings
 from app.store import embedded, roles
 from app.store.database import Database
+from app.vault import Vault
 
 from .checker import Checker
 
 T = TypeVar("T")
 
+VAULT_KEY = "a key of thirty-two characters ..."
 TOKEN, KEY_SECRET = "token-of-the-account", "secret-of-the-key"
 OURS, OURS_TOO, OURS_WHATSAPP = "+15005550006", "+15005550009", "whatsapp:+15005550010"
 LONELY = "+15005550001"  # a sender in no messaging service
@@ -155,7 +157,9 @@ async def living(dsn: str, **more: Any) -> AsyncIterator[World]:
         http = await stack.enter_async_context(aiohttp.ClientSession())
         database = Database(dsn, Clock())
         stack.push_async_callback(database.close)
-        runtime = Runtime(settings, database, http, http, Clock(), observe, {}, "")
+        runtime = Runtime(
+            settings, database, http, http, Clock(), observe, {}, "", vault=Vault([VAULT_KEY])
+        )
         services = await _account(runtime)
         road = await stack.enter_async_context(_walked(runtime))
         site, checker = build(runtime, road), Checker()

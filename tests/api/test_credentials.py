@@ -6,6 +6,9 @@ import pytest
 from twilio.base.exceptions import TwilioRestException
 
 from app import ids
+from app.errors import Unsealable
+from app.store import credentials
+from app.vault import Vault
 
 PATH = "/v1/Credentials"
 SECRETS = {
@@ -19,6 +22,13 @@ SECRETS = {
 async def kept(world, sid: str) -> dict:
     async with world.runtime.db.begin() as tx:
         return dict(await tx.sql.fetchrow("SELECT * FROM credentials WHERE sid = $1", sid))
+
+
+async def revealed(world, sid: str) -> dict[str, str]:
+    async with world.runtime.db.begin() as tx:
+        credential = await credentials.find(tx, world.account_sid, sid)
+    assert credential is not None
+    return credentials.reveal(credential, world.runtime.vault)
 
 
 async def test_a_credential_lives_through_the_official_client(world) -> None:
@@ -36,7 +46,7 @@ async def test_a_credential_lives_through_the_official_client(world) -> None:
     assert fetched.sandbox == "true"
     changed = await world.api(lambda v1: v1.credentials(made.sid).update(sandbox=False))
     assert (changed.sandbox, changed.friendly_name) == ("false", "phones")
-    assert (await kept(world, made.sid))["private_key"] == SECRETS["PrivateKey"]
+    assert (await revealed(world, made.sid))["private_key"] == SECRETS["PrivateKey"]
     listed = await world.api(lambda v1: v1.credentials.list())
     assert [one.sid for one in listed] == [made.sid]
     assert await world.api(lambda v1: v1.credentials(made.sid).delete())
@@ -67,13 +77,61 @@ async def test_the_json_is_exactly_the_documented_one(world, type_: str, sandbox
 async def test_a_credential_keeps_what_belongs_to_its_type(world) -> None:
     _, made = await world.call("POST", PATH, {"Type": "gcm", "Sandbox": "true", **SECRETS})
     row = await kept(world, made["sid"])
-    assert row["api_key"] == SECRETS["ApiKey"]
+    assert await revealed(world, made["sid"]) == {"api_key": SECRETS["ApiKey"]}
     others = ("certificate", "private_key", "secret", "sandbox")
     assert [row[column] for column in others] == [None] * 4
     form = {"Type": "fcm", "Secret": SECRETS["Secret"]}
     _, changed = await world.call("POST", made["url"], form)
-    row = await kept(world, made["sid"])
-    assert (changed["type"], row["secret"], row["api_key"]) == ("fcm", SECRETS["Secret"], None)
+    assert changed["type"] == "fcm"
+    assert await revealed(world, made["sid"]) == {"secret": SECRETS["Secret"]}
+
+
+async def test_the_database_holds_no_secret_that_anybody_could_read(world) -> None:
+    form = {"Type": "apn", **SECRETS}
+    _, made = await world.call("POST", PATH, form)
+    _, twin = await world.call("POST", PATH, form)
+    row, other = await kept(world, made["sid"]), await kept(world, twin["sid"])
+    for column, name in (("certificate", "Certificate"), ("private_key", "PrivateKey")):
+        assert row[column].startswith(world.runtime.vault.prefix)
+        assert row[column] != other[column]
+        assert SECRETS[name] not in str(row)
+    async with world.runtime.db.begin() as tx:
+        await tx.sql.execute(
+            "UPDATE credentials SET certificate = $2 WHERE sid = $1",
+            *(made["sid"], other["certificate"]),
+        )
+    with pytest.raises(Unsealable, match="about something else"):
+        await revealed(world, made["sid"])
+
+
+async def test_without_a_key_a_secret_is_refused_and_the_rest_is_taken(world) -> None:
+    world.runtime.vault = Vault()
+    status, body = await world.call("POST", PATH, {"Type": "fcm", "Secret": "x"})
+    assert (status, body["code"]) == (403, 20403)
+    assert "secrets.key" in body["message"]
+    assert (await world.call("POST", PATH, {"Type": "fcm"}))[0] == 201
+
+
+async def test_what_older_keys_sealed_is_sealed_by_the_first(world) -> None:
+    new, old = "n" * 32, "o" * 32
+    made = []
+    for vault in (Vault([old]), Vault(["lost" * 8]), Vault([new])):
+        world.runtime.vault = vault
+        _, one = await world.call("POST", PATH, {"Type": "fcm", "Secret": "s"})
+        made.append(one["sid"])
+    _, plain = await world.call("POST", PATH, {"Type": "fcm"})
+    async with world.runtime.db.begin() as tx:
+        await tx.sql.execute("UPDATE credentials SET secret = 's' WHERE sid = $1", plain["sid"])
+    vault, after, lost = Vault([new, old]), min(made)[:-1], 0
+    while after is not None:
+        async with world.runtime.db.begin() as tx:
+            after, more = await credentials.reseal(tx, vault, after, 2)
+        lost += more
+    assert lost == 1
+    world.runtime.vault = Vault([new])
+    for sid in (made[0], made[2], plain["sid"]):
+        assert await revealed(world, sid) == {"secret": "s"}
+        assert (await kept(world, sid))["secret"].startswith(Vault([new]).prefix)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ from app.errors import TooMany
 from app.settings.models import LimitSettings
 from tests.support.clock import TurnedClock
 
+from .conftest import OURS
+
 SERVICE, CONVERSATION = "service", "conversation"
 
 
@@ -140,6 +142,7 @@ async def test_every_change_below_a_conversation_is_counted(a_world) -> None:
 LENGTHS = [
     ("friendly_name_chars_max", "/v1/Conversations", {"FriendlyName": "{}"}, 50003),
     ("friendly_name_chars_max", "/v1/Users", {"FriendlyName": "{}", "Identity": "a"}, 50003),
+    ("unique_name_chars_max", "/v1/Conversations", {"UniqueName": "{}"}, 50004),
     ("identity_chars_max", "/v1/Users", {"Identity": "{}"}, 50207),
     ("identity_chars_max", "/v1/Conversations/it/Participants", {"Identity": "{}"}, 50207),
     ("body_bytes_max", "/v1/Conversations/it/Messages", {"Body": "{}"}, 50504),
@@ -171,3 +174,14 @@ async def test_each_length_can_be_set(a_world, limit, path, form, code) -> None:
             assert got == status, body
             if status == 400:
                 assert body["code"] == code
+
+
+async def test_the_length_of_an_address_can_be_set(a_world) -> None:
+    form = {"MessagingBinding.Address": "+15558675310", "MessagingBinding.ProxyAddress": OURS}
+    for most, status, code in ((12, 201, None), (11, 400, 50407)):
+        async with a_world(limits={"address_chars_max": most}) as world:
+            await world.call("POST", "/v1/Conversations", {"UniqueName": "it"})
+            path = "/v1/Conversations/it/Participants"
+            got, body = await world.call("POST", path, form)
+            assert (got, body.get("code")) == (status, code)
+            assert got == 201 or body["details"]["reason"].endswith("at most 11 characters")

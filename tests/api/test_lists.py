@@ -181,6 +181,40 @@ async def test_our_filters_find_conversations_by_who_is_in_them(world) -> None:
     assert await found(UniqueName="no") == await found(Address="+15558675319") == []
 
 
+@pytest.mark.parametrize("query", ["Identity=ann", "ProxyAddress=%2B15005550006"])
+async def test_the_conversations_of_somebody_are_walked_both_ways_each_once(
+    world, query: str
+) -> None:
+    mine = await conversations(world, 7)
+    await conversations(world, 3)
+    for number, sid in enumerate(mine):
+        path = f"/v1/Conversations/{sid}/Participants"
+        for form in (
+            {"Identity": "ann"},
+            *(
+                {
+                    "MessagingBinding.Address": f"+1555867{number}00{k}",
+                    "MessagingBinding.ProxyAddress": OURS,
+                }
+                for k in range(2)
+            ),
+        ):
+            assert (await world.call("POST", path, form))[0] == 201
+    walked, url, last = [], f"/v1/Conversations?PageSize=3&{query}", None
+    while url:
+        _, last = await world.call("GET", url)
+        walked.append([one["sid"] for one in last["conversations"]])
+        url = last["meta"]["next_page_url"]
+    assert walked == [mine[:3], mine[3:6], mine[6:]]
+    assert last is not None
+    back, url = [], last["meta"]["previous_page_url"]
+    while url:
+        _, page = await world.call("GET", url)
+        back.append([one["sid"] for one in page["conversations"]])
+        url = page["meta"]["previous_page_url"]
+    assert back == [mine[3:6], mine[:3]]
+
+
 async def test_a_walk_during_many_creations_shows_the_old_ones_once(world) -> None:
     old = await conversations(world, 12)
 

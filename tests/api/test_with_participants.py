@@ -29,6 +29,14 @@ def pair(address: str = PERSON, proxy: str = OURS) -> dict[str, Any]:
     return {"messaging_binding": {"address": address, "proxy_address": proxy}}
 
 
+def alone(address: str = PERSON) -> dict[str, Any]:
+    return {"messaging_binding": {"address": address}}
+
+
+def projected(address: str = OURS, **more: str) -> dict[str, Any]:
+    return {"messaging_binding": {"projected_address": address}, **more}
+
+
 def form(*participants: Any, **more: str) -> list[tuple[str, str]]:
     """The form of a request; a text stands for itself."""
     texts = [one if isinstance(one, str) else json.dumps(one) for one in participants]
@@ -53,7 +61,16 @@ REFUSALS = [
     (form(pair(PERSON, "nobody")), 400, 50408, "Invalid participant proxy address"),
     (form(pair(PERSON, "+15005550099")), 403, 50413, None),
     (form(pair(PERSON, OURS_WHATSAPP)), 400, 50414, None),
-    (form({"messaging_binding": {"address": PERSON}}), 403, 50452, None),
+    (form(alone(PERSON), alone(OTHER)), 400, 50435, "Group MMS activation failed"),
+    (form(alone(PERSON), projected(), pair(OTHER)), 400, 50435, "Group MMS activation failed"),
+    (form(alone(PERSON), projected(), {"identity": "a"}), 400, 50435, None),
+    (
+        form(alone(PERSON), projected(), alone(PERSON)),
+        409,
+        50437,
+        "Group Participant already exists",
+    ),
+    (form(alone(PERSON), projected("+15005550099")), 403, 50439, None),
     (form(pair(PERSON, LONELY)), 400, 50373, "No Messaging Service assigned to Conversation"),
     (form({"identity": "a", "attributes": "{"}), 400, 50304, "Attributes not valid JSON"),
     (form({"identity": "a", "role_sid": "RL1"}), 400, 50109, ROLE),
@@ -73,7 +90,7 @@ def ask(request, world):
 
 async def left(world) -> dict[str, int]:
     """How many rows of each kind this account has."""
-    kinds = ("conversations", "participants", "users", "bindings")
+    kinds = ("conversations", "participants", "users", "bindings", "number_groups")
     async with world.runtime.db.begin() as tx:
         return {
             kind: await tx.sql.fetchval(
@@ -192,6 +209,7 @@ async def test_of_two_at_once_with_a_common_pair_one_is_made_whole_and_one_not_a
             "participants": 3 * (turn + 1),
             "users": turn + 1,
             "bindings": 2 * (turn + 1),
+            "number_groups": 0,
         }
 
 

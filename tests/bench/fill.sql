@@ -5,7 +5,8 @@ INSERT INTO conversations (
   sid, account_sid, chat_service_sid, messaging_service_sid, inactive_timer_s, active_at, state_at,
   next_timer_at, message_count, state, date_created, date_updated)
 SELECT pg_temp.sid('CH', i), a.sid, a.default_chat_service_sid, a.default_messaging_service_sid,
-  864000, now(), now(), now() + make_interval(secs => 864000 + i % 100000), :messages, 'active', now(), now()
+  864000, now(), now(), now() + make_interval(secs => 864000 + i % 100000), :messages, 'active',
+  now() - make_interval(secs => :conversations - i), now()
 FROM accounts a, generate_series(0, :conversations - 1) AS i ORDER BY i
 -- name: participants
 INSERT INTO participants (

@@ -13,7 +13,7 @@ import random
 import sys
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from time import perf_counter
@@ -187,13 +187,14 @@ async def _deep(spec: Spec) -> str:
 
 @asynccontextmanager
 async def straight(spec: Spec) -> AsyncIterator[list[Once]]:
-    """Connections to PostgreSQL; each sends the statements in a transaction, as the API does."""
+    """Connections to PostgreSQL; each sends the statements as the API does: changes in a
+    transaction."""
     asked, example = await _statements(spec)
     pool = [await asyncpg.connect(spec.dsn) for _ in range(CONNECTIONS)]
 
     async def once(sql: asyncpg.Connection) -> None:
         sid = ids.new(ids.CONVERSATION) if spec.what == CREATE else _sid(spec)
-        async with sql.transaction():
+        async with sql.transaction() if spec.what == CREATE else nullcontext():
             for statement, arguments in asked:
                 await sql.fetch(statement, *(sid if one == example else one for one in arguments))
 

@@ -81,7 +81,7 @@ async def test_the_answer_of_the_database_is_kept_for_a_second(
     house: House, health: Health, clock: TurnedClock
 ) -> None:
     await health.readiness()
-    asked = house.runtime.db.engine.pool.checkedout()
+    asked = house.runtime.db.taken
     kept = health._asked
     clock.turn(0.9)
     await health.readiness()
@@ -89,7 +89,7 @@ async def test_the_answer_of_the_database_is_kept_for_a_second(
     clock.turn(0.2)
     await health.readiness()
     assert health._asked is not kept
-    assert house.runtime.db.engine.pool.checkedout() == asked == 0
+    assert house.runtime.db.taken == asked == 0
 
 
 async def test_a_loop_that_stands_still_is_not_alive(

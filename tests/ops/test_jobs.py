@@ -10,15 +10,18 @@ from typing import Any
 import asyncpg
 import pytest
 
+from app import ids
 from app.clock import Clock
 from app.errors import Unavailable
+from app.model import Credential
 from app.model.traffic import Status
-from app.observe import Failed, Measured, Observation, TimerFired
+from app.observe import Failed, Measured, Observation, Said, TimerFired
 from app.ops import retention
 from app.ops.jobs import Jobs
-from app.store import outbox
+from app.store import credentials, gauges, outbox
 from app.store.database import Database
 from app.store.outbox import NewItem
+from app.vault import Vault
 from tests.ops.conftest import SERVICE, Build, House
 from tests.support.clock import TurnedClock
 from tests.support.settings import ACCOUNT, SMS
@@ -135,6 +138,53 @@ async def test_gauges_tell_the_oldest_item_and_the_dead_letters(
         ("stream_lag_seconds", "webhook"): 0,
         ("stream_lag_seconds", "kinesis"): 0,
     }
+
+
+async def test_the_oldest_of_a_kind_is_found_behind_any_number_of_the_other(
+    house: House, clock: TurnedClock
+) -> None:
+    many = [
+        NewItem(lane=f"d:{n % 7}", kind="delivery", token="t", account_sid=ACCOUNT)
+        for n in range(2 * gauges.LOOKED_AT)
+    ]
+    hooks = [NewItem(lane=f"h:{n}", kind="hook", token="t", account_sid=ACCOUNT) for n in range(3)]
+    async with house.runtime.db.begin() as tx:
+        await outbox.add(tx.sql, many, tx.now)
+    for hook in hooks:
+        clock.turn(10)
+        async with house.runtime.db.begin() as tx:
+            await outbox.add(tx.sql, [hook], tx.now)
+    async with house.runtime.db.begin() as tx:
+        found = await gauges.oldest(tx.sql, ("delivery", "hook", "other"), tx.now)
+    assert found == {"delivery": 30.0, "hook": 20.0, "other": 0.0}
+
+
+async def test_secrets_under_an_older_key_are_sealed_by_the_first_one(house: House) -> None:
+    new, old, lost = "n" * 32, "o" * 32, "l" * 32
+    made = []
+    for key in (old, lost):
+        credential = Credential(
+            sid=ids.new(ids.CREDENTIAL),
+            account_sid=ACCOUNT,
+            type="fcm",
+            date_created=house.now,
+            date_updated=house.now,
+        )
+        credentials.seal(credential, Vault([key]), "secret", "s")
+        async with house.runtime.db.begin() as tx:
+            await tx.add(credential)
+        made.append(credential.sid)
+    jobs = Jobs(house.runtime, Reports())
+    await jobs.reseal()
+    assert house.seen(Said) == []
+    house.runtime.vault = Vault([new, old])
+    await jobs.reseal()
+    async with house.runtime.db.begin() as tx:
+        kept = [await credentials.find(tx, ACCOUNT, sid) for sid in made]
+    assert kept[0] is not None
+    assert credentials.reveal(kept[0], Vault([new])) == {"secret": "s"}
+    [said] = house.seen(Said)
+    assert (said.level, said.detail.partition(" ")[0]) == ("warning", "1")
 
 
 async def test_an_empty_outbox_has_no_age(house: House) -> None:

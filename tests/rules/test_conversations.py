@@ -74,12 +74,6 @@ REFUSALS: list[tuple[Callable[[], Any], type[Refused], int, str]] = [
     (lambda: rules.check_attributes("[" * 4000), Invalid, 50304, "Attributes not valid JSON"),
     (lambda: rules.check_attributes(f'"{"x" * 4095}"'), Invalid, 50303, "Attributes too long"),
     (lambda: rules.check_attributes(f'"{"é" * 2048}"'), Invalid, 50303, "Attributes too long"),
-    (
-        lambda: rules.check_messaging_service_sid("MGx"),
-        Invalid,
-        50341,
-        "Invalid messaging service SID",
-    ),
 ]
 
 
@@ -98,7 +92,6 @@ def test_values_within_the_limits_come_back_unchanged() -> None:
     assert rules.check_initial_state("inactive") == "inactive"
     assert rules.check_friendly_name("x" * 256) == "x" * 256
     assert rules.check_unique_name("CHat") == "CHat"
-    assert rules.check_messaging_service_sid("MG" + "0" * 32) == "MG" + "0" * 32
     for text in ("{}", ' { "a": [1, null] } ', '"text"', "3"):
         assert rules.check_attributes(text) == text
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from app.model.traffic import MediaPart
 from app.rules.content import Deliver, Fail
-from app.rules.fanout import Member, Planned, plan, recipients
+from app.rules.fanout import NO_GROUPS, Member, Planned, plan, recipients
 
 OURS = "+15005550006"
 AGENT = Member("MB1", "agent", None, None, None)
@@ -17,7 +17,7 @@ NATIVE = Member("MB4", None, "+15551230003", None, "sms")
 
 
 def test_an_agents_message_goes_to_every_external_participant() -> None:
-    assert recipients([AGENT, ANN, BOB, NATIVE], "MB1") == [ANN, BOB]
+    assert recipients([AGENT, ANN, BOB], "MB1") == [ANN, BOB]
 
 
 def test_a_customers_message_goes_to_the_other_external_participants() -> None:
@@ -42,6 +42,12 @@ def test_each_recipient_gets_what_fits_its_channel() -> None:
     )
 
 
+def test_who_is_in_a_group_text_gets_a_receipt_that_says_it_was_not_sent() -> None:
+    [planned] = plan([AGENT, NATIVE], "MB1", "hi", [], "twilio")
+    assert planned == Planned("MB4", NATIVE.address or "", "", NO_GROUPS)
+    assert plan([NATIVE], "MB4", "hi", [], "twilio") == []
+
+
 members = st.lists(
     st.builds(
         Member,
@@ -62,10 +68,6 @@ def test_the_author_and_chat_never_receive_and_the_others_do_once(
     participants: list[Member], author: str, body: str
 ) -> None:
     planned = [one.participant_sid for one in plan(participants, author, body, [], "twilio")]
-    expected = [
-        member.sid
-        for member in participants
-        if member.sid != author and member.address and member.proxy_address
-    ]
+    expected = [member.sid for member in participants if member.sid != author and member.address]
     assert planned == expected
     assert len(set(planned)) == len(planned)

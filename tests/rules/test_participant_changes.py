@@ -8,10 +8,11 @@ import pytest
 
 from app.errors import Refused
 from app.model import Participant
-from app.rules.participants import new_identity, new_projected, new_proxy
+from app.rules.participants import Ours, new_identity, new_projected, new_proxy
 
 OURS, TOO, WHATSAPP = "+15005550006", "+15005550009", "whatsapp:+15005550010"
 PERSON = "+15558675310"
+SENDERS = Ours({OURS, TOO, WHATSAPP}, {OURS, TOO})
 SHAPES: dict[str, dict[str, str]] = {
     "chat": {"identity": "ann"},
     "pair": {"address": PERSON, "proxy_address": OURS},
@@ -50,7 +51,9 @@ PROXIES = [
 ]
 PROJECTED = [
     ("chat", None, 50442),
-    ("chat", OURS, 50452),
+    ("chat", OURS, OURS),
+    ("chat", "+15005550099", 50439),
+    ("chat", WHATSAPP, 50435),
     ("pair", OURS, 50443),
     ("native", OURS, 50443),
     ("agent", OURS, OURS),
@@ -75,10 +78,9 @@ def test_an_identity_comes_and_goes_beside_a_projected_address(shape, wanted, ex
 
 @pytest.mark.parametrize(("shape", "wanted", "expected"), PROXIES)
 def test_a_proxy_address_changes_where_there_is_an_address(shape, wanted, expected) -> None:
-    ours = {OURS, TOO, WHATSAPP}
-    assert came(new_proxy, Participant(**SHAPES[shape]), wanted, ours) == expected
+    assert came(new_proxy, Participant(**SHAPES[shape]), wanted, SENDERS) == expected
 
 
 @pytest.mark.parametrize(("shape", "wanted", "expected"), PROJECTED)
 def test_a_projected_address_goes_where_an_identity_stays(shape, wanted, expected) -> None:
-    assert came(new_projected, Participant(**SHAPES[shape]), wanted) == expected
+    assert came(new_projected, Participant(**SHAPES[shape]), wanted, SENDERS) == expected

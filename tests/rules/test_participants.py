@@ -1,4 +1,4 @@
-"""The shapes of a participant: chat and pair; everything else by the original's codes."""
+"""The shapes of a participant; everything else by the original's codes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import Forbidden, Invalid, Refused
-from app.rules.participants import Shape, shape
+from app.rules.participants import Ours, Shape, shape
 
 OURS = "+15005550006"
 THEIRS = "+15551230001"
-SENDERS = frozenset({OURS, "whatsapp:+15005550010", "12345", "messenger:900"})
+TOLL_FREE, NO_MMS, ABROAD = "+18005550006", "+15005550007", "+442079460000"
+SENDERS = frozenset(
+    {OURS, "whatsapp:+15005550010", "12345", "messenger:900", TOLL_FREE, NO_MMS, ABROAD}
+)
 
 
 def made(
@@ -20,7 +23,8 @@ def made(
     proxy: str | None = None,
     projected: str | None = None,
 ) -> Shape:
-    return shape(identity, address, proxy, projected, ours=SENDERS)
+    ours = Ours(SENDERS, SENDERS - {NO_MMS})
+    return shape(identity, address, proxy, projected, ours=ours)
 
 
 def test_an_identity_alone_is_a_chat_participant() -> None:
@@ -40,6 +44,24 @@ def test_an_identity_alone_is_a_chat_participant() -> None:
 def test_an_address_and_a_proxy_address_are_a_pair(address: str, proxy: str, channel: str) -> None:
     expected = Shape("pair", channel=channel, address=address, proxy_address=proxy)
     assert made(address=address, proxy=proxy) == expected
+
+
+def test_members_of_a_group_text_have_an_address_alone_or_a_projected_one() -> None:
+    assert made(address=THEIRS) == Shape("native", channel="sms", address=THEIRS)
+    gateway = Shape("projected", channel="sms", projected_address=OURS)
+    assert made(projected="+1 500 555 0006") == gateway
+    agent = Shape("projected", "ann", "sms", projected_address=OURS)
+    assert made(identity="ann", projected=OURS) == agent
+
+
+def test_an_address_may_be_as_long_as_the_limits_say() -> None:
+    ours = Ours({"messenger:9"}, chars_max=20)
+    address = "messenger:" + "7" * 10
+    assert shape(None, address, "messenger:9", None, ours=ours).address == address
+    for pair, code in (((address + "7", "messenger:9"), 50407), (("rcs:a", address + "7"), 50408)):
+        with pytest.raises(Invalid) as refusal:
+            shape(None, *pair, None, ours=ours)
+        assert refusal.value.code == code
 
 
 def test_addresses_are_normalised_before_they_are_compared() -> None:
@@ -144,26 +166,40 @@ REFUSALS: list[Case] = [
         50412,
         "Participant proxy address is empty",
     ),
+    ("abroad in a group", (None, "+442079460001"), Invalid, 50407, "Invalid messaging binding"),
+    ("one of ours in a group", (None, OURS), Invalid, 50407, "Invalid messaging binding address"),
     (
-        "an address alone",
-        (None, THEIRS),
-        Forbidden,
-        50452,
-        "Group MMS is not enabled for this Account: add MessagingBinding.ProxyAddress",
+        "a projected address beside an address",
+        (None, THEIRS, None, OURS),
+        Invalid,
+        50443,
+        "Failed to add a projected address to a participant",
     ),
     (
-        "identity and projected address",
-        ("ann", None, None, OURS),
+        "an empty projected address",
+        (None, None, None, " "),
+        Invalid,
+        50434,
+        "Participant projected address not provided",
+    ),
+    ("no number projected", (None, None, None, "x"), Invalid, 50407, "Invalid messaging binding"),
+    (
+        "a foreign number projected",
+        ("ann", None, None, "+15005550099"),
         Forbidden,
-        50452,
-        "Group MMS is not enabled for this Account",
+        50439,
+        "Account is not authorized to use the projected address",
+    ),
+    *(
+        (f"{text} projected", (None, None, None, text), Invalid, 50435, "Group MMS activation")
+        for text in (TOLL_FREE, ABROAD, "12345", "whatsapp:+15005550010")
     ),
     (
-        "a projected address",
-        (None, None, None, OURS),
+        "a sender that carries no mms projected",
+        (None, None, None, NO_MMS),
         Forbidden,
         50452,
-        "Group MMS is not enabled for this Account",
+        f"Group MMS is not enabled for this Account: the sender {NO_MMS} does not carry mms",
     ),
 ]
 
@@ -198,5 +234,21 @@ def test_any_parameters_make_a_shape_or_are_refused(
         result = made(identity, address, proxy, projected)
     except Refused:
         return
-    assert (result.identity is None) != (result.address is None)
-    assert (result.address is None) == (result.proxy_address is None)
+    given = [
+        value is not None
+        for value in (
+            result.identity,
+            result.address,
+            result.proxy_address,
+            result.projected_address,
+        )
+    ]
+    assert (
+        given
+        in {
+            "chat": [[True, False, False, False]],
+            "pair": [[False, True, True, False]],
+            "native": [[False, True, False, False]],
+            "projected": [[False, False, False, True], [True, False, False, True]],
+        }[result.kind]
+    )

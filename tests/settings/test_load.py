@@ -8,8 +8,6 @@ import pytest
 from pydantic import SecretStr
 
 from app import ids
-from app.channels import address as everywhere
-from app.settings import address
 from app.settings.models import AddressSettings, SenderSettings, Settings, rate_per_s
 from tests.settings.sample import AC, GOOD, read
 
@@ -202,32 +200,6 @@ def test_anchors_aliases_and_merges_work(tmp_path: Path) -> None:
 
 def test_a_public_url_has_no_slash_at_its_end(settings: Settings) -> None:
     assert settings.server.public_url == "https://talk.example.com"
-
-
-ADDRESSES = [
-    *(
-        "+15005550006",
-        "+1 500 555 0006",
-        "+15558675310",
-        "WhatsApp: +15005550006",
-        "+5215512345678",
-    ),
-    *("messenger:4711", "MESSENGER:a_b", "rcs:agent", "a@b", "Me@Example.Com", "+1", "", " "),
-    *("whatsapp:US.134", "whatsapp:US.ENT.1b", "whatsapp:us.1", "whatsapp:US.", "US.1"),
-    *("5005550006", "whatsapp:12", "telegram:x", "messenger:", "messenger:a:b", "+4901711234567"),
-    *("+390612345678", "+999123456789", "+1500555000", "+150055500066666", "a@@b.c", "tel:+1", "@"),
-]
-
-
-@pytest.mark.parametrize("text", ADDRESSES)
-def test_an_address_is_here_what_it_is_everywhere(text: str) -> None:
-    def outcome(module: object) -> str | None:
-        try:
-            return str(module.normalise(text))  # type: ignore[attr-defined]
-        except ValueError:
-            return None
-
-    assert outcome(address) == outcome(everywhere)
 
 
 def test_settings_made_in_code_are_normalised_too() -> None:

@@ -13,10 +13,7 @@ from tests.settings.sample import AC, GOOD, KINDS, read, write, wrong
 HEAD = f"account: {{sid: {AC}, auth_token: t}}\n"
 LAB = HEAD + "carriers: {lab: {kind: lab}}\n"
 SENDER = LAB + 'senders: [{address: "+15005550006", carrier: lab}]\n'
-FORMS = (
-    "an address is +E.164 like +15005550006, whatsapp:+E.164, messenger:<id>, rcs:<agent>"
-    " or an e-mail address"
-)
+NUMBER = "a phone number is written in E.164, like +15005550006"
 TARGET = "should be a host name, an IP address or a network like 10.0.0.0/8"
 URL = "should be a URL that starts with http:// or https://"
 
@@ -205,14 +202,17 @@ delivery: {waits_s: [1e6]}
   - {address: "+4901711234567", carrier: lab}
 """,
         [
-            f"4:15: senders[0].address: {FORMS}",
+            f"4:15: senders[0].address: {NUMBER}",
             "5:15: senders[1].address: should be text: put it in quotes",
-            f"6:15: senders[2].address: {FORMS}",
-            f"7:15: senders[3].address: {FORMS}",
-            f"8:15: senders[4].address: {FORMS}",
-            f"9:15: senders[5].address: {FORMS}",
-            "10:15: senders[6].address: the number has too few or too many digits for its country",
-            "11:15: senders[7].address: no country has this country code",
+            "6:15: senders[2].address: a phone number is written in E.164: +, country code,"
+            " at most 15 digits",
+            "7:15: senders[3].address: an address starts with +, or with one of"
+            " messenger:, rcs:, whatsapp:",
+            "8:15: senders[4].address: after messenger: comes an id without spaces and colons",
+            "9:15: senders[5].address: an e-mail address is written name@domain",
+            "10:15: senders[6].address: the phone number has too few or too many digits for its"
+            " country",
+            "11:15: senders[7].address: a phone number starts with + and an existing country code",
             "12:15: senders[8].address: leave out the 0 between the country code and the number",
         ],
     ),
@@ -424,7 +424,7 @@ flows: {FW00000000000000000000000000000000: {url: "http://a:99999/"}}
 ops: {log_level: "${TOKEN}", port: "${TOKEN}"}
 """,
         [
-            f"4:15: senders[0].address: {FORMS}",
+            f"4:15: senders[0].address: {NUMBER}",
             "4:36: senders[0].carrier: no such carrier (known: lab)",
             "4:54: senders[0].rate: should be a rate like 1/s, 30/m or 1000/h",
             "5:18: ops.log_level: should be one of debug, info, warning, error",

@@ -46,6 +46,7 @@ SECRETS = {
     "BANDWIDTH_CALLBACK_PASSWORD": "j-token",
     "VONAGE_PRIVATE_KEY": PRIVATE_KEY,
     "VONAGE_SIGNATURE_SECRET": "k-token",
+    "PARLEY_SECRET_KEY": "h" * 32,
 }
 # Sections of entries that are examples: what is written out there may differ from the default.
 EXAMPLES = {"accounts", "carriers", "senders", "messaging_services", "services", "addresses"}

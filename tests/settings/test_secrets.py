@@ -17,8 +17,9 @@ from pydantic import BaseModel, ValidationError
 from app.settings.load import load
 from app.settings.models import AccountSettings, Settings
 from app.settings.problems import ConfigErrors
-from tests.settings.sample import AC, ENVIRONMENT, GOOD, KINDS, write
+from tests.settings.sample import AC, ENVIRONMENT, GOOD, KINDS, read, write, wrong
 
+HEAD = f"account: {{sid: {AC}, auth_token: t}}\n"
 # Where a secret can be written out.
 PLACES = [
     "account: {{sid: {0}, auth_token: {0}}}",
@@ -218,3 +219,27 @@ def test_any_tree_loads_or_is_refused(folder: Path, tree: dict[str, object]) -> 
         load(path, KINDS, ENVIRONMENT)
     except ConfigErrors as errors:
         assert errors.problems
+
+
+KEYS = [
+    ("", {}, ()),
+    ("", {"PARLEY_SECRET_KEY": "e" * 32}, ("e" * 32,)),
+    ("secrets: {key: %s}" % ("f" * 32), {"PARLEY_SECRET_KEY": "e" * 32}, ("f" * 32,)),
+    ("secrets: {key: ['${A}', '${B}']}", {"A": "a" * 32, "B": "b" * 40}, ("a" * 32, "b" * 40)),
+    ("secrets: {key_file: x}", {"PARLEY_SECRET_KEY": "e" * 32}, ("e" * 32,)),
+]
+
+
+@pytest.mark.parametrize(("line", "environment", "keys"), KEYS)
+def test_the_key_of_the_vault_is_the_files_or_else_the_environments(
+    tmp_path: Path, line: str, environment: dict[str, str], keys: tuple[str, ...]
+) -> None:
+    settings = read(tmp_path, f"{HEAD}{line}\n", environment)
+    assert settings.secrets.keys == keys
+
+
+def test_a_short_key_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    said = wrong(tmp_path, HEAD + "secrets: {key: '${A}'}\n", {"A": "tooshort"})
+    assert [line.partition(" ")[0] for line in said] == ["2:16:"] * len(said)
+    assert said
+    assert "tooshort" not in str(said)
