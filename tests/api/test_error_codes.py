@@ -52,6 +52,7 @@ POSTED: list[tuple[int, int, str, Form]] = [
     (50004, 400, "Conversations", {"UniqueName": LONG}),
     (50050, 404, CONFIG, {"DefaultChatServiceSid": f"IS{NOBODY}"}),
     (50054, 400, f"{CONFIG}/Webhooks", {"Filters": "onNothing"}),
+    (50392, 400, f"{CONFIG}/Webhooks", {"PreWebhookTimeout": "0"}),
     (50055, 400, f"{CONFIG}/Webhooks", {"Method": "PUT"}),
     (50058, 400, f"{SERVICE}/Notifications", {"NewMessage.Template": "x" * 1025}),
     (50059, 400, f"{SERVICE}/Notifications", {"NewMessage.Sound": LONG}),
