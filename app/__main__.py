@@ -18,7 +18,7 @@ from app.clock import Clock
 from app.errors import ParleyError
 from app.observe import Observe, Said
 from app.ops import explain, hooks_command, keys, logging, trace
-from app.service import ROLES, Service, running
+from app.service import ROLES, Service, running, settle_down
 from app.settings import command as check_config
 from app.settings.load import DATABASE_URL, load
 from app.settings.models import Settings
@@ -61,6 +61,7 @@ async def serve(settings: Settings, roles: tuple[str, ...], observe: Observe) ->
     async with _database(settings, observe) as dsn:
         await schema.migrate(dsn, lambda text: observe(Said("info", "migrate", text)))
         async with running(settings, dsn, roles=roles, observe=observe) as service:
+            settle_down()
             _hear_signals(service)
             observe(Said("info", "serving", f"{service.url} as {', '.join(roles)}"))
             await service.stopping.wait()

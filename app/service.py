@@ -6,6 +6,7 @@ Everything that is started here is stopped here, in the order written down in `r
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -47,6 +48,7 @@ from app.vault import Vault
 from app.webhooks import before
 from app.webhooks.after import Teller, Telling, hook_loop
 
+GC_THRESHOLDS = (10_000, 20, 50)
 ROLES = ("api", "inbound", "worker", "jobs")
 WALKERS_WAITING_MAX = 10_000
 """Attempts and statuses that may wait to be settled; carriers are told 503 beyond."""
@@ -86,6 +88,14 @@ async def running(
         stack.callback(listening.close)
         runtime = await _runtime(stack, settings, db, clock, observe, _origin(listening))
         yield await stack.enter_async_context(_parts(runtime, listening, roles, metrics))
+
+
+def settle_down() -> None:
+    """What lives as long as the process is not looked at again by the cycle collector, and that
+    comes less often: requests leave hardly any cycles, and looking took a tenth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
 async def _runtime(

@@ -23,6 +23,7 @@ from app.model.traffic import Inbound, SignatureResult, Status
 from app.observe import Failed, InboundSeen
 from app.road.items import Arrival, Road, Taken
 from app.runtime import Runtime
+from app.turnstile import Turnstile
 
 Report = Callable[[Status], Awaitable[bool]]
 """Settles one status; says whether its receipt was found."""
@@ -37,6 +38,7 @@ class Doors:
     def __init__(self, runtime: Runtime, road: Road, report: Report) -> None:
         self._runtime = runtime
         self._road = road
+        self._turnstile = Turnstile()
         self._report = report
 
     def routes(self) -> list[web.RouteDef]:
@@ -106,6 +108,7 @@ class Doors:
             raise BadRequest(404, f"no carrier {name!r} is configured")
         settings = self._runtime.settings
         read = await requests.read(request, settings.server, self._runtime.public_url)
+        await self._turnstile.enter()
         mode = settings.carriers[name].signature
         if mode == "off":
             return carrier, read, "unchecked"

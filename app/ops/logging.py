@@ -10,8 +10,9 @@ from __future__ import annotations
 import atexit
 import logging
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any, BinaryIO
 
 import orjson
@@ -50,7 +51,16 @@ EVENTS: Mapping[type[Any], str] = {
     DeadLettered: "dead letter",
     TimerFired: "timer",
 }
-FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in EVENTS}
+RENAMED = {"event": "told"}
+"""A webhook's event; the key is taken by the line's own name."""
+
+
+def _fields(kind: type[Any]) -> tuple[Sequence[str], Callable[[Any], Sequence[Any]]]:
+    names = [field.name for field in fields(kind)]
+    return [RENAMED.get(name, name) for name in names], attrgetter(*names)
+
+
+FIELDS = {kind: _fields(kind) for kind in EVENTS}
 LOUD = frozenset({"bad_signature", "throttled", "failed", "permanent"})
 """Outcomes that are written as warnings."""
 
@@ -62,6 +72,7 @@ LEVELS: Mapping[str, int] = {
     "warning": logging.WARNING,
     "error": logging.ERROR,
 }
+NAMES: Mapping[int, str] = {level: name for name, level in LEVELS.items()}
 QUIET: Mapping[str, int] = {
     "aiohttp.access": logging.CRITICAL,
     "aiohttp.server": logging.ERROR,
@@ -74,56 +85,55 @@ QUIET: Mapping[str, int] = {
 """From which level on libraries are heard: what they say below is said better by our events."""
 
 
+Render = Callable[[dict[str, Any]], bytes]
+
+
 @dataclass(frozen=True, slots=True)
 class Log:
-    """Where observations are written."""
+    """Where observations are written, as `render` puts a line; what is below `level` is not."""
 
-    logger: Any
     sink: Sink
+    render: Render
+    level: int
 
     def consume(self, observation: Observation) -> None:
         """Write one observation, if it is one for the log."""
         kind = type(observation)
         if kind in EVENTS:
-            self._event(EVENTS[kind], observation)
+            self._event(kind, observation)
         elif isinstance(observation, Said):
             level = LEVELS.get(observation.level, logging.INFO)
-            self._write(level, observation.event, detail=observation.detail)
+            self.write(level, observation.event, {"detail": observation.detail})
         elif isinstance(observation, Failed):
-            self._write(
-                logging.ERROR, "failed", where=observation.where, **described(observation.error)
-            )
+            broken = {"where": observation.where, **described(observation.error)}
+            self.write(logging.ERROR, "failed", broken)
 
-    def _event(self, name: str, observation: Any) -> None:
-        values = {}
-        for field in FIELDS[type(observation)]:
-            value = getattr(observation, field)
-            if value is not None:
-                values[field] = round(value, 6) if isinstance(value, float) else value
-        if "event" in values:  # a webhook's event; the key is taken by the line's own name
-            values["told"] = values.pop("event")
-        loud = values.get("outcome") in LOUD or isinstance(observation, ALARMS)
-        self._write(logging.WARNING if loud else logging.INFO, name, **values)
-
-    def _write(self, level: int, name: str, **values: Any) -> None:
-        self.logger.log(level, name, **values)
+    def write(self, level: int, name: str, values: Mapping[str, Any]) -> None:
+        """Write a line; one that somebody should read at once is not held back."""
+        if level < self.level:
+            return
+        said = NAMES.get(level) or logging.getLevelName(level).lower()
+        line = {"at": iso_millis(self.sink.clock.now()), "level": said, "event": name, **values}
+        self.sink.take(self.render(line))
         if level >= logging.WARNING:
             self.sink.flush()
+
+    def _event(self, kind: type[Any], observation: Any) -> None:
+        names, values_of = FIELDS[kind]
+        values = {
+            name: round(value, 6) if type(value) is float else value
+            for name, value in zip(names, values_of(observation), strict=True)
+            if value is not None
+        }
+        loud = values.get("outcome") in LOUD or isinstance(observation, ALARMS)
+        self.write(logging.WARNING if loud else logging.INFO, EVENTS[kind], values)
 
 
 def build(ops: OpsSettings, stream: BinaryIO, *, terminal: bool, clock: Clock | None = None) -> Log:
     """A log on this stream."""
-    sink = Sink(stream, clock or Clock())
-    if ops.log_format == "json" or (ops.log_format == "auto" and not terminal):
-        render: Any = structlog.processors.JSONRenderer(serializer=_json)
-    else:
-        render = structlog.dev.ConsoleRenderer(colors=terminal, sort_keys=False)
-    logger = structlog.wrap_logger(
-        sink,
-        processors=[structlog.processors.add_log_level, _Stamp(sink.clock), render],
-        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[ops.log_level]),
-    )
-    return Log(logger.bind(), sink)
+    plain = ops.log_format == "json" or (ops.log_format == "auto" and not terminal)
+    render = _json if plain else _readable(structlog.dev.ConsoleRenderer(colors=terminal))
+    return Log(Sink(stream, clock or Clock()), render, LEVELS[ops.log_level])
 
 
 def set_up(ops: OpsSettings) -> Log:
@@ -159,25 +169,15 @@ class _Overheard(logging.Handler):
         values: dict[str, Any] = {"library": record.name, "detail": hidden(record.getMessage())}
         if record.exc_info and record.exc_info[1] is not None:
             values |= described(record.exc_info[1])
-        self._log._write(record.levelno, "library", **values)
+        self._log.write(record.levelno, "library", values)
 
 
-class _Stamp:
-    """Puts the time first."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-
-    def __call__(
-        self, logger: Any, method: str, event: MutableMapping[str, Any]
-    ) -> Mapping[str, Any]:
-        return {
-            "at": iso_millis(self._clock.now()),
-            "level": event.pop("level"),
-            "event": event.pop("event"),
-            **event,
-        }
+def _json(line: dict[str, Any]) -> bytes:
+    return orjson.dumps(line, default=str)
 
 
-def _json(event: Any, **_: Any) -> str:
-    return orjson.dumps(event, default=str).decode()
+def _readable(renderer: structlog.dev.ConsoleRenderer) -> Render:
+    def render(line: dict[str, Any]) -> bytes:
+        return renderer(None, line["level"], line).encode(errors="backslashreplace")
+
+    return render

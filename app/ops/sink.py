@@ -23,15 +23,12 @@ class Sink:
         self._bytes = 0
         self._timer: asyncio.TimerHandle | None = None
 
-    def msg(self, line: str) -> None:
+    def take(self, line: bytes) -> None:
         """Take one line."""
-        encoded = line.encode(errors="backslashreplace") + b"\n"
-        self._lines.append(encoded)
-        self._bytes += len(encoded)
+        self._lines.append(line)
+        self._bytes += len(line) + 1
         if self._bytes >= HELD_BYTES_MAX or not self._scheduled():
             self.flush()
-
-    debug = info = warning = error = critical = msg
 
     def flush(self) -> None:
         """Write what was collected. A reader that went away is no reason to fail."""
@@ -42,7 +39,7 @@ class Sink:
         if not lines:
             return
         try:
-            self._stream.write(b"".join(lines))
+            self._stream.write(b"\n".join(lines) + b"\n")
             self._stream.flush()
         except (OSError, ValueError):
             pass
