@@ -36,7 +36,7 @@ from app.webhooks.events import Event
 from app.webhooks.origin import carrier
 
 LEASE_S = 30.0
-"""A question takes 5 s at most, then the road takes the answer."""
+"""A question takes 5 s at most, then the road takes the answer; `hooks.lease_s` overrides it."""
 AGAIN_S = 1.0
 ABSENT_S = 60.0
 
@@ -53,6 +53,7 @@ class Parcel:
 
 def ask_loop(runtime: Runtime, road: Road) -> LaneLoop[Parcel, Arrival]:
     """The loop; answers go back to `road`."""
+    hooks = runtime.settings.hooks
     return LaneLoop(
         ASK,
         runtime.db,
@@ -63,8 +64,8 @@ def ask_loop(runtime: Runtime, road: Road) -> LaneLoop[Parcel, Arrival]:
         partial(attempt, runtime),
         broken,
         partial(settle, runtime, road),
-        in_flight=runtime.settings.hooks.in_flight,
-        lease_s=LEASE_S,
+        in_flight=hooks.in_flight,
+        lease_s=hooks.effective_lease_s(LEASE_S),
     )
 
 

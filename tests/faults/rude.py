@@ -15,15 +15,19 @@ from tests.support.customer import Customer, Hook
 
 Mood = Literal["well", "hangs", "resets", "garbage", "errors"]
 MOODS: tuple[Mood, ...] = ("hangs", "resets", "garbage", "errors")
+BEFORE = "/before"
 NOT_ANSWERED = 599
 """What is remembered as the status of a webhook that got no answer, or no whole one."""
 
 
 @dataclass
 class RudeCustomer(Customer):
-    """`mood` decides how the next webhooks are treated; a hanging one is let go by `calm`."""
+    """`mood` decides how the next webhooks are treated; a hanging one is let go by `calm`.
+
+    `asked` are the pre-events: never rejected, but hung, reset and answered with garbage."""
 
     mood: Mood = "well"
+    asked: list[Hook] = field(default_factory=list)
     _calmed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def turn(self, mood: Mood) -> None:
@@ -41,9 +45,10 @@ class RudeCustomer(Customer):
 
     async def take(self, request: web.Request) -> web.Response:
         hook = await self._read(request)
-        self.hooks.append(hook)
+        asked = hook.path == BEFORE
+        (self.asked if asked else self.hooks).append(hook)
         self._changed.set()
-        if self.mood == "well":
+        if self.mood == "well" or (asked and self.mood == "errors"):
             hook.status = 200
             return web.Response()
         if self.mood == "errors":

@@ -22,7 +22,7 @@ from app.carriers.sandbox_wire import SandboxDialect
 from app.carriers.sandbox_world import World
 from tests.faults.child import Child
 from tests.faults.ground import Ground
-from tests.faults.rude import RudeCustomer, rude_customer
+from tests.faults.rude import BEFORE, RudeCustomer, rude_customer
 from tests.support.database import connected
 from tests.support.settings import ACCOUNT, POST_EVENTS, TOKEN
 
@@ -141,6 +141,9 @@ async def town(
         for child in children:
             stack.callback(child.close)
             settings = configuration(world_url, customer.url) | sections
+            if "webhooks" in sections:
+                urls = {"pre_url": f"{customer.url}{BEFORE}", "post_url": f"{customer.url}/events"}
+                settings["webhooks"] = urls | sections["webhooks"]
             settings["server"] = {
                 "port": child.port,
                 "public_url": child.url,
