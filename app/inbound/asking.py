@@ -7,106 +7,138 @@ it is asked about, nobody else. An answer goes back to the road, which settles i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
-from types import SimpleNamespace
-from typing import Any, cast
 
 import asyncpg
 
 from app import ids
 from app.channels.address import masked
 from app.errors import Unavailable
-from app.lanes import LaneLoop
-from app.model import Conversation, Media, Message, Participant
+from app.inbound.questions import Parcel, inbound_of, parcels
+from app.lanes import LaneLoop, OneQueue
 from app.model.outbox import ASK
-from app.model.traffic import Inbound, restored
+from app.model.traffic import Inbound
 from app.observe import Failed, InboundDecided
-from app.road.asking import question, where
 from app.road.items import Answered, Arrival, Road, Taken
-from app.road.resolve import Bound, Create, Decision, resolve
 from app.runtime import Runtime
-from app.settings.models import Settings
-from app.store import pre_targets, road
+from app.store import outbox
 from app.store.outbox import Claimed
-from app.store.pre_targets import Place, PreTarget
-from app.webhooks import before, proposals
-from app.webhooks.events import Event
-from app.webhooks.origin import carrier
+from app.store.pre_targets import PreTarget
+from app.webhooks import before
+from app.webhooks.before import Verdict
+from app.webhooks.places import Places
 
 LEASE_S = 30.0
 """A question takes 5 s at most, then the road takes the answer; `hooks.lease_s` overrides it."""
+IN_FLIGHT = 128
+"""Half of it goes to one target at most: fewer than the questions that may be open to it."""
+SOON_S, FULL_S = 0.2, 3.0
+"""When a target that has no place left is looked at again: one that is quick, and any other."""
 AGAIN_S = 1.0
 ABSENT_S = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Parcel:
-    """An inbound that waits, and what is to be asked about it (None: nobody wants to know)."""
+class AskQueue:
+    """The lanes of those who wait for an answer, as many of each target as it has places: one that
+    hangs takes no other's. What has no place now waits a little, and counts as not tried."""
 
-    arrival: Arrival
-    asked: tuple[str, str] | None = None
-    target: PreTarget | None = None
-    event: Event | None = None
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._lanes = OneQueue(ASK, {})
+        self._places = Places(IN_FLIGHT, pause_after=0)
+        self._placed: set[tuple[str, str]] = set()
+        self._parcels: dict[int, Parcel] = {}
+
+    async def take(
+        self, sql: asyncpg.Connection, room: int, *, now: datetime, lease_s: float
+    ) -> tuple[list[Claimed], datetime | None]:
+        """As `Queue` says."""
+        claimed, due = await self._lanes.take(sql, room, now=now, lease_s=lease_s)
+        self._parcels = dict(await parcels(self._runtime, sql, claimed)) if claimed else {}
+        taken = [item for item in claimed if self._place(item)]
+        back = [item for item in claimed if item not in taken]
+        slow = [item for item in back if not self._quick(item)]
+        try:
+            await outbox.unbegin(sql, slow, now + timedelta(seconds=FULL_S))
+            quick = [item for item in back if item not in slow]
+            await outbox.unbegin(sql, quick, now + timedelta(seconds=SOON_S))
+        except BaseException:
+            for item in taken:
+                self.ended(item)
+            raise
+        return taken, now if back else due  # behind those that were put back there may be others
+
+    async def load(self, sql: asyncpg.Connection, items: Sequence[Claimed]) -> Mapping[int, Parcel]:
+        """The parcels of what was just taken."""
+        return self._parcels
+
+    def ended(self, item: Claimed) -> None:
+        """Its place is free."""
+        call = item.lane, item.lease
+        if call in self._placed:
+            self._placed.remove(call)
+            self._places.end(call)
+
+    def learn(self, item: Claimed, target: PreTarget, verdict: Verdict, took_s: float) -> None:
+        """How a target answered: one that is quick gets more places."""
+        self._places.learn(target.sid, item.lane, well=verdict.status is not None, took_s=took_s)
+
+    def _quick(self, item: Claimed) -> bool:
+        target = self._parcels[item.seq].target
+        return target is not None and self._places.quick(target.sid)
+
+    def _place(self, item: Claimed) -> bool:
+        """A place for it; what asks nobody needs none."""
+        parcel = self._parcels.get(item.seq)
+        if parcel is None or parcel.target is None:
+            return True
+        if not self._places.open_to(parcel.target.sid):
+            return False
+        call = item.lane, item.lease
+        self._places.begin(call, parcel.target.sid)
+        self._placed.add(call)
+        return True
 
 
 def ask_loop(runtime: Runtime, road: Road) -> LaneLoop[Parcel, Arrival]:
     """The loop; answers go back to `road`."""
-    hooks = runtime.settings.hooks
+    queue = AskQueue(runtime)
     return LaneLoop(
         ASK,
         runtime.db,
         runtime.wakes.bell(ASK),
         runtime.clock,
         runtime.observe,
-        partial(parcels, runtime),
-        partial(attempt, runtime),
+        queue.load,
+        partial(attempt, runtime, queue),
         broken,
         partial(settle, runtime, road),
-        in_flight=hooks.in_flight,
-        lease_s=hooks.effective_lease_s(LEASE_S),
+        in_flight=IN_FLIGHT,
+        lease_s=runtime.settings.hooks.effective_lease_s(LEASE_S),
+        queue=queue,
     )
 
 
-async def parcels(
-    runtime: Runtime, sql: asyncpg.Connection, items: Sequence[Claimed]
-) -> Mapping[int, Parcel]:
-    """What is to be asked about each, as things are now. An account that the file does not name
-    any more has no parcels: its inbounds wait for it."""
-    known = [item for item in items if item.account_sid in runtime.settings.houses]
-    arrivals = {item.seq: _arrival(item) for item in known}
-    pairs = {_pair(arrival) for arrival in arrivals.values()}
-    facts = await road.facts(sql, sorted(pairs)) if pairs else {}
-    decided = {
-        seq: _decision(runtime.settings, arrival, facts[_pair(arrival)])
-        for seq, arrival in arrivals.items()
-    }
-    places = await pre_targets.places(
-        sql, [where(arrivals[seq].account_sid, decision) for seq, decision in decided.items()]
-    )
-    now = runtime.clock.now()
-    return {
-        item.seq: _parcel(item, arrivals[item.seq], decided[item.seq], place, now)
-        for item, place in zip(known, places, strict=True)
-    }
-
-
-async def attempt(runtime: Runtime, item: Claimed, parcel: Parcel | None) -> Arrival:
+async def attempt(
+    runtime: Runtime, queue: AskQueue, item: Claimed, parcel: Parcel | None
+) -> Arrival:
     """Put the question, if there is one; the arrival with what came of it."""
     if parcel is None:
-        return Arrival(item.account_sid, _inbound(item), Answered(item, again_s=ABSENT_S))
+        return Arrival(item.account_sid, inbound_of(item), Answered(item, again_s=ABSENT_S))
     if parcel.asked is None or parcel.target is None or parcel.event is None:
         return _answered(parcel, Answered(item))
     inbound = parcel.arrival.inbound
     token = ids.stable_token(inbound.carrier, inbound.external_id, parcel.event.name)
+    began = runtime.clock.monotonic()
     verdict = await before.ask(runtime, parcel.target, parcel.event, token)
+    queue.learn(item, parcel.target, verdict, runtime.clock.monotonic() - began)
     return _answered(parcel, Answered(item, parcel.asked, verdict))
 
 
 def broken(item: Claimed, parcel: Parcel | None, error: Exception) -> Arrival:
     """A question that was cut, or that broke on our side: it is put again."""
-    return Arrival(item.account_sid, _inbound(item), Answered(item, again_s=AGAIN_S))
+    return Arrival(item.account_sid, inbound_of(item), Answered(item, again_s=AGAIN_S))
 
 
 async def settle(runtime: Runtime, road: Road, arrival: Arrival) -> None:
@@ -143,100 +175,5 @@ def _observe(runtime: Runtime, inbound: Inbound, answered: Answered, taken: Take
     )
 
 
-def _parcel(
-    item: Claimed, arrival: Arrival, decision: Decision, place: Place, now: datetime
-) -> Parcel:
-    asked = question(decision, place)
-    if asked is None:
-        return Parcel(arrival)
-    event = _event(item, arrival, decision, place, now)
-    return Parcel(arrival, asked, place.target, event)
-
-
-def _event(
-    item: Claimed, arrival: Arrival, decision: Decision, place: Place, now: datetime
-) -> Event:
-    """The question in the original's words; the rows are those that an approval makes."""
-    inbound, action = arrival.inbound, decision.action
-    origin = carrier(inbound.channel)
-    common = {
-        "account_sid": arrival.account_sid,
-        "chat_service_sid": place.service_sid,
-        "messaging_service_sid": place.messaging_service_sid,
-        "attributes": "{}",
-        "date_created": now,
-        "date_updated": now,
-    }
-    message = _message(item, inbound, action, common)
-    media = [cast(Media, SimpleNamespace(sid=None, **_file(part))) for part in inbound.media]
-    if isinstance(action, Bound):
-        joined = _row(Conversation, common, sid=action.conversation_sid)
-        return proposals.message_add(joined, message, media, origin)
-    assert isinstance(action, Create)
-    messaging = action.messaging_service_sid or place.messaging_service_sid
-    created = common | {"messaging_service_sid": messaging}
-    conversation = _row(
-        Conversation,
-        created,
-        sid=None,
-        friendly_name=None,
-        unique_name=None,
-        email_address=None,
-        email_name=None,
-        state="active",
-    )
-    pair = _row(
-        Participant,
-        common,
-        address=inbound.address,
-        proxy_address=inbound.proxy_address,
-        projected_address=None,
-    )
-    return proposals.conversation_add(conversation, origin, pair, message, media)
-
-
-def _message(item: Claimed, inbound: Inbound, action: Any, common: Mapping[str, Any]) -> Message:
-    bound = isinstance(action, Bound)
-    row: Message = _row(
-        Message,
-        common,
-        sid=item.message_sid,
-        conversation_sid=action.conversation_sid if bound else None,
-        participant_sid=action.participant_sid if bound else None,
-        index=None,
-        body=inbound.body,
-        subject=None,
-        content_sid=None,
-        author=inbound.address,
-    )
-    return row
-
-
-def _row(_model: type[Any], common: Mapping[str, Any], **columns: Any) -> Any:
-    return SimpleNamespace(**{**common, **columns})
-
-
-def _file(part: Any) -> dict[str, Any]:
-    return {"content_type": part.content_type, "filename": part.filename, "size": part.size}
-
-
 def _answered(parcel: Parcel, answered: Answered) -> Arrival:
     return Arrival(parcel.arrival.account_sid, parcel.arrival.inbound, answered)
-
-
-def _decision(settings: Settings, arrival: Arrival, facts: road.Facts) -> Decision:
-    inbound, own = arrival.inbound, settings.of(arrival.account_sid)
-    bound = Bound(*facts.holder) if facts.holder else None
-    return resolve(own, inbound.carrier, inbound.proxy_address, bound, facts.configuration)
-
-
-def _pair(arrival: Arrival) -> road.Pair:
-    return arrival.account_sid, arrival.inbound.proxy_address, arrival.inbound.address
-
-
-def _arrival(item: Claimed) -> Arrival:
-    return Arrival(item.account_sid, _inbound(item))
-
-
-def _inbound(item: Claimed) -> Inbound:
-    return restored(cast(Mapping[str, Any], item.params))

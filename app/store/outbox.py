@@ -41,6 +41,11 @@ DELETE FROM lanes l WHERE l.lane = ANY ($1::text[])
 TURN_HOLDS_S = 2.0
 """How long after its time a rated sender's turn may still be taken."""
 GIVE_BACK = "UPDATE lanes SET lease = NULL, due = $2 WHERE lane = ANY ($1::text[])"
+UNBEGIN = """
+WITH back AS (UPDATE lanes SET lease = NULL, due = $2 WHERE lane = ANY ($1::text[]))
+UPDATE outbox o SET attempts = o.attempts - 1, started_at = i.unknown_since
+FROM unnest($3::bigint[], $4::timestamptz[]) AS i (seq, unknown_since) WHERE o.seq = i.seq
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +235,14 @@ async def release(sql: asyncpg.Connection, claimed: Sequence[Claimed], now: date
     ours = await fence(sql, claimed)
     lanes = [item.lane for item in claimed if item.seq in ours]
     await sql.execute(GIVE_BACK, lanes, now)
+
+
+async def unbegin(sql: asyncpg.Connection, claimed: Sequence[Claimed], due: datetime) -> None:
+    """Put back, in the transaction that claimed them, what cannot be worked on before `due`."""
+    if claimed:
+        lanes = [item.lane for item in claimed]
+        marks = [item.unknown_since for item in claimed]
+        await sql.execute(UNBEGIN, lanes, due, [item.seq for item in claimed], marks)
 
 
 def adding(items: str, now: str) -> str:

@@ -268,3 +268,36 @@ async def test_a_repeat_of_what_waits_is_a_duplicate(dsn: str) -> None:
         await settled(one)
         assert [row[3] for row in await bodies(one)] == ["first"]
         assert len(asked(judge)) == 1
+
+
+async def test_a_customer_who_hangs_takes_nobody_elses_places(dsn: str) -> None:
+    """More pairs of one customer wait than there are places; another customer is asked at once."""
+    second = "+15005550007"
+    senders = [
+        {"address": address, "carrier": "lab", "messaging_service": "default"}
+        for address in (SMS, second)
+    ]
+    rule = {"address": second, "auto_creation": {"type": "default", "service": "other"}}
+    sections = {"services": {"default": {}, "other": {}}, "addresses": [rule], "senders": senders}
+    async with customer(TOKEN) as judge, customer(TOKEN) as other:
+        asked_first = {"pre_url": judge.url, "filters": ["onConversationAdd"]}
+        async with house(dsn, webhooks=asked_first, **sections) as one:
+            judge.hold = asyncio.Event()
+            listed = (await one.get("/v1/Services"))["services"]
+            (sid,) = (service["sid"] for service in listed if service["friendly_name"] == "other")
+            path = f"/v1/Services/{sid}/Configuration/Webhooks"
+            await one.post(path, 200, PreWebhookUrl=other.url, Filters="onConversationAdd")
+            phones = [
+                one.world.phone(f"+1555{number:07d}") for number in range(2_000_000, 2_000_200)
+            ]
+            texted = await asyncio.gather(*(phone.text(SMS, "hi") for phone in phones))
+            assert all(text.acknowledged for text in texted)
+            await judge.until(lambda: judge.held >= 40)
+            began = one.service.runtime.clock.monotonic()
+            assert (await one.world.phone(BOB).text(second, "hi")).acknowledged
+            await other.until(lambda: len(other.hooks) == 1)
+            assert one.service.runtime.clock.monotonic() - began < 2.5, "not behind those that hang"
+            assert judge.held < 128
+            judge.hold.set()
+            await settled(one)
+            assert len(await bodies(one)) == 201
