@@ -8,7 +8,6 @@ from typing import get_args
 
 import orjson
 import pytest
-from sqlalchemy import event
 
 from app import ids
 from app.settings.types import PostEvent
@@ -95,16 +94,9 @@ async def test_nothing_is_told_otherwise(listening, headers: dict[str, str]) -> 
 @pytest.fixture
 async def asked(listening) -> Callable[[], Awaitable[list[str]]]:
     """What the database is asked by the changes of a life that nobody asked to be told of."""
-    engine = listening.runtime.db.engine.sync_engine
     heard: list[str] = []
-    known: set[object] = set()
-
-    def listen(connection, *_) -> None:
-        if connection.driver_connection not in known:
-            known.add(connection.driver_connection)
-            connection.driver_connection.add_query_logger(lambda query: heard.append(query.query))
-
-    event.listen(engine, "checkout", listen)
+    async with listening.runtime.db.begin() as tx:  # one caller: it is always this connection
+        tx.sql.add_query_logger(lambda query: heard.append(query.query))
 
     async def of_a_life() -> list[str]:
         heard.clear()
