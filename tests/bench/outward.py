@@ -39,8 +39,8 @@ async def latency(stage: Stage) -> Sequence[Figure]:
         sandbox_http.serving(world) as sink,
         stage.service(dataset, EVERYTHING, sink=sink, hooks=False) as service,
     ):
-        await _post_calmly(service, 10)  # connections and plans are made
-        sent = await _post_calmly(service, count)
+        await post_calmly(service, 10)  # connections and plans are made
+        sent = await post_calmly(service, count)
         await world.until(lambda: world.counts["taken"] >= count + 10, within_s=20)
         taken = {one.body: one.taken_at for one in world.records.taken()}
     took_ms = [(taken[body] - at).total_seconds() * 1000 for body, at in sent.items()]
@@ -51,7 +51,7 @@ async def latency(stage: Stage) -> Sequence[Figure]:
     ]
 
 
-async def _post_calmly(service: Served, count: int) -> dict[str, datetime]:
+async def post_calmly(service: Served, count: int) -> dict[str, datetime]:
     """Post so many messages, evenly; gives when each was posted, by its body."""
     clock = Clock()
     sent: dict[str, datetime] = {}
@@ -101,13 +101,13 @@ async def _drained(stage: Stage, dataset: Dataset, sink: Served, count: int) -> 
     async with connected(dataset.dsn) as sql:
         await sql.execute(BACKLOG, count, LANES)
         await sql.execute("ANALYZE outbox, lanes, receipts")
-        await _counted(sink)
+        await counted(sink)
         async with stage.service(dataset, "worker", sink=sink.url, hooks=False):
             deadline = monotonic() + DRAIN_S
             while await sql.fetchval("SELECT count(*) FROM outbox"):
                 assert monotonic() < deadline, "the backlog is not drained"
                 await asyncio.sleep(0.1)
-    taken, first, last = await _counted(sink)
+    taken, first, last = await counted(sink)
     assert taken == count, (taken, count)
     return count / (last - first)
 
@@ -121,9 +121,9 @@ async def beside(stage: Stage) -> Sequence[Figure]:
             async with connected(dataset.dsn) as sql:
                 await sql.execute("TRUNCATE outbox, lanes")
             async with stage.service(dataset, roles, sink=sink.url, hooks=hooks) as service:
-                await _counted(sink)
+                await counted(sink)
                 made = await loaded(stage, service, dataset.conversations)
-                taken, first, last = await _counted(sink)
+                taken, first, last = await counted(sink)
             return made, taken / (last - first) if taken > 1 else 0.0
 
         found = await interleaved(
@@ -148,7 +148,7 @@ async def beside(stage: Stage) -> Sequence[Figure]:
     ]
 
 
-async def _counted(sink: Served) -> tuple[int, float, float]:
+async def counted(sink: Served) -> tuple[int, float, float]:
     """How many the sink took since it was asked last, and when the first and the last."""
 
     def ask() -> tuple[int, float, float]:
