@@ -123,7 +123,10 @@ def _delivered(channel: str, filled: Template, profile: Profile) -> Deliver | Fa
         return _kept(fit(channel, words, (), profile), filled)
     if chars_max is not None and len(_body(filled)) > chars_max:
         return Fail(channel, TOO_LONG, f"the text is longer than {chars_max} characters")
-    return _kept(fit(channel, words, _media(filled), "relaxed"), filled)
+    fitting = fit(channel, words, _media(filled), "relaxed")
+    if kind != shown.MEDIA and isinstance(fitting, Deliver) and fitting.body is None:
+        fitting = fit(channel, words, (), profile)  # no caption there: words say more than a file
+    return _kept(fitting, filled)
 
 
 def _kept(fitting: Deliver | Fail, filled: Template) -> Deliver | Fail:
