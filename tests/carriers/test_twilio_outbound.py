@@ -297,6 +297,16 @@ async def test_what_the_list_tells(
     assert (method, path, query) == ("GET", PATH, wanted)
 
 
+async def test_a_template_is_known_by_its_pair_and_time_however_twilio_words_it(
+    context: Context,
+) -> None:
+    rows = [row(body="Hallo Ann", num_media="1"), row(sid="SM0", date_created=EARLY)]
+    for content, expected in ((NAMED, [FOUND]), (CONTENT, [])):
+        async with canned(says(200, {"messages": rows})) as server:
+            found = await carrier(server.url).look_up(templated(content), context)
+        assert found == expected
+
+
 async def test_every_page_of_the_list_is_read(context: Context) -> None:
     first = says(200, {"messages": [row(body="x")], "next_page_uri": f"{PATH}?Page=1"})
     async with canned(first, says(200, {"messages": [row()]})) as server:
