@@ -40,7 +40,7 @@ from app.webhooks.tell import tell
 
 T = TypeVar("T")
 
-FORM = "application/x-www-form-urlencoded"
+FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 TOLD = "X-Twilio-Webhook-Enabled"
 SERVICE = "ChatServiceSid"
 KEY_CHARS_MAX = 512
@@ -54,26 +54,28 @@ Answer = dict[str, Any] | web.StreamResponse | None
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """What a resource does for one method, and the parameters that it takes. `asks` puts into
-    words what is about to happen, in a transaction that changes nothing: the customer may be asked
-    before `run` does it."""
+    """What a resource does for one method, and the parameters that it takes: of a form, or with
+    `json` the members of a JSON object. `asks` puts into words what is about to happen, in a
+    transaction that changes nothing: the customer may be asked before `run` does it."""
 
     run: Callable[[Call], Awaitable[Answer]]
     parameters: tuple[Parameter[Any], ...] = ()
     on_the_road: bool = False
     asks: Callable[[Call, Tx, Scope], Awaitable[Sequence[Event]]] | None = None
+    json: bool = False
 
 
 def takes(
     *parameters: Parameter[Any],
     on_the_road: bool = False,
     asks: Callable[[Call, Tx, Scope], Awaitable[Sequence[Event]]] | None = None,
+    json: bool = False,
 ) -> Callable[[Callable[[Call], Awaitable[Answer]]], Verb]:
-    """Declares a verb, its parameters, whether what it creates comes into being on the road, and
-    what the customer is asked before."""
+    """Declares a verb, its parameters, whether what it creates comes into being on the road, what
+    the customer is asked before, and whether its requests are JSON."""
 
     def declare(run: Callable[[Call], Awaitable[Answer]]) -> Verb:
-        return Verb(run, parameters, on_the_road, asks)
+        return Verb(run, parameters, on_the_road, asks, json)
 
     return declare
 
@@ -203,7 +205,7 @@ def door(
 
     async def handle(request: web.Request) -> web.StreamResponse:
         account_sid = request[CALLER].account_sid
-        sent = await _sent(request, runtime)
+        sent = await _sent(request, verb, runtime)
         call = Call(runtime.of(account_sid), road, request, verb, sent, counting)
         key = idempotency.key_of(request, account_sid, sent) if status == CREATED else None
         if key is not None:
@@ -265,15 +267,30 @@ def _cause(error: Exception) -> BaseException | None:
     return error
 
 
-async def _sent(request: web.Request, runtime: Runtime) -> list[tuple[str, str]]:
+async def _sent(request: web.Request, verb: Verb, runtime: Runtime) -> list[tuple[str, str]]:
     """The parameters: of the body where there may be one, of the query where there is none."""
     server = runtime.settings.server
-    if request.method != "POST":
+    if request.method not in ("POST", "PUT"):
         return forms.decode(request.rel_url.raw_query_string, server.form_fields_max)
     body = await _body(request, server.body_bytes_max)
+    if verb.json:
+        return _members(request, body)
     if body and request.content_type not in (FORM, "application/octet-stream"):
         raise Invalid(forms.INVALID, f"Invalid Content-Type: parameters are sent as {FORM}")
     return forms.decode(body.decode("utf-8", "replace"), server.form_fields_max)
+
+
+def _members(request: web.Request, body: bytes) -> list[tuple[str, str]]:
+    """The members of a JSON object, each as the text of its value; what is null was not sent."""
+    if body and request.content_type != JSON:
+        raise Invalid(forms.INVALID, f"Invalid Content-Type: the body is sent as {JSON}")
+    try:
+        sent = orjson.loads(body or b"{}")
+    except orjson.JSONDecodeError:
+        sent = None
+    if not isinstance(sent, dict):
+        raise Invalid(forms.INVALID, "Invalid body: it is not a JSON object")
+    return [(name, orjson.dumps(one).decode()) for name, one in sent.items() if one is not None]
 
 
 async def _body(request: web.Request, bytes_max: int) -> bytes:

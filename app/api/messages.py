@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
+import orjson
+
 from app import ids
 from app.api import parameters as kinds
 from app.api.call import CREATED, Call, takes
@@ -19,10 +21,11 @@ from app.api.scope import Links
 from app.clock import iso_seconds
 from app.errors import Invalid, NotFound
 from app.model import Conversation, Media, Message
-from app.model.traffic import DeliveryStatus
+from app.model.traffic import ContentTemplate, DeliveryStatus
 from app.road.items import Draft, Keyed, Posted
 from app.rules.receipts import aggregate
-from app.store import conversations, messages, participants, receipts_read
+from app.rules.templates import body_of, check_supported, check_variables
+from app.store import contents, conversations, messages, participants, receipts_read
 from app.store.database import Tx
 from app.store.scope import Scope
 from app.webhooks import events, proposals
@@ -38,7 +41,7 @@ SUBJECT = kinds.short("Subject", NAME_CHARS_MAX, INVALID, "Invalid Subject")
 ATTRIBUTES = kinds.limited("Attributes", attributes)
 MEDIA_SID = kinds.sid("MediaSid", ids.MEDIA, 50510, "Invalid message media SID")
 CONTENT_SID = kinds.sid("ContentSid", ids.CONTENT, 50526, "Invalid content SID")
-CONTENT_VARIABLES = kinds.json_object("ContentVariables", 50527, "Invalid content variables format")
+CONTENT_VARIABLES = kinds.limited("ContentVariables", check_variables)
 ORDER = kinds.choice("Order", ORDERS, INVALID, "Invalid Order")
 BOTH = (AUTHOR, BODY, SUBJECT, ATTRIBUTES, DATE_CREATED, DATE_UPDATED)
 
@@ -59,7 +62,7 @@ async def page(call: Call) -> dict[str, Any]:
 
 async def _adding(call: Call, tx: Tx, scope: Scope) -> list[Event]:
     conversation = await named(call, tx, scope)
-    draft = _draft(call, scope, conversation)
+    draft = await _draft(call, tx, scope, conversation)
     author = await participants.called(tx, conversation.sid, draft.author)
     message = Message(
         sid="",  # the road gives it, and the index
@@ -71,6 +74,7 @@ async def _adding(call: Call, tx: Tx, scope: Scope) -> list[Event]:
         participant_sid=author.sid if author else None,
         body=draft.body,
         attributes=draft.attributes,
+        content_sid=draft.content_sid,
         date_created=tx.now,
     )
     return [proposals.message_add(conversation, message, (), call.origin)]
@@ -81,7 +85,7 @@ async def create(call: Call) -> dict[str, Any]:
     """Post a message: it gets its index and goes to everybody else in the conversation."""
     async with call.begin() as (tx, scope):
         conversation = await named(call, tx, scope)
-        draft = _draft(call, scope, conversation)
+        draft = await _draft(call, tx, scope, conversation)
         await check_author(tx, conversation, draft.author)
     try:
         posted = await call.road.submit(draft)
@@ -207,13 +211,15 @@ async def _named(call: Call, tx: Tx, conversation: Conversation) -> Message:
     return call.found(await messages.find(tx, conversation.sid, call.key("Sid")))
 
 
-def _draft(call: Call, scope: Scope, conversation: Conversation) -> Draft:
+async def _draft(call: Call, tx: Tx, scope: Scope, conversation: Conversation) -> Draft:
     form = call.form
-    _check_content(form)
+    template = await _template(tx, scope, form)
     author, body = form.get(AUTHOR), form.get(BODY)
-    if body is None:
+    if template is not None:
+        body = body_of(template)
+    elif body is None:
         raise Invalid(50503, "Message body not provided")
-    _check_length(body, call.runtime.settings.limits.body_bytes_max)
+    _check_length(body or "", call.runtime.settings.limits.body_bytes_max)
     writable(conversation)
     return Draft(
         account_sid=scope.account_sid,
@@ -223,12 +229,31 @@ def _draft(call: Call, scope: Scope, conversation: Conversation) -> Draft:
         body=body,
         subject=form.get(SUBJECT),
         attributes=form.get(ATTRIBUTES, "{}"),
+        content_sid=template.sid if template else None,
+        content_variables=orjson.dumps(template.variables).decode() if template else None,
+        template=template,
         date_created=form.get(DATE_CREATED),
         date_updated=form.get(DATE_UPDATED),
         source=call.origin.source,
         tell=not call.origin.quiet,
         keyed=_keyed(call),
     )
+
+
+async def _template(tx: Tx, scope: Scope, form: Form) -> ContentTemplate | None:
+    """The template that the message is made of; Body and MediaSid then mean nothing (docs/45).
+    Raises NotFound, Invalid 50528, 50542."""
+    sid = form.get(CONTENT_SID)
+    if sid is None:
+        _check_content(form)
+        return None
+    content = await contents.find(tx, scope.account_sid, sid)
+    if content is None:
+        raise NotFound(20404, "Content not found")
+    approval = (await contents.approvals(tx, [sid])).get(sid)
+    template = contents.as_template(content, approval, form.get(CONTENT_VARIABLES, {}))
+    check_supported(template)
+    return template
 
 
 def _keyed(call: Call) -> Keyed | None:
@@ -240,9 +265,8 @@ def _keyed(call: Call) -> Keyed | None:
 
 
 def _check_content(form: Form) -> None:
-    """Until media and templates are kept here, none exists. Raises NotFound, Invalid."""
-    if CONTENT_SID in form:
-        raise NotFound(20404, "Content not found")
+    """Of a message without a template. Until media are kept here, none exists. Raises NotFound,
+    Invalid."""
     if CONTENT_VARIABLES in form:
         raise Invalid(50528, "Content SID is missing")
     if MEDIA_SID in form:
@@ -264,7 +288,7 @@ async def _edit(call: Call, tx: Tx, message: Message, media: Sequence[Media]) ->
     m.attributes = form.get(ATTRIBUTES, m.attributes)
     m.date_created = form.get(DATE_CREATED, m.date_created)
     m.date_updated = form.get(DATE_UPDATED, tx.now)
-    if m.body is None and not media:
+    if m.body is None and not media and m.content_sid is None:
         raise Invalid(50503, "Message body not provided")
     if BODY in form:
         _check_length(m.body or "", call.runtime.settings.limits.body_bytes_max)

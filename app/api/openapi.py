@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app import VERSION
+from app.api.content_shapes import CONTENTS
 from app.api.forms import Parameter
 from app.api.idempotency import HEADER as IDEMPOTENCY_KEY
 from app.api.idempotency import KEY_CHARS_MAX
@@ -60,6 +61,11 @@ ANSWERS: Mapping[str, Answer] = {
     "/Bindings": Answer("PushBinding", "bindings"),
     f"{SERVICE}/Channels": Answer("Channel"),
     f"{MESSAGE}/ChannelMetadata": Answer("ChannelMetadata"),
+    "/Content": Answer("Content", "contents"),
+    "/Content/{Sid}/ApprovalRequests": Answer("ContentApprovals"),
+    "/Content/{Sid}/ApprovalRequests/whatsapp": Answer("ContentApproval"),
+    "/ContentAndApprovals": Answer("ContentAndApprovals", "contents"),
+    "/LegacyContent": Answer("LegacyContent", "contents"),
     "/Sinks": Answer("Sink", "sinks"),
     "/Sinks/{Sid}/Test": Answer("SinkTest"),
     "/Sinks/{Sid}/Validate": Answer("SinkValidate"),
@@ -159,13 +165,17 @@ def _operation(route: Route) -> dict[str, Any]:
         "responses": {str(route.status): _success(route, answer)},
     }
     declared = route.verb.parameters
-    if route.method == "POST":
-        operation["requestBody"] = _form(declared)
+    if route.method in ("POST", "PUT"):
+        operation["requestBody"] = _form(declared, JSON if route.verb.json else FORM)
     else:
-        operation["parameters"] += _query(declared, paged=run.__name__ == "page")
+        operation["parameters"] += _query(declared, paged=_is_page(route))
     for status in _refusals(route):
         operation["responses"][str(status)] = {"$ref": f"#/components/responses/Refused{status}"}
     return operation
+
+
+def _is_page(route: Route) -> bool:
+    return route.verb.run.__name__.startswith("page")
 
 
 def _refusals(route: Route) -> Sequence[int]:
@@ -203,7 +213,7 @@ def _query(declared: Sequence[Parameter[Any]], *, paged: bool) -> Iterator[dict[
             yield {"name": name, "in": "query", "schema": schema}
 
 
-def _form(declared: Sequence[Parameter[Any]]) -> dict[str, Any]:
+def _form(declared: Sequence[Parameter[Any]], kind: str) -> dict[str, Any]:
     schema: dict[str, Any] = {
         "type": "object",
         "properties": {parameter.name: _schema(parameter) for parameter in declared},
@@ -211,7 +221,7 @@ def _form(declared: Sequence[Parameter[Any]]) -> dict[str, Any]:
     required = [parameter.name for parameter in declared if parameter.required]
     if required:
         schema["required"] = required
-    return {"required": bool(required), "content": {FORM: {"schema": schema}}}
+    return {"required": bool(required), "content": {kind: {"schema": schema}}}
 
 
 def _schema(parameter: Parameter[Any]) -> dict[str, Any]:
@@ -232,7 +242,7 @@ def _success(route: Route, answer: Answer | None) -> dict[str, Any]:
     if name in (*IN_SERVICE_ONLY, "FoundMessage") and route.path.startswith(SERVICE):
         name = f"Service{name}"
     reference: Schema = {"$ref": f"#/components/schemas/{name}"}
-    if route.verb.run.__name__ == "page":
+    if _is_page(route):
         page = whole(meta=PAGE_META, **{answer.listed: {"type": "array", "items": reference}})
         return {"description": "A page.", "content": {JSON: {"schema": page}}}
     shown: dict[str, Any] = {JSON: {"schema": reference}}
@@ -254,7 +264,13 @@ def _refusal(status: int) -> dict[str, Any]:
 def _schemas() -> Iterator[tuple[str, Schema]]:
     """Every shape; those that show their service in one tree only are two."""
     found = {**SHAPES["Message"], "highlight": TEXT}
-    for name, keys in {**SHAPES, "FoundMessage": found, **SETTINGS, **STREAMS}.items():
+    for name, keys in {
+        **SHAPES,
+        "FoundMessage": found,
+        **SETTINGS,
+        **CONTENTS,
+        **STREAMS,
+    }.items():
         if name not in (*IN_SERVICE_ONLY, "FoundMessage"):
             yield name, whole(**keys)
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import orjson
 
@@ -13,6 +13,7 @@ from app.api.forms import USUAL, Parameter
 from app.errors import Invalid
 from app.rules.conversations import check_attributes
 from app.settings import overrides
+from app.settings.content_types import BadContent
 from app.settings.models import LimitSettings
 from app.settings.types import web_url
 
@@ -140,19 +141,17 @@ def words(name: str, allowed: Collection[str], code: int, said: str) -> Paramete
     return Parameter(name, read, {"type": "array", "items": items})
 
 
-def json_object(name: str, code: int, said: str) -> Parameter[str]:
-    """The text of a JSON object, as it is."""
+def member(name: str, check: Callable[[Any], T], schema: Mapping[str, Any]) -> Parameter[T]:
+    """A member of a JSON body: what `check` makes of its value. Raises Invalid with the number of
+    what is wrong, or ValueError."""
 
-    def check(text: str) -> str:
+    def read(texts: Sequence[str]) -> T:
         try:
-            value = orjson.loads(text)
-        except orjson.JSONDecodeError:
-            value = None
-        if not isinstance(value, dict):
-            raise Invalid(code, said)
-        return text
+            return check(orjson.loads(texts[-1]))
+        except BadContent as error:
+            raise Invalid(error.code, error.message) from None
 
-    return text(name, check)
+    return Parameter(name, read, schema)
 
 
 def url(name: str, longest: int, code: int, said: str) -> Parameter[str | None]:

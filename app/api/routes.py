@@ -14,6 +14,8 @@ from app.api import (
     channel_metadata,
     channels,
     configuration,
+    content_approvals,
+    contents,
     conversations,
     credentials,
     event_log,
@@ -57,6 +59,7 @@ class Row:
     create: Verb | None = None
     fetch: Verb | None = None
     update: Verb | None = None
+    replace: Verb | None = None
     delete: Verb | None = None
 
 
@@ -226,6 +229,22 @@ API = (
         fetch=push_bindings.fetch,
         delete=push_bindings.delete,
     ),
+    Row(contents.PATH, ACCOUNT, page=contents.page, create=contents.create),
+    Row(
+        contents.PATH + "/{Sid}",
+        ACCOUNT,
+        fetch=contents.fetch,
+        replace=contents.replace,
+        delete=contents.delete,
+    ),
+    Row(contents.PATH + "/{Sid}/ApprovalRequests", ACCOUNT, fetch=content_approvals.fetch),
+    Row(
+        contents.PATH + "/{Sid}/ApprovalRequests/whatsapp",
+        ACCOUNT,
+        create=content_approvals.create,
+    ),
+    Row(contents.APPROVALS_PATH, ACCOUNT, page=contents.page_with_approvals),
+    Row(contents.LEGACY_PATH, ACCOUNT, page=contents.page_legacy),
     Row(sinks.PATH, ACCOUNT, page=sinks.page, create=sinks.create),
     Row(
         sinks.PATH + "/{Sid}",
@@ -296,6 +315,7 @@ def _routes(rows: Sequence[Row]) -> Iterator[Route]:
             ("POST", row.create, 201),
             ("GET", row.fetch, 200),
             ("POST", row.update, 200),
+            ("PUT", row.replace, 200),
             ("DELETE", row.delete, 204),
         )
         for tree in row.trees:

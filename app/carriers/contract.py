@@ -14,7 +14,7 @@ from multidict import MultiMapping
 from pydantic import BaseModel
 
 from app.clock import Clock
-from app.model.traffic import Accepted, Inbound, Outgoing, SignatureResult, Status
+from app.model.traffic import Accepted, ApprovalStatus, Inbound, Outgoing, SignatureResult, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,15 @@ class Challenged(Protocol):
 
     def challenge(self, request: Request) -> Answer | None:
         """The proof; None when the question is not for us."""
+        ...
+
+
+@runtime_checkable
+class Approving(Protocol):
+    """A carrier that tells what became of templates which were submitted for approval."""
+
+    def parse_approvals(self, request: Request) -> Sequence[ApprovalStatus]:
+        """The decisions in this request; raises Junk."""
         ...
 
 

@@ -13,13 +13,13 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from app.carriers import meta_document, meta_graph, meta_signature, rotation
+from app.carriers import meta_document, meta_graph, meta_signature, meta_templates, rotation
 from app.carriers.contract import Answer, Context, Junk, Kind, MediaSource, Request
 from app.carriers.meta_messenger import Reader as MessengerReader
 from app.carriers.meta_whatsapp import Reader as WhatsAppReader
 from app.channels.address import masked
 from app.errors import Permanent, Temporary
-from app.model.traffic import Accepted, Inbound, Outgoing, SignatureResult, Status
+from app.model.traffic import Accepted, ApprovalStatus, Inbound, Outgoing, SignatureResult, Status
 from app.settings.models import Model
 from app.settings.types import PLAIN, Address, PublicUrl, Secret
 
@@ -67,7 +67,7 @@ class Options(Model):
 
 
 class Meta:
-    """One app at Meta (contract.Challenged and contract.MediaKeeper)."""
+    """One app at Meta (contract.Challenged, contract.MediaKeeper and contract.Approving)."""
 
     kind = "meta"
     channels = CHANNELS
@@ -145,7 +145,7 @@ class Meta:
         path, token = self._phone_number_ids.get(outgoing.proxy_address), self._access_token
         if path is None or token is None:
             raise _unset("phone_numbers and access_token", outgoing)
-        body = meta_graph.whatsapp_message(outgoing)
+        body = meta_graph.whatsapp_message(outgoing, self.name)
         reply = await meta_graph.send(self._graph, path, token, body, context)
         return meta_graph.whatsapp_accepted(reply, context.clock.now())
 
@@ -157,6 +157,12 @@ class Meta:
         body = meta_graph.messenger_message(outgoing)
         reply = await meta_graph.send(self._graph, page, token, body, context)
         return meta_graph.messenger_accepted(reply, context.clock.now())
+
+    def parse_approvals(self, request: Request) -> Sequence[ApprovalStatus]:
+        """What WhatsApp decided on templates (contract.Approving); raises Junk."""
+        document = meta_document.read(request.body)
+        entries = meta_document.rows(document, "entry")
+        return [one for entry in entries for one in meta_templates.approvals(entry)]
 
     def _told(self, request: Request) -> list[Inbound | Status]:
         """Everything in this request, in its order. What cannot be read is passed over when there

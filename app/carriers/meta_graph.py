@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from app.carriers import meta_errors
+from app.carriers import meta_errors, meta_templates
 from app.carriers.contract import Context, MediaSource
 from app.carriers.exchange import Reply, call, retry_after, without_numbers
 from app.carriers.meta_content import MEDIA_ID
@@ -62,15 +62,16 @@ async def send(
     )
 
 
-def whatsapp_message(outgoing: Outgoing) -> dict[str, Any]:
-    """The body of a send to a phone number (`to`) or to a business-scoped id (`recipient`)."""
+def whatsapp_message(outgoing: Outgoing, carrier: str) -> dict[str, Any]:
+    """The body of a send to a phone number (`to`) or to a business-scoped id (`recipient`);
+    `carrier` is our name in the YAML, by which templates know what Meta calls them."""
     person = outgoing.address.removeprefix("whatsapp:")
     field = "to" if _NUMBER.fullmatch(person) else "recipient"
     return {
         "messaging_product": "whatsapp",
         "recipient_type": "individual",
         field: person,
-        **_whatsapp_content(outgoing),
+        **(meta_templates.whatsapp(outgoing, carrier) or _whatsapp_content(outgoing)),
         "biz_opaque_callback_data": outgoing.reference,
     }
 
@@ -82,6 +83,7 @@ def messenger_message(outgoing: Outgoing) -> dict[str, Any]:
         kind = _kind(outgoing.media[0])[1]
         kind = kind if kind in MESSENGER_KINDS else "file"
         content = {"attachment": {"type": kind, "payload": {"url": outgoing.media[0].url}}}
+    content = meta_templates.messenger(outgoing) or content
     return {
         "recipient": {"id": outgoing.address.removeprefix("messenger:")},
         "messaging_type": "RESPONSE",

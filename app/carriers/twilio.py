@@ -55,6 +55,7 @@ class Twilio:
             known = self._tokens.get(account_sid, ())
             self._tokens[account_sid] = known + rotation.plain(tokens)
         self._line = twilio_messages.Line(
+            carrier=name,
             base_url=options.base_url,
             account_sid=options.account_sid,
             auth_token=self._tokens[options.account_sid][0],

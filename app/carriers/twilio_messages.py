@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+import orjson
 from aiohttp import FormData
 
 from app.carriers.contract import Context
@@ -49,8 +50,9 @@ PAGES_MAX = 5
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """How the API is reached; `timeout_s` is for one call."""
+    """How the API is reached; `carrier` is its name in the YAML, `timeout_s` is for one call."""
 
+    carrier: str
     base_url: str
     account_sid: str
     auth_token: str = field(repr=False)
@@ -113,7 +115,8 @@ async def find(line: Line, outgoing: Outgoing, context: Context) -> list[Accepte
 
     Twilio keeps no reference of ours, so a Message is known by its pair, body, number of media and
     time. The same text to the same person a little earlier looks the same: the caller takes away
-    the SIDs of its other receipts. Raises Temporary when Twilio could not be asked.
+    the SIDs of its other receipts. How Twilio words a template is its own affair: of one, the pair
+    and the time count. Raises Temporary when Twilio could not be asked.
     """
     since = outgoing.started_at - CLOCKS_APART
     found: list[Mapping[str, Any]] = []
@@ -128,7 +131,7 @@ async def find(line: Line, outgoing: Outgoing, context: Context) -> list[Accepte
     )
     for _ in range(PAGES_MAX):
         page = await _page(line, url, params, context)
-        found += [row for row in _rows(page) if _matches(row, outgoing, since)]
+        found += [row for row in _rows(page) if _matches(line, row, outgoing, since)]
         following = _next(line, page)
         if following is None:
             return [_named(row) for row in found]
@@ -140,13 +143,25 @@ def _form(line: Line, outgoing: Outgoing) -> FormData:
     form = FormData({"To": outgoing.address, "From": outgoing.proxy_address})
     if line.messaging_service_sid is not None:
         form.add_field("MessagingServiceSid", line.messaging_service_sid)
-    if outgoing.body:
-        form.add_field("Body", outgoing.body)
-    for part in outgoing.media:
-        form.add_field("MediaUrl", part.url)
+    content_sid = _content_sid(line, outgoing)
+    if outgoing.template is not None and content_sid is not None:
+        form.add_field("ContentSid", content_sid)
+        if outgoing.template.variables:
+            variables = orjson.dumps(outgoing.template.variables).decode()
+            form.add_field("ContentVariables", variables)
+    else:
+        if outgoing.body:
+            form.add_field("Body", outgoing.body)
+        for part in outgoing.media:
+            form.add_field("MediaUrl", part.url)
     if outgoing.status_url is not None:
         form.add_field("StatusCallback", outgoing.status_url)
     return form
+
+
+def _content_sid(line: Line, outgoing: Outgoing) -> str | None:
+    """The template as the account at Twilio knows it; without one it goes as text and files."""
+    return outgoing.template.named(line.carrier).get("sid") if outgoing.template else None
 
 
 def _code(said: Mapping[str, Any]) -> int | None:
@@ -197,14 +212,15 @@ def _next(line: Line, page: Mapping[str, Any]) -> str | None:
     return line.base_url + path
 
 
-def _matches(row: Mapping[str, Any], outgoing: Outgoing, since: datetime) -> bool:
+def _matches(line: Line, row: Mapping[str, Any], outgoing: Outgoing, since: datetime) -> bool:
     if str(row.get("direction", "")).startswith("inbound") or not row.get("sid"):
         return False
     if (row.get("to"), row.get("from")) != (outgoing.address, outgoing.proxy_address):
         return False
     same_media = str(row.get("num_media") or "0") == str(len(outgoing.media))
     same_body = str(row.get("body") or "").strip() == (outgoing.body or "").strip()
-    if not (same_media and same_body):
+    templated = _content_sid(line, outgoing) is not None
+    if not templated and not (same_media and same_body):
         return False
     try:
         return parsedate_to_datetime(str(row.get("date_created"))) >= since

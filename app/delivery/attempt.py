@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 from app.carriers.contract import Carrier
 from app.errors import CarrierError, Permanent, Temporary, Unknown
 from app.model.traffic import Accepted, Outgoing
-from app.rules.content import Fail, fit
+from app.rules.content import Fail
+from app.rules.templates import fitted
 from app.runtime import Runtime
 from app.store import deliveries
 from app.store.deliveries import Parcel
@@ -150,7 +151,10 @@ def _unknown(runtime: Runtime, carrier: Carrier, item: Claimed, error: Unknown) 
 
 
 def _outgoing(runtime: Runtime, item: Claimed, parcel: Parcel) -> Outgoing | Permanent:
-    content = fit(parcel.channel, parcel.body, parcel.media, runtime.settings.limits.profile)
+    profile = runtime.settings.limits.profile
+    content = fitted(
+        parcel.channel, parcel.body, parcel.media, profile, parcel.template, parcel.in_session
+    )
     if isinstance(content, Fail):
         return Permanent(content.reason, content.code)
     assert item.receipt_sid is not None
@@ -163,4 +167,5 @@ def _outgoing(runtime: Runtime, item: Claimed, parcel: Parcel) -> Outgoing | Per
         media=content.media,
         status_url=runtime.status_url(parcel.carrier, item.receipt_sid),
         started_at=item.unknown_since or item.started_at,
+        template=content.template,
     )

@@ -14,15 +14,16 @@ from typing import cast
 
 from aiohttp import web
 
-from app.carriers.contract import Carrier, Challenged, Junk, Request
+from app.carriers.contract import Approving, Carrier, Challenged, Junk, Request
 from app.channels.address import masked
 from app.errors import Unavailable
 from app.inbound import requests
 from app.inbound.requests import BadRequest
-from app.model.traffic import Inbound, SignatureResult, Status
+from app.model.traffic import ApprovalStatus, Inbound, SignatureResult, Status
 from app.observe import Failed, InboundSeen
 from app.road.items import Arrival, Road, Taken
 from app.runtime import Runtime
+from app.store import contents
 from app.turnstile import Turnstile
 
 Report = Callable[[Status], Awaitable[bool]]
@@ -72,6 +73,8 @@ class Doors:
             messages = carrier.parse_inbound(read)
             if carrier.one_door:
                 await self._settle(carrier.parse_status(read))
+            if isinstance(carrier, Approving):
+                await self._approve(carrier.name, carrier.parse_approvals(read))
         except Exception as error:
             return self._turned_away(request, started, error)
         arrivals = [self._arrival(message, signature) for message in messages]
@@ -99,6 +102,15 @@ class Doors:
 
     async def _settle(self, statuses: Sequence[Status]) -> None:
         await asyncio.gather(*(self._report(status) for status in statuses))
+
+    async def _approve(self, carrier: str, decided: Sequence[ApprovalStatus]) -> None:
+        """Keep what WhatsApp decided on the templates of those who send by this carrier."""
+        if decided:
+            senders = self._runtime.settings.senders
+            owners = {one.account for one in senders if one.carrier == carrier}
+            accounts = sorted(one or self._runtime.settings.account.sid for one in owners)
+            async with self._runtime.db.begin() as tx:
+                await contents.decided(tx, accounts, decided)
 
     async def _open(self, request: web.Request) -> tuple[Carrier, Request, SignatureResult]:
         """The carrier, its request and what its signature is worth. Raises BadRequest."""

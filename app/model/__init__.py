@@ -2,6 +2,7 @@
 
 from app.model.access import ApiKey, IdempotencyKey
 from app.model.addresses import AddressConfiguration, MessagingService, Sender
+from app.model.contents import Content, ContentApproval
 from app.model.conversations import Binding, Conversation, NumberGroup, Participant
 from app.model.messages import Media, Message, Receipt
 from app.model.outbox import Attempt, DeadLetter, Endpoint, Lane, OutboxItem
@@ -27,6 +28,8 @@ __all__ = [
     "ApiKey",
     "Attempt",
     "Binding",
+    "Content",
+    "ContentApproval",
     "Conversation",
     "Credential",
     "DeadLetter",

@@ -76,12 +76,67 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
+class ApprovalStatus:
+    """What WhatsApp decided on the template that it knows by this name and language. `status` is
+    one of an approval request."""
+
+    name: str
+    language: str
+    status: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ContentTemplate:
+    """The content template of a message, with the variables that the message gives.
+
+    `types` are the fields of each of its content types and `samples` what stands in for a variable
+    that is not given. `approval` is WhatsApp's word on the type `approved_type`, which it calls
+    `approved_name`. `names` says what carriers call it, by their names in the YAML.
+    """
+
+    sid: str
+    language: str
+    types: Mapping[str, Mapping[str, Any]]
+    samples: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
+    approval: str = "unsubmitted"
+    approved_type: str = ""
+    approved_name: str = ""
+    names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A content template as one recipient gets it: the `type` that their channel shows, its
+    `fields` with the variables filled in, and as they are in the `content`. With `approved` it goes
+    as the template that WhatsApp approved, otherwise freely within the session. `variables` are
+    those in force."""
+
+    content: ContentTemplate
+    type: str
+    fields: Mapping[str, Any]
+    variables: Mapping[str, str]
+    approved: bool = False
+
+    @property
+    def source(self) -> Mapping[str, Any]:
+        """The fields of its type with their placeholders."""
+        return self.content.types[self.type]
+
+    def named(self, carrier: str) -> Mapping[str, str]:
+        """What this carrier calls it: nothing, when nobody said."""
+        return self.content.names.get(carrier, {})
+
+
+@dataclass(frozen=True, slots=True)
 class Outgoing:
     """One message for one recipient, as it is handed to a carrier.
 
     `reference` is the receipt's SID: the same in every attempt of the same send. `status_url` is
     where the carrier reports, None when we have no public URL. `started_at` is when the attempt
-    (for a look-up: the first one whose outcome is unknown) began.
+    (for a look-up: the first one whose outcome is unknown) began. Where there is a `template`, a
+    carrier that can sends it; `body` and `media` say the same to those that cannot.
     """
 
     reference: str
@@ -92,6 +147,7 @@ class Outgoing:
     media: tuple[MediaPart, ...]
     status_url: str | None
     started_at: datetime
+    template: Template | None = None
 
 
 @dataclass(frozen=True, slots=True)

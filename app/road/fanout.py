@@ -10,6 +10,7 @@ from app.model import Receipt
 from app.model.outbox import DELIVERY, delivery_lane
 from app.model.traffic import MediaPart
 from app.road.convoy import Carriage, Load
+from app.road.items import Draft
 from app.rules import fanout
 from app.rules.content import Fail
 from app.rules.fanout import Planned
@@ -35,6 +36,8 @@ def plan(load: Load, carriage: Carriage) -> None:
         message.body,
         media,
         load.settings.limits.profile,
+        carriage.item.template if isinstance(carriage.item, Draft) else None,
+        fanout.SESSIONS_UNKNOWN,
     ):
         _receipt(load, carriage, planned)
 

@@ -10,7 +10,7 @@ from typing import Literal
 from app.convoy import Convoy
 from app.errors import Conflict
 from app.model import Media, Message
-from app.model.traffic import Inbound
+from app.model.traffic import ContentTemplate, Inbound
 from app.store.idempotency import Key
 from app.store.outbox import Claimed
 from app.webhooks.before import Verdict
@@ -81,7 +81,8 @@ class Repeated(Conflict):
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A message that the API posts: it joins the road after the binding step. `tell` says whether
-    post-events fire (REST changes are told only when asked for)."""
+    post-events fire (REST changes are told only when asked for). `template` is what it was made of,
+    where it names a content."""
 
     account_sid: str
     service_sid: str
@@ -92,6 +93,7 @@ class Draft:
     attributes: str = "{}"
     content_sid: str | None = None
     content_variables: str | None = None
+    template: ContentTemplate | None = None
     date_created: datetime | None = None
     date_updated: datetime | None = None
     source: str = "API"

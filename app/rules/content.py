@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from app.channels.facts import FACTS, ChannelFacts
-from app.model.traffic import MediaPart
+from app.model.traffic import MediaPart, Template
 
 Profile = Literal["twilio", "relaxed"]
 
@@ -22,12 +22,14 @@ CHANNEL_UNKNOWN = 63005
 
 @dataclass(frozen=True, slots=True)
 class Deliver:
-    """What goes to the recipient. `dropped` names what does not, like `body, media 2 image/png`."""
+    """What goes to the recipient. `dropped` names what does not, like `body, media 2 image/png`.
+    With a `template`, text and media are what it is to a carrier that knows no templates."""
 
     channel: str
     body: str | None
     media: tuple[MediaPart, ...] = ()
     dropped: str | None = None
+    template: Template | None = None
 
 
 @dataclass(frozen=True, slots=True)

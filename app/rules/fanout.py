@@ -8,12 +8,15 @@ road: a message to fifty recipients of one channel is fitted once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from app.model.traffic import MediaPart, Member
-from app.rules.content import Deliver, Fail, Profile, fit
+from app.model.traffic import ContentTemplate, MediaPart, Member
+from app.rules.content import Deliver, Fail, Profile
+from app.rules.templates import fitted
 
+SESSIONS_UNKNOWN: Mapping[str, bool] = MappingProxyType({})
 NO_GROUPS = Fail("mms", 21612, "group texts cannot be sent yet")
 
 
@@ -43,9 +46,13 @@ def plan(
     body: str | None,
     media: Sequence[MediaPart],
     profile: Profile,
+    template: ContentTemplate | None = None,
+    sessions: Mapping[str, bool] = SESSIONS_UNKNOWN,
 ) -> list[Planned]:
-    """One planned receipt for each recipient; the content is fitted once per channel."""
-    fitted: dict[str, Deliver | Fail] = {}
+    """One planned receipt for each recipient; the content is fitted once per channel (and, of a
+    template, once within a session and once outside). `sessions` says of participants, by SID,
+    whether they wrote within the last 24 hours; of who is not in it, nobody knows."""
+    contents: dict[tuple[str, bool | None], Deliver | Fail] = {}
     planned: list[Planned] = []
     for member in recipients(participants, author_participant_sid):
         if member.address is None:
@@ -54,8 +61,10 @@ def plan(
             planned.append(Planned(member.sid, member.address, "", NO_GROUPS))
             continue
         channel = member.channel or "sms"
-        content = fitted.get(channel)
+        in_session = sessions.get(member.sid)
+        content = contents.get((channel, in_session))
         if content is None:
-            content = fitted[channel] = fit(channel, body, media, profile)
+            content = fitted(channel, body, media, profile, template, in_session)
+            contents[channel, in_session] = content
         planned.append(Planned(member.sid, member.address, member.proxy_address, content))
     return planned

@@ -24,6 +24,7 @@ COUNTED = (
     ("messaging service", "messaging_services"),
     ("service", "services"),
     ("address configuration", "addresses"),
+    ("content template", "contents"),
 )
 
 

@@ -28,6 +28,10 @@ class LimitSettings(Model):
     participants_at_once_max: Annotated[int, Field(gt=0)] = 10
     conversations_per_identity_max: Annotated[int, Field(gt=0)] = 1000
     scoped_webhooks_max: Annotated[int, Field(gt=0)] = 5
+    content_variables_max: Annotated[int, Field(gt=0)] = 100
+    content_variable_key_chars_max: Annotated[int, Field(gt=0)] = 16
+    content_variable_value_chars_max: Annotated[int, Field(gt=0)] = 256
+    content_variables_chars_max: Annotated[int, Field(gt=0)] = 27_801
 
     @property
     def effective_actions_per_s(self) -> float:

@@ -39,6 +39,7 @@ def load(
     sense.senders(document)
     sense.services(document)
     sense.addresses(document)
+    sense.contents(document)
     if document.problems or settings is None:
         raise ConfigErrors(document.problems)
     return settings

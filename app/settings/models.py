@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field, PrivateAttr
 
 from app import ids
 from app.settings.address import CARRIED, channel_of
+from app.settings.contents import ContentSettings
 from app.settings.limits import LimitSettings as LimitSettings
 from app.settings.retries import DeliverySettings, HookSettings
 from app.settings.retries import RetrySettings as RetrySettings
@@ -212,7 +213,7 @@ class RetentionSettings(Model):
     dropped_days: Annotated[int, Field(ge=1)] = 90
 
 
-N = TypeVar("N", MessagingServiceSettings, ServiceSettings)
+N = TypeVar("N", MessagingServiceSettings, ServiceSettings, ContentSettings)
 
 
 class Settings(Model):
@@ -228,6 +229,7 @@ class Settings(Model):
     messaging_services: dict[Name, MessagingServiceSettings] = Field(default_factory=dict)
     services: dict[Name, ServiceSettings] = Field(default_factory=dict)
     addresses: tuple[AddressSettings, ...] = ()
+    contents: dict[Name, ContentSettings] = Field(default_factory=dict)
     webhooks: WebhookSettings = WebhookSettings()
     flows: dict[FlowSid, FlowSettings] = Field(default_factory=dict)
     road: RoadSettings = RoadSettings()
@@ -276,6 +278,7 @@ class Settings(Model):
             "senders": tuple(one for one in self.senders if mine(one.account)),
             "messaging_services": _where(self.messaging_services, mine),
             "services": _where(self.services, mine),
+            "contents": _where(self.contents, mine),
             "addresses": tuple(one for one in self.addresses if mine(self.owner(one.address))),
             "webhooks": webhooks,
         }

@@ -6,6 +6,7 @@ nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from pydantic import BaseModel
@@ -21,6 +22,7 @@ from app.settings.types import flow_sid
 COMMON = frozenset(CarrierSettings.model_fields)
 # What each type of autocreation cannot do without.
 NEEDS = {"webhook": "webhook_url", "studio": "studio_flow_sid"}
+TEMPLATE_NAME = re.compile(r"[a-z0-9_]{1,512}")
 # More names than these are not listed.
 NAMES_MAX = 20
 
@@ -49,7 +51,7 @@ def accounts(document: Document) -> None:
     _unique(document, keys, _text)
     known = [sid for steps in sids if (sid := document.text(*steps)) is not None]
     owned: list[Steps] = list(document.items("senders"))
-    for section in ("messaging_services", "services"):
+    for section in ("messaging_services", "services", "contents"):
         owned += [(section, name) for name in document.names(section)]
     for steps in owned:
         _declared(document, (*steps, "account"), "account", known)
@@ -102,6 +104,24 @@ def addresses(document: Document) -> None:
         if mine in holders:
             _same_account(document, holders[mine], (*rule, "service"), "services")
         _complete(document, rule)
+
+
+def contents(document: Document) -> None:
+    """No template's SID is given twice, carriers that call them something are declared, and what
+    was approved has a name at WhatsApp."""
+    names = document.names("contents")
+    _unique(document, [("contents", name, "sid") for name in names], _text)
+    known = document.names("carriers")
+    for name in names:
+        approval = ("contents", name, "approval")
+        unnamed = document.get(*approval) is not None and document.get(*approval, "name") is None
+        if unnamed and not TEMPLATE_NAME.fullmatch(name):
+            document.report(approval, "needs a name: WhatsApp does not take that of the template")
+        for carrier in document.names("contents", name, "carriers"):
+            if carrier not in known:
+                near = did_you_mean(carrier, known)
+                place = ("contents", name, "carriers", carrier)
+                document.report(place, "no such carrier" + near, at_key=True)
 
 
 def _flow(document: Document, steps: Steps, known: Collection[str]) -> None:

@@ -95,7 +95,7 @@ def target(text: str) -> str:
 
 
 def flow_sid(text: str) -> str:
-    """A flow's SID as it is kept: its digits may come in either case."""
+    """A flow's (or a template's) SID as it is kept: its digits may come in either case."""
     return text[:2] + text[2:].lower()
 
 
@@ -120,6 +120,7 @@ def _split(text: str) -> SplitResult:
 
 AccountSid = Annotated[str, Field(pattern=r"^AC[0-9a-fA-F]{32}$")]
 ApiKeySid = Annotated[str, Field(pattern=r"^SK[0-9a-fA-F]{32}$")]
+ContentSid = Annotated[str, Field(pattern=r"^HX[0-9a-fA-F]{32}$"), AfterValidator(flow_sid)]
 FlowSid = Annotated[str, Field(pattern=r"^FW[0-9a-fA-F]{32}$"), AfterValidator(flow_sid)]
 MessagingServiceSid = Annotated[str, Field(pattern=r"^MG[0-9a-fA-F]{32}$")]
 ServiceSid = Annotated[str, Field(pattern=r"^IS[0-9a-fA-F]{32}$")]
@@ -140,10 +141,11 @@ PATTERNS = {
     r"^[a-z0-9][a-z0-9_-]{0,62}$": (
         "a carrier's name is part of its URL: use lower-case letters, digits, _ and -"
     ),
+    r"^[a-z0-9_]{1,512}$": "should have lower-case letters, digits and underscores only",
     r"^[1-9][0-9]{0,8}/[smh]$": "should be a rate like 1/s, 30/m or 1000/h",
     **{
         f"^{prefix}[0-9a-fA-F]{{32}}$": f"should be {prefix} and 32 hexadecimal digits"
-        for prefix in ("AC", "SK", "FW", "MG", "IS")
+        for prefix in ("AC", "SK", "FW", "HX", "MG", "IS")
     },
 }
 

@@ -9,7 +9,8 @@ A thing is known again by its key (a name, an address), however its place in the
 address configuration, or the account's webhooks, that the API made before the file declared it
 becomes the file's and keeps its SID: a SID that was given out still names it. What is declared no
 more: senders, address configurations and the account's webhooks go; services and messaging
-services stay, because conversations may be in them, and are the API's from then on.
+services stay, because conversations may be in them, and so do content templates, which messages
+were made of: they are the API's from then on.
 """
 
 from __future__ import annotations
@@ -24,10 +25,16 @@ from sqlmodel import SQLModel
 
 from app import ids
 from app.channels.address import channel_of
-from app.model import AddressConfiguration, MessagingService, Sender, Service, WebhookConfiguration
+from app.model import (
+    AddressConfiguration,
+    MessagingService,
+    Sender,
+    Service,
+    WebhookConfiguration,
+)
 from app.settings.models import DEFAULT, Settings, WebhookSettings
 from app.settings.problems import dotted
-from app.store import roles
+from app.store import declared_contents, roles
 from app.store.database import Tx
 
 # "declared" in ASCII: the advisory lock of whoever declares.
@@ -37,7 +44,7 @@ ROWS_MAX = 500
 
 # What a row that is there already keeps whatever the file says.
 KEPT = frozenset({"sid", "account_sid", "address", "address_country", "next_slot_at"})
-KEPT |= {"date_created", "date_updated", "declared_as"}
+KEPT |= {"date_created", "date_updated", "declared_as", "content_sid"}
 # A service's own configuration: the file is silent on it.
 KEPT |= {"default_conversation_creator_role_sid", "default_conversation_role_sid"}
 KEPT |= {"default_chat_service_role_sid", "reachability_enabled", "notifications"}
@@ -240,6 +247,20 @@ KINDS = (
         "address",
         """DELETE FROM address_configurations
         WHERE account_sid = $1 AND declared_as IS NOT NULL AND address <> ALL ($2)""",
+    ),
+    Kind(
+        declared_contents.contents,
+        ("sid",),
+        "sid",
+        """UPDATE contents SET declared_as = NULL
+        WHERE account_sid = $1 AND declared_as IS NOT NULL AND sid <> ALL ($2)""",
+    ),
+    Kind(
+        declared_contents.approvals,
+        ("content_sid",),
+        "content_sid",
+        """UPDATE content_approvals SET declared_as = NULL
+        WHERE account_sid = $1 AND declared_as IS NOT NULL AND content_sid <> ALL ($2)""",
     ),
     Kind(
         webhooks,

@@ -12,14 +12,16 @@ import asyncpg
 import orjson
 
 from app.model import Receipt
-from app.model.traffic import MediaPart, Status
+from app.model.traffic import ContentTemplate, MediaPart, Status
+from app.store.contents import TEMPLATE_OF, template
 from app.store.outbox import Claimed
 
-PARCELS = """
+PARCELS = f"""
 SELECT r.sid, r.channel, r.address, r.proxy_address, r.carrier, r.external_id, r.status,
   m.body, m.date_created,
   (SELECT json_agg(json_build_array(f.source_url, f.content_type, f.size, f.filename)
-                   ORDER BY f.position) FROM media f WHERE f.message_sid = m.sid)::text AS media
+                   ORDER BY f.position) FROM media f WHERE f.message_sid = m.sid)::text AS media,
+  CASE WHEN m.content_sid IS NOT NULL THEN {TEMPLATE_OF} END AS content, m.content_variables
 FROM receipts r JOIN messages m ON m.sid = r.message_sid
 WHERE r.sid = ANY ($1::text[])
 """
@@ -89,7 +91,8 @@ ORDER = ("queued", "sent", "delivered", "read", "undelivered", "failed")
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """What goes to one recipient, and what is known of it already."""
+    """What goes to one recipient, and what is known of it already. `in_session` says whether they
+    wrote within the last 24 hours, None: nobody knows."""
 
     channel: str
     address: str
@@ -100,6 +103,8 @@ class Parcel:
     body: str | None
     date_created: datetime
     media: tuple[MediaPart, ...]
+    template: ContentTemplate | None = None
+    in_session: bool | None = None
 
 
 async def parcels(sql: asyncpg.Connection, items: Sequence[Claimed]) -> Mapping[int, Parcel]:
@@ -199,4 +204,5 @@ def _parcel(row: Any) -> Parcel:
         body=row["body"],
         date_created=row["date_created"],
         media=media,
+        template=template(row["content"], row["content_variables"]),
     )

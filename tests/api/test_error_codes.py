@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,9 @@ POSTED: list[tuple[int, int, str, Form]] = [
     (50526, 400, M, {"ContentSid": "x"}),
     (50527, 400, M, {"Body": "x", "ContentVariables": "[]"}),
     (50528, 400, M, {"Body": "x", "ContentVariables": "{}"}),
+    (50529, 400, M, {"ContentVariables": json.dumps({str(n): "" for n in range(101)})}),
+    (50540, 400, M, {"ContentVariables": json.dumps({"k" * 17: ""})}),
+    (50541, 400, M, {"ContentVariables": json.dumps({"k": "v" * 257})}),
 ]
 ASKED: list[tuple[int, int, str]] = [
     (20007, 400, "Conversations?PageSize=1001"),
@@ -320,6 +324,16 @@ async def _(world: World) -> tuple[int, Any]:
 @reached(50452, 403, senders=[{"address": OURS, "carrier": "lab", "channels": ["sms"]}])
 async def _(world: World) -> tuple[int, Any]:
     return await joined(world, {PROJECTED: OURS})
+
+
+@reached(50542, 400)
+async def _(world: World) -> tuple[int, Any]:
+    types = {"twilio/carousel": {"body": "x"}}
+    content = {"language": "en", "types": types}
+    _, made = await world.call("POST", "/v1/Content", json=content)
+    _, conversation = await world.call("POST", "/v1/Conversations", {})
+    path = conversation["links"]["messages"]
+    return await world.call("POST", path, {"ContentSid": made["sid"]})
 
 
 @pytest.mark.parametrize("code", sorted(SPECIAL))

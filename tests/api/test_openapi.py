@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from schemathesis import checks
 
 from app.api import openapi
+from app.api.content_shapes import CONTENTS
 from app.api.routes import chat_routes, routes
 from app.api.setting_shapes import SETTINGS
 from app.api.shapes import SHAPES
@@ -67,7 +68,7 @@ def test_every_path_but_the_export_shows_a_shape() -> None:
     without = {route.path for route in routes() if openapi.answer_of(route.path) is None}
     assert {path.rpartition("/")[2] for path in without} == {"Export"}
     used = {answer.shape for answer in openapi.ANSWERS.values()}
-    assert {*SHAPES, *SETTINGS} - used == set()
+    assert {*SHAPES, *SETTINGS, *CONTENTS} - used == set()
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS)
@@ -75,8 +76,9 @@ def test_what_a_verb_takes_is_declared(method: str, path: str, operation: Any) -
     route = next(
         one for one in (*routes(), *chat_routes()) if one.method == method and path[3:] == one.path
     )
-    if method == "POST":
-        declared = operation["requestBody"]["content"][openapi.FORM]["schema"]["properties"]
+    if method in ("POST", "PUT"):
+        kind = openapi.JSON if route.verb.json else openapi.FORM
+        declared = operation["requestBody"]["content"][kind]["schema"]["properties"]
     else:
         declared = [one["name"] for one in operation["parameters"] if one["in"] == "query"]
     assert {parameter.name for parameter in route.verb.parameters} <= set(declared)

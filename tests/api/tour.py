@@ -105,6 +105,14 @@ class Tour:
         await self._receipt_and_binding()
         if not self.tree:
             await self._streams()
+            await self._template()
+
+    async def _template(self) -> None:
+        """A content template."""
+        content = {"language": "en", "types": {"twilio/text": {"body": "Hi {{1}}."}}}
+        sid = (await self.world.call("POST", "/v1/Content", json=content))[1]["sid"]
+        paths = ("/Content", "/Content/{Sid}", "/Content/{Sid}/ApprovalRequests")
+        self.sids |= dict.fromkeys(paths, sid)
 
     async def _streams(self) -> None:
         """A sink and its subscription."""

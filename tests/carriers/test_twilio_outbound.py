@@ -19,7 +19,7 @@ from app.carriers.exchange import ANSWER_BYTES_MAX, without_numbers
 from app.carriers.twilio import Options, Twilio
 from app.clock import Clock
 from app.errors import CarrierError, Permanent, Temporary, Unknown
-from app.model.traffic import Accepted, MediaPart, Outgoing
+from app.model.traffic import Accepted, ContentTemplate, MediaPart, Outgoing, Template
 
 ACCOUNT, TOKEN = "AC" + "1" * 32, "first"
 SERVICE = "MG" + "2" * 32
@@ -112,6 +112,41 @@ REQUESTS: list[tuple[str, Outgoing, dict[str, Any], list[tuple[str, str]]]] = [
         replace(OUTGOING, body="ü"),
         {"messaging_service_sid": SERVICE},
         [("To", PHONE), ("From", OURS), ("MessagingServiceSid", SERVICE), ("Body", "ü")],
+    ),
+]
+
+CONTENT = ContentTemplate("HX1", "en", {"twilio/text": {"body": "Hi {{1}}"}})
+NAMED = replace(CONTENT, names={"tw": {"sid": "HX" + "7" * 32}, "other": {"sid": "HX8"}})
+
+
+def templated(content: ContentTemplate, **variables: str) -> Outgoing:
+    template = Template(content, "twilio/text", {"body": "Hi Ann"}, variables)
+    return replace(OUTGOING, body="Hi Ann", media=IMAGES[:1], template=template)
+
+
+REQUESTS += [
+    (
+        "a template that the account knows",
+        templated(NAMED, **{"1": "Ann"}),
+        {},
+        [
+            ("To", PHONE),
+            ("From", OURS),
+            ("ContentSid", "HX" + "7" * 32),
+            ("ContentVariables", '{"1":"Ann"}'),
+        ],
+    ),
+    (
+        "a template without variables",
+        templated(NAMED),
+        {},
+        [("To", PHONE), ("From", OURS), ("ContentSid", "HX" + "7" * 32)],
+    ),
+    (
+        "a template that it does not know",
+        templated(CONTENT, **{"1": "Ann"}),
+        {},
+        [("To", PHONE), ("From", OURS), ("Body", "Hi Ann"), ("MediaUrl", IMAGES[0].url)],
     ),
 ]
 
@@ -260,6 +295,16 @@ async def test_what_the_list_tells(
     method, path, query, _ = server.seen[0]
     wanted = [("To", PHONE), ("From", OURS), ("DateSent>", "2026-05-04"), ("PageSize", "200")]
     assert (method, path, query) == ("GET", PATH, wanted)
+
+
+async def test_a_template_is_known_by_its_pair_and_time_however_twilio_words_it(
+    context: Context,
+) -> None:
+    rows = [row(body="Hallo Ann", num_media="1"), row(sid="SM0", date_created=EARLY)]
+    for content, expected in ((NAMED, [FOUND]), (CONTENT, [])):
+        async with canned(says(200, {"messages": rows})) as server:
+            found = await carrier(server.url).look_up(templated(content), context)
+        assert found == expected
 
 
 async def test_every_page_of_the_list_is_read(context: Context) -> None:

@@ -29,11 +29,14 @@ META = MetaCase()
 
 
 @asynccontextmanager
-async def meeting(dsn: str, **options: Any) -> AsyncIterator[tuple[House, MetaStandIn]]:
+async def meeting(
+    dsn: str, *, contents: Any = None, **options: Any
+) -> AsyncIterator[tuple[House, MetaStandIn]]:
     """A house that Meta knows."""
     async with standing_in() as (stand_in, url):
         carriers = {"lab": stand_in.options(url, **options)}
-        async with house(dsn, carriers=carriers, senders=SENDERS, delivery=QUICK) as one:
+        sections = {"carriers": carriers, "senders": SENDERS, "contents": contents or {}}
+        async with house(dsn, delivery=QUICK, **sections) as one:
             assert await stand_in.subscribe(door(one))
             yield one, stand_in
 

@@ -519,3 +519,59 @@ def test_a_second_account_is_no_trouble(tmp_path: Path) -> None:
     settings = read(tmp_path, TWO.replace("carrier: acme", f"carrier: acme, {ITS}"))
     assert settings.owner("whatsapp:+15005550010") == "AC" + "2" * 32
     assert [len(seen.senders) for seen in settings.houses.values()] == [1, 1]
+
+
+CONTENTS = LAB + "contents:\n  hi:\n    language: en\n"
+HI = "    types: {twilio/text: {body: Hi}}\n"
+SID = f"    sid: HX{'1' * 32}\n"
+CONTENT_CASES: list[tuple[str, str, list[str]]] = [
+    (
+        "a field too long",
+        CONTENTS + "    types: {twilio/text: {body: " + "x" * 1601 + "}}\n",
+        [
+            "6:12: contents.hi.types: types.twilio/text.body should be a text of 1 to 1600"
+            " characters (20001)"
+        ],
+    ),
+    (
+        "no types",
+        CONTENTS,
+        ["4:3: contents.hi.types: is required"],
+    ),
+    (
+        "a type that is none",
+        CONTENTS + "    types: {pigeon: {}}\n",
+        ["6:12: contents.hi.types: types: 'pigeon' is not a content type (92008)"],
+    ),
+    (
+        "a carrier that is none",
+        CONTENTS + HI + "    carriers: {lob: {sid: x}}\n",
+        ["7:16: contents.hi.carriers.lob: no such carrier (did you mean lab?)"],
+    ),
+    (
+        "an approval without a name",
+        (CONTENTS + HI + "    approval: {status: approved}\n").replace("  hi:", "  Say hi:"),
+        [
+            "7:15: contents.Say hi.approval: needs a name: WhatsApp does not take that of the"
+            " template"
+        ],
+    ),
+    (
+        "a SID given twice",
+        CONTENTS
+        + HI
+        + f"    sid: HX{'1' * 32}\n  ho:\n    language: en\n{HI}    sid: HX{'1' * 32}\n",
+        ["11:10: contents.ho.sid: is given twice: contents.hi.sid has it already"],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [case[1:] for case in CONTENT_CASES],
+    ids=[case[0] for case in CONTENT_CASES],
+)
+def test_what_is_wrong_with_a_template_is_said_at_its_place(
+    tmp_path: Path, text: str, expected: list[str]
+) -> None:
+    assert wrong(tmp_path, text) == expected

@@ -195,13 +195,15 @@ class MetaStandIn:
         content = said.get(kind) if isinstance(kind, str) else None
         if said.get("messaging_product") != "whatsapp" or not isinstance(content, dict):
             return BAD_REQUEST
-        body = content.get("body") or content.get("caption")
+        body = content.get("body") or content.get("caption") or content.get("name")
+        if isinstance(body, dict):  # of an interactive message
+            body = body["text"]
         if kind == "text" and not 0 < len(body or "") <= TEXT_CHARS_MAX:
             return BAD_REQUEST
         ours, theirs = f"whatsapp:{NUMBER}", f"whatsapp:{person}"
         link = content.get("link")
         order = self._send("whatsapp", ours, theirs, body, link, said["biz_opaque_callback_data"])
-        return order if self._open(order) else CLOSED
+        return order if kind == "template" or self._open(order) else CLOSED
 
     def _chat_order(self, said: Mapping[str, Any]) -> Send | Error:
         message = said["message"]

@@ -232,7 +232,7 @@ def _wrong(fields: dict[str, list[str]]) -> Error | None:
     if not fields.get("From"):
         return NO_FROM
     body = fields.get("Body", [""])[0]
-    if not body and not fields.get("MediaUrl"):
+    if not body and not fields.get("MediaUrl") and not fields.get("ContentSid"):
         return NO_CONTENT
     return TOO_LONG if len(body) > BODY_MAX else None
 
@@ -248,7 +248,7 @@ def _order(fields: dict[str, list[str]]) -> Send:
         channel=prefix if colon else ("mms" if media else "sms"),
         sender=fields["From"][0],
         to=fields["To"][0],
-        body=fields.get("Body", [None])[0],
+        body=fields.get("Body", fields.get("ContentSid", [None]))[0],
         media=media,
         status_url=callback,
     )
