@@ -13,11 +13,14 @@ import orjson
 
 from app.model import Receipt
 from app.model.traffic import MediaPart, Status
+from app.store import standing
 from app.store.outbox import Claimed
+from app.store.standing import NEWCOMER, Standing
 
-PARCELS = """
+PARCELS = f"""
 SELECT r.sid, r.channel, r.address, r.proxy_address, r.carrier, r.external_id, r.status,
-  m.body, m.date_created,
+  m.body, m.date_created, m.content_sid IS NOT NULL AS template,
+  json_build_array({standing.columns("r")})::text AS standing,
   (SELECT json_agg(json_build_array(f.source_url, f.content_type, f.size, f.filename)
                    ORDER BY f.position) FROM media f WHERE f.message_sid = m.sid)::text AS media
 FROM receipts r JOIN messages m ON m.sid = r.message_sid
@@ -89,7 +92,8 @@ ORDER = ("queued", "sent", "delivered", "read", "undelivered", "failed")
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """What goes to one recipient, and what is known of it already."""
+    """What goes to one recipient, what is known of it already, and how they stand to the sender.
+    `template`: words that need no open session."""
 
     channel: str
     address: str
@@ -100,6 +104,8 @@ class Parcel:
     body: str | None
     date_created: datetime
     media: tuple[MediaPart, ...]
+    template: bool = False
+    standing: Standing = NEWCOMER
 
 
 async def parcels(sql: asyncpg.Connection, items: Sequence[Claimed]) -> Mapping[int, Parcel]:
@@ -199,4 +205,6 @@ def _parcel(row: Any) -> Parcel:
         body=row["body"],
         date_created=row["date_created"],
         media=media,
+        template=row["template"],
+        standing=standing.standing(*orjson.loads(row["standing"])),
     )

@@ -14,6 +14,7 @@ import orjson
 
 from app.model import AddressConfiguration, Conversation
 from app.model.traffic import Member
+from app.store import standing
 from app.store.database import sentence
 from app.store.outbox import NewItem, adding
 from app.store.webhooks import CONCERNED, JOINED, Target, told
@@ -54,7 +55,8 @@ LEFT JOIN address_configurations a ON a.account_sid = i.account_sid COLLATE "C"
 
 CREATE = sentence(__file__, "road_create.sql")
 
-MEMBER = "json_build_array(p.sid, p.identity, p.address, p.proxy_address, p.channel)"
+MEMBER = f"""json_build_array(p.sid, p.identity, p.address, p.proxy_address, p.channel,
+{standing.columns("p")})"""
 
 BELOW = f"""
   (SELECT json_agg({MEMBER} ORDER BY p.sid) FROM participants p
@@ -182,13 +184,16 @@ async def write(
     now: datetime,
 ) -> None:
     """Write everything that a convoy made: messages, media, conversations, receipts, decisions,
-    what the ledger keeps of those that made nothing, and the outbox."""
+    what the ledger keeps of those that made nothing, how people stand now, and the outbox."""
     if items or any(rows.values()):
-        texts = (orjson.dumps(rows[name]).decode() for name in WRITTEN)
-        await sql.execute(WRITE, *texts, orjson.dumps(items).decode(), now)
+        first, last = (
+            [orjson.dumps(rows[name]).decode() for name in names] for names in (WRITTEN, STANDING)
+        )
+        await sql.execute(WRITE, *first, orjson.dumps(items).decode(), now, *last)
 
 
 WRITTEN = ("messages", "conversations", "receipts", "decisions", "media", "unkept")
+STANDING = ("windows", "opt_outs")
 
 
 @lru_cache(maxsize=256)  # to build a table's object costs as much as the rest of the decision
@@ -214,4 +219,12 @@ def _below(row: Any) -> Below:
 
 
 def _members(text: str | None) -> Iterator[Member]:
-    return (Member(*member) for member in orjson.loads(text)) if text else iter(())
+    return map(_member, orjson.loads(text)) if text else iter(())
+
+
+def _member(row: Sequence[Any]) -> Member:
+    sid, identity, address, proxy_address, channel, *stands = row
+    if not any(stands):
+        return Member(sid, identity, address, proxy_address, channel)
+    found = standing.standing(*stands)
+    return Member(sid, identity, address, proxy_address, channel, *found)
