@@ -23,9 +23,9 @@ class ChannelFacts:
     `caption_types` can carry a text of `caption_chars_max`; with `text_beside_media` the documented
     limits, too, leave text and several files together. `type_bytes_max_relaxed` is the limit of
     types for which the channel itself has another one. `session_s` is for how long after a message
-    of theirs people may be written to freely; None: at any time. With `keywords`, words like STOP opt
-    out. `sid_prefix` begins a channel message SID; None where nothing is sent. The codes are what a
-    receipt says when a part cannot go.
+    of theirs people may be written to freely; None: at any time. With `keywords`, words like STOP
+    opt out. `sid_prefix` begins a channel message SID; None where nothing is sent. The codes are
+    what a receipt says when a part cannot go.
     """
 
     name: str

@@ -1,10 +1,13 @@
-"""How people stand to our senders: columns for statements that ask it of many at once."""
+"""How people stand to our senders: columns for statements that ask it of many at once, and what
+operators ask of opt-outs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
+
+import asyncpg
 
 from app.channels.facts import FACTS
 
@@ -15,6 +18,17 @@ def _among(channels: Sequence[str]) -> str:
 
 SESSIONS = _among([name for name, facts in FACTS.items() if facts.session_s])
 KEYWORDS = _among([name for name, facts in FACTS.items() if facts.keywords])
+
+
+LISTED = """
+SELECT address, sender, opted_out, word, date_updated FROM opt_outs
+WHERE account_sid = $1 AND ($2::text IS NULL OR address = $2) AND (address, sender) > ($3, $4)
+ORDER BY address, sender LIMIT $5
+"""
+CLEAR = """
+UPDATE opt_outs SET opted_out = false, word = 'OPERATOR', date_updated = $4
+WHERE account_sid = $1 AND address = $2 AND ($3::text IS NULL OR sender = $3) AND opted_out
+"""
 
 
 class Standing(NamedTuple):
@@ -53,3 +67,22 @@ def standing(last_inbound_at: datetime | str | None, opted_out: Sequence[Any] | 
     if isinstance(last_inbound_at, str):
         last_inbound_at = datetime.fromisoformat(last_inbound_at)
     return Standing(last_inbound_at, tuple(opted_out or ()))
+
+
+async def listed(
+    sql: asyncpg.Connection,
+    account_sid: str,
+    address: str | None,
+    after: tuple[str, str],
+    limit: int,
+) -> list[dict[str, Any]]:
+    """Who opted out and who opted in again, in the order of (address, sender), after this one."""
+    return [dict(row) for row in await sql.fetch(LISTED, account_sid, address, *after, limit)]
+
+
+async def clear(
+    sql: asyncpg.Connection, account_sid: str, address: str, sender: str | None, now: datetime
+) -> int:
+    """Opt somebody in again, to one sender or (None) to all; gives to how many."""
+    tag: str = await sql.execute(CLEAR, account_sid, address, sender, now)
+    return int(tag.rpartition(" ")[2])
