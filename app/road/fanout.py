@@ -83,17 +83,18 @@ def _allowed(
     assert message is not None
     return standing.allowed(
         content,
-        opted_out=carriage.answers is None and _opted_out(load, sender, member),
+        opted_out=carriage.answers is None
+        and _opted_out(load, message.account_sid, sender, member),
         session=message.content_sid is not None
         or load.settings.limits.session == "carrier"
         or standing.is_open(content.channel, member.last_inbound_at, load.now),
     )
 
 
-def _opted_out(load: Load, sender: SenderSettings, member: Member) -> bool:
+def _opted_out(load: Load, account_sid: str, sender: SenderSettings, member: Member) -> bool:
     if not member.opted_out and not load.chosen:
         return False
-    house = load.settings.of(account_sid := load.settings.owner(sender.address))
+    house = load.settings.of(account_sid)
     out = set(member.opted_out)
     for name in opt_outs.scopes(house, sender):
         match load.chosen.get((account_sid, name, member.address or "")):

@@ -77,6 +77,8 @@ SELECT c.sid, c.account_sid, {BELOW} FROM conversations c {JOINED} WHERE c.sid =
 """
 
 WRITE = sentence(__file__, "road_write.sql").replace("{items}", adding("$7", "$8"))
+WRITE_STANDING = WRITE.replace("{standing}", sentence(__file__, "road_stand.sql"))
+WRITE = WRITE.replace("{standing}", "")  # a part that writes nothing costs, too
 
 
 Key = tuple[str, str]
@@ -186,10 +188,13 @@ async def write(
     """Write everything that a convoy made: messages, media, conversations, receipts, decisions,
     what the ledger keeps of those that made nothing, how people stand now, and the outbox."""
     if items or any(rows.values()):
-        first, last = (
-            [orjson.dumps(rows[name]).decode() for name in names] for names in (WRITTEN, STANDING)
-        )
-        await sql.execute(WRITE, *first, orjson.dumps(items).decode(), now, *last)
+        texts = [orjson.dumps(rows[name]).decode() for name in WRITTEN]
+        texts.append(orjson.dumps(items).decode())
+        if any(rows[name] for name in STANDING):
+            last = (orjson.dumps(rows[name]).decode() for name in STANDING)
+            await sql.execute(WRITE_STANDING, *texts, now, *last)
+        else:
+            await sql.execute(WRITE, *texts, now)
 
 
 WRITTEN = ("messages", "conversations", "receipts", "decisions", "media", "unkept")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from tests.support.settings import ACCOUNT, SMS, WHATSAPP, settings
 
 MARIA, TOM, RITA = "+15551230001", "whatsapp:+15551230003", "whatsapp:+15551230004"
 DAY_S = 86_400.0
+VERSIONS = Path(__file__).parents[2] / "migrations" / "versions"
 
 
 async def windows(roadside: Roadside) -> list[tuple[str, Any]]:
@@ -108,6 +111,18 @@ async def test_an_answer_in_the_convoy_that_opens_the_session_goes(
     await walker.close()
     assert isinstance(posted, Posted)
     assert posted.statuses == ("queued",)
+
+
+async def test_sessions_that_are_open_when_the_database_is_upgraded_stay_so(
+    roadside: Roadside,
+) -> None:
+    await tom(roadside)
+    await roadside.arrive("SM2", MARIA)
+    before = await windows(roadside)
+    await roadside.sql.execute("DELETE FROM messaging_windows")
+    [revision] = VERSIONS.glob("*_sessions_opt_outs_segments.py")
+    await roadside.sql.execute(import_module(f"migrations.versions.{revision.stem}").OPEN)
+    assert await windows(roadside) == before
 
 
 async def test_texts_leave_no_trace_of_sessions(roadside: Roadside) -> None:
