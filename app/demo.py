@@ -137,11 +137,15 @@ class Story:
         self._expect("messages", [one["index"] for one in listed["messages"]], [0, 1, 2])
 
     async def _fan_out(self, support: str) -> None:
-        self._scene("5. An agent joins, Tom is added on WhatsApp, the agent's reply fans out")
+        self._scene(
+            "5. An agent joins, Tom is added on WhatsApp and writes; the agent's reply fans out"
+        )
         people = f"/v1/Conversations/{support}/Participants"
         await self._post(people, {"Identity": "ann"})
         pair = {"MessagingBinding.Address": TOM, "MessagingBinding.ProxyAddress": WHATSAPP_LINE}
         await self._post(people, pair)
+        decision = await self._text(TOM, WHATSAPP_LINE, "Tom here, tell me too")  # opens a session
+        self._expect("the conversation", decision["conversation_sid"], support)
         message = await self._post(
             f"/v1/Conversations/{support}/Messages",
             {"Author": "ann", "Body": "Order 4711 arrives tomorrow."},
@@ -165,7 +169,7 @@ class Story:
 
     async def _signatures(self) -> None:
         self._scene("7. What the customer was told")
-        await self._customer.until(lambda: len(self._customer.events("onDeliveryUpdated")) >= 9)
+        await self._customer.until(lambda: len(self._customer.events("onDeliveryUpdated")) >= 11)
         names = [form["EventType"] for form in self._customer.forms]
         for name in sorted(set(names)):
             self._say(f"   {names.count(name):2} x {name}")

@@ -33,6 +33,7 @@ from app.ops.health import Health, check_server
 from app.ops.hook_routes import HookRoutes
 from app.ops.jobs import Jobs
 from app.ops.metrics import Metrics
+from app.ops.opt_outs import OptOutRoutes
 from app.ops.routes import operator_routes, probe_routes
 from app.road.items import Road
 from app.road.walk import Walker
@@ -243,6 +244,7 @@ def _application(
     if "api" in roles:
         application.add_routes(operator_routes(runtime, gate.operator))
         application.add_routes(HookRoutes(runtime).routes(gate.operator))
+        application.add_routes(OptOutRoutes(runtime).routes(gate.operator))
     if runtime.settings.ops.port is None:
         application.add_routes(probe_routes(health, metrics))
     return application

@@ -22,6 +22,7 @@ FACTS = ChannelFacts(
     content_types_relaxed=ANY_TYPE,
     caption_types=ANY_TYPE,
     caption_chars_max=32_768,
+    text_beside_media=True,
     statuses=frozenset(),
     body_too_long_code=50504,
     media_too_large_code=50512,

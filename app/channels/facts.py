@@ -6,15 +6,15 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from app.channels import chat, messenger, mms, sms, whatsapp
+from app.channels import chat, email, messenger, mms, rcs, sms, whatsapp
 from app.channels.channel import ChannelFacts
 
 __all__ = ["FACTS", "ChannelFacts", "binding_type", "channel_message_sid"]
 
 FACTS: Mapping[str, ChannelFacts] = MappingProxyType(
-    {one.FACTS.name: one.FACTS for one in (sms, mms, whatsapp, messenger, chat)}
+    {one.FACTS.name: one.FACTS for one in (sms, mms, whatsapp, messenger, rcs, email, chat)}
 )
-# What a channel without facts of its own (rcs, email) calls its messages.
+# What a channel without facts of its own calls its messages.
 SID_PREFIX_OTHER = "SM"
 
 _SID = re.compile(r"[A-Z]{2}([0-9a-f]{32})")

@@ -2,12 +2,12 @@
 
 A file carries no caption; the text limit is that of all of the original's messages, and Messenger's
 own 2,000 characters when relaxed. That somebody read is only told for a whole thread up to a
-moment, so no receipt of one message says it.
+moment, so no receipt of one message says it. Whoever wrote to the page may be answered for a day.
 """
 
 from __future__ import annotations
 
-from app.channels.channel import ANY_TYPE, MEGABYTE, ChannelFacts
+from app.channels.channel import ANY_TYPE, DAY_S, MEGABYTE, ChannelFacts
 
 FACTS = ChannelFacts(
     name="messenger",
@@ -22,6 +22,7 @@ FACTS = ChannelFacts(
     content_types_relaxed=ANY_TYPE,
     caption_types=ANY_TYPE,
     caption_chars_max=0,
+    session_s=DAY_S,
     statuses=frozenset({"queued", "sent", "delivered", "failed", "undelivered"}),
     body_too_long_code=21617,
     media_too_large_code=63034,

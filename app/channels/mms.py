@@ -69,6 +69,7 @@ FACTS = ChannelFacts(
     content_types_relaxed=ACCEPTED,
     caption_types=ANY_TYPE,
     caption_chars_max=1600,
+    keywords=True,
     statuses=frozenset({"queued", "sent", "delivered", "failed", "undelivered"}),
     body_too_long_code=21617,
     media_too_large_code=11751,

@@ -17,6 +17,7 @@ FACTS = ChannelFacts(
     content_types_relaxed=ANY_TYPE,
     caption_types=ANY_TYPE,
     caption_chars_max=0,
+    keywords=True,
     statuses=frozenset({"queued", "sent", "delivered", "failed", "undelivered"}),
     body_too_long_code=21617,
     media_too_large_code=11751,

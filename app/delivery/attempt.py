@@ -8,13 +8,16 @@ the carrier's `on_unknown` setting decides.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from app.carriers.contract import Carrier
+from app.channels.segments import Segments, segments
 from app.errors import CarrierError, Permanent, Temporary, Unknown
+from app.model.outbox import REPLY
 from app.model.traffic import Accepted, Outgoing
-from app.rules.content import Fail
+from app.rules import opt_outs, standing
+from app.rules.content import Deliver, Fail
 from app.rules.templates import fitted
 from app.runtime import Runtime
 from app.store import deliveries
@@ -30,7 +33,8 @@ class Tried:
     """What an attempt came to.
 
     outcome: accepted, temporary, permanent, unknown; settled (a status callback told us
-    meanwhile), gone (the message was deleted), postponed (until `not_before`).
+    meanwhile), gone (the message was deleted), postponed (until `not_before`). `segments` is what
+    an SMS was cut into.
     """
 
     item: Claimed
@@ -42,6 +46,7 @@ class Tried:
     carrier: str = ""
     took_s: float = 0.0
     lag_s: float = 0.0
+    segments: Segments | None = None
 
 
 async def attempt(runtime: Runtime, item: Claimed, parcel: Parcel | None) -> Tried:
@@ -52,12 +57,8 @@ async def attempt(runtime: Runtime, item: Claimed, parcel: Parcel | None) -> Tri
         return Tried(item, "settled", channel=parcel.channel, carrier=parcel.carrier)
     started = runtime.clock.monotonic()
     tried = await _try(runtime, item, parcel)
-    return Tried(
-        item=item,
-        outcome=tried.outcome,
-        accepted=tried.accepted,
-        error=tried.error,
-        not_before=tried.not_before,
+    return replace(
+        tried,
         channel=parcel.channel,
         carrier=parcel.carrier,
         took_s=runtime.clock.monotonic() - started,
@@ -93,6 +94,14 @@ async def _try(runtime: Runtime, item: Claimed, parcel: Parcel) -> Tried:
         settled = await _settle_unknown(runtime, carrier, item, outgoing)
         if settled is not None:
             return settled
+    outgoing = _now(runtime, item, parcel, outgoing)
+    if isinstance(outgoing, Permanent):
+        return Tried(item, "permanent", error=outgoing)
+    cut = segments(outgoing.body or "") if outgoing.channel == "sms" else None
+    return replace(await _send(runtime, carrier, item, outgoing), segments=cut)
+
+
+async def _send(runtime: Runtime, carrier: Carrier, item: Claimed, outgoing: Outgoing) -> Tried:
     try:
         accepted = await carrier.send(outgoing, runtime.context)
     except Temporary as error:
@@ -150,11 +159,41 @@ def _unknown(runtime: Runtime, carrier: Carrier, item: Claimed, error: Unknown) 
     return Tried(item, "unknown", error=error, not_before=after)
 
 
+def _now(
+    runtime: Runtime, item: Claimed, parcel: Parcel, outgoing: Outgoing
+) -> Outgoing | Permanent:
+    """What may go now: since it was fanned out the session may have ended, or the recipient may
+    have opted out."""
+    content = standing.allowed(
+        Deliver(outgoing.channel, outgoing.body, outgoing.media),
+        opted_out=item.event != REPLY and _opted_out(runtime, item, parcel),
+        session=parcel.template is not None or _in_session(runtime, parcel) in (None, True),
+    )
+    if isinstance(content, Fail):
+        return Permanent(content.reason, content.code)
+    return replace(outgoing, channel=content.channel, body=content.body, media=content.media)
+
+
+def _in_session(runtime: Runtime, parcel: Parcel) -> bool | None:
+    """Whether they may be written to freely now; None: that is left to the carrier."""
+    if runtime.settings.limits.session == "carrier":
+        return None
+    last, now = parcel.standing.last_inbound_at, runtime.clock.now()
+    return standing.is_open(parcel.channel, last, now)
+
+
+def _opted_out(runtime: Runtime, item: Claimed, parcel: Parcel) -> bool:
+    house = runtime.settings.houses.get(item.account_sid)
+    sender = house.sender(parcel.proxy_address) if house else None
+    if house is None or sender is None:
+        return False
+    return opt_outs.opted_out(house, sender, parcel.standing.opted_out)
+
+
 def _outgoing(runtime: Runtime, item: Claimed, parcel: Parcel) -> Outgoing | Permanent:
     profile = runtime.settings.limits.profile
-    content = fitted(
-        parcel.channel, parcel.body, parcel.media, profile, parcel.template, parcel.in_session
-    )
+    session = _in_session(runtime, parcel)
+    content = fitted(parcel.channel, parcel.body, parcel.media, profile, parcel.template, session)
     if isinstance(content, Fail):
         return Permanent(content.reason, content.code)
     assert item.receipt_sid is not None

@@ -140,6 +140,8 @@ class Settler:
             error_code=error.code if error else None,
             detail=error.message[:DETAIL_CHARS_MAX] if error else None,
             external_id=tried.accepted.external_id if tried.accepted else None,
+            segments=tried.segments.count if tried.segments else None,
+            encoding=tried.segments.encoding if tried.segments else None,
         )
         if tried.outcome == "postponed":
             return replace(ended, due=tried.not_before, unknown=True)
@@ -186,7 +188,7 @@ class Settler:
                 events.delivery_updated(receipt, status, code, batch.now)
                 for receipt, status, code in batch.steps
             ]
-            told = tell.items(happened, targets, self._runtime.settings)
+            told = tell.items(happened, targets, self._runtime.settings, batch.now)
         await outbox.settle(sql, batch.settled, batch.now)
         await outbox.add(sql, told, batch.now)
 

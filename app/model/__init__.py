@@ -10,6 +10,7 @@ from app.model.people import Role, User
 from app.model.push import Credential, PushBinding
 from app.model.road import Decision, EarlyStatus, Inbox
 from app.model.services import Account, Service
+from app.model.standing import MessagingWindow, OptOut
 from app.model.streams import (
     Follower,
     Sink,
@@ -43,7 +44,9 @@ __all__ = [
     "Media",
     "Message",
     "MessagingService",
+    "MessagingWindow",
     "NumberGroup",
+    "OptOut",
     "OutboxItem",
     "Participant",
     "PushBinding",

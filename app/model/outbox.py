@@ -16,6 +16,8 @@ from app.model import columns as c
 DELIVERY = "delivery"
 HOOK = "hook"
 ASK = "ask"
+REPLY = "reply"
+"""The event of a delivery that answers a word like HELP: it goes to those, too, who opted out."""
 HELD = "held"
 """The kind of a webhook's lane while it waits in the queue of its endpoint."""
 
@@ -174,8 +176,9 @@ class DeadLetter(_Item, table=True):
 
 class Attempt(SQLModel, table=True):
     """The log of attempts: what was tried, when, how it ended and what was said; `next_at` is when
-    it is tried again. Of webhooks also whose they are, where they led, and `exchange`: the method,
-    the parameters as far as they may be kept, and what took how many milliseconds.
+    it is tried again. Of an SMS also how many `segments` it took in which `encoding`. Of webhooks
+    also whose they are, where they led, and `exchange`: the method, the parameters as far as they
+    may be kept, and what took how many milliseconds.
     """
 
     __tablename__ = "attempts"
@@ -214,6 +217,8 @@ class Attempt(SQLModel, table=True):
     error_code: int | None = None
     detail: str | None = None
     external_id: str | None = None
+    segments: int | None = None
+    encoding: str | None = None
     started_at: datetime = c.moment()
     finished_at: datetime = c.moment()
     account_sid: str | None = c.sid(null=True)

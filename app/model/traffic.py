@@ -160,10 +160,13 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A participant as far as the fan-out cares. `channel` is None for chat."""
+    """A participant as far as the fan-out cares. `channel` is None for chat. `last_inbound_at` is
+    known where that opens a session; `opted_out` are senders that they want nothing from."""
 
     sid: str
     identity: str | None
     address: str | None
     proxy_address: str | None
     channel: str | None
+    last_inbound_at: datetime | None = None
+    opted_out: tuple[str, ...] = ()

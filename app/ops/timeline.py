@@ -13,6 +13,7 @@ from app.channels.address import masked
 from app.clock import iso_millis
 from app.model.outbox import ASK, HOOK
 from app.ops.hiding import hidden, person, plain_url
+from app.rules.standing import expires_at
 from app.store.trace import Found, Row
 
 NAMES: Mapping[str, str] = {HOOK: "hook", ASK: "pre-event"}
@@ -104,7 +105,14 @@ def _participant(row: Row) -> Entry:
         channel=row["channel"],
         address=_maybe(person, row["address"]),
         proxy_address=_maybe(person, row["proxy_address"]),
+        messaging_window=_window(row),
     )
+
+
+def _window(row: Row) -> str | None:
+    """Until when this person may be written to freely, or could be."""
+    end = expires_at(row["channel"] or "chat", row["last_inbound_at"])
+    return f"until {iso_millis(end)}" if end else None
 
 
 def _message(row: Row) -> Entry:
@@ -159,6 +167,8 @@ def _attempt(row: Row) -> Entry:
         error_code=row["error_code"],
         detail=_maybe(hidden, row["detail"]),
         external_id=row["external_id"],
+        segments=row["segments"],
+        encoding=row["encoding"],
         took_s=round((row["finished_at"] - row["started_at"]).total_seconds(), 3),
     )
 

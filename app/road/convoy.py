@@ -13,6 +13,7 @@ from app.model.streams import STREAM
 from app.road.items import Arrival, Draft, Posted, Taken
 from app.road.resolve import Create, Decision
 from app.settings.models import Settings
+from app.settings.opt_outs import Kind
 from app.store.outbox import NewItem
 from app.store.road import Below, Facts, Met, Pair
 from app.store.stream_log import Happened
@@ -27,7 +28,8 @@ class Stale(Exception):
 @dataclass(slots=True, eq=False)
 class Carriage:
     """One item on its way. An arrival has a `decision`; whoever goes on has a conversation.
-    `changes` is what the customer wants changed, by the original's keys."""
+    `changes` is what the customer wants changed, by the original's keys. `answers` is the
+    participant whose word like HELP it answers: nobody else receives it."""
 
     item: Arrival | Draft
     message_sid: str
@@ -42,6 +44,7 @@ class Carriage:
     taken: Taken | None = None
     refused: Refused | None = None
     changes: Mapping[str, str] = field(default_factory=dict)
+    answers: str | None = None
 
     @property
     def arrival(self) -> Arrival:
@@ -85,7 +88,11 @@ class Carriage:
 
 @dataclass(slots=True)
 class Load:
-    """The convoy: its carriages in the order in which they came, and what the steps found."""
+    """The convoy: its carriages in the order in which they came, and what the steps found.
+
+    `windows` are the sessions that its inbounds open (when they were written), `chosen` who opts
+    out or in by them (account, sender or messaging service, address), `replies` what we answer.
+    """
 
     carriages: list[Carriage]
     settings: Settings
@@ -101,6 +108,9 @@ class Load:
     streamed: list[Happened] = field(default_factory=list)
     receipts: list[dict[str, Any]] = field(default_factory=list)
     forwarded: list[Carriage] = field(default_factory=list)
+    windows: dict[Pair, datetime] = field(default_factory=dict)
+    chosen: dict[tuple[str, str, str], Kind] = field(default_factory=dict)
+    replies: list[Carriage] = field(default_factory=list)
 
     @classmethod
     def of(cls, convoy: Sequence[Arrival | Draft], settings: Settings, now: datetime) -> Load:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any, cast
 
 from app import ids
 from app.model import Receipt
-from app.model.outbox import DELIVERY, delivery_lane
-from app.model.traffic import MediaPart
+from app.model.outbox import DELIVERY, REPLY, delivery_lane
+from app.model.traffic import MediaPart, Member
 from app.road.convoy import Carriage, Load
 from app.road.items import Draft
-from app.rules import fanout
+from app.rules import fanout, opt_outs, standing
 from app.rules.content import Fail
 from app.rules.fanout import Planned
 from app.settings.models import SenderSettings, rate_per_s
@@ -30,28 +31,43 @@ def plan(load: Load, carriage: Carriage) -> None:
         MediaPart(medium.source_url or "", medium.content_type, medium.size, medium.filename)
         for medium in carriage.media
     ]
+    members = {member.sid: member for member in load.below[carriage.conversation_sid].members}
+    template = carriage.item.template if isinstance(carriage.item, Draft) else None
     for planned in fanout.plan(
-        load.below[carriage.conversation_sid].members,
+        members.values(),
         carriage.participant_sid,
         message.body,
         media,
         load.settings.limits.profile,
-        carriage.item.template if isinstance(carriage.item, Draft) else None,
-        fanout.SESSIONS_UNKNOWN,
+        template,
+        _sessions(load, members.values()) if template else fanout.SESSIONS_UNKNOWN,
     ):
-        _receipt(load, carriage, planned)
+        if carriage.answers in (None, planned.participant_sid):
+            _receipt(load, carriage, planned, members[planned.participant_sid])
 
 
-def _receipt(load: Load, carriage: Carriage, planned: Planned) -> None:
+def _sessions(load: Load, members: Iterable[Member]) -> Mapping[str, bool]:
+    """Who may be written to freely now; empty where that is left to the carrier."""
+    if load.settings.limits.session == "carrier":
+        return fanout.SESSIONS_UNKNOWN
+    return {
+        member.sid: standing.is_open(member.channel or "sms", member.last_inbound_at, load.now)
+        for member in members
+    }
+
+
+def _receipt(load: Load, carriage: Carriage, planned: Planned, member: Member) -> None:
     sender = _sender(load, carriage, planned.proxy_address)
     content = _carried(sender, planned)
+    if sender is not None:
+        content = _allowed(load, carriage, content, sender, member)
     receipt = _row(carriage, planned, sender.carrier if sender else "", content)
     load.receipts.append(receipt)
     carriage.statuses.append(receipt["status"])
     if isinstance(content, Fail):
         _tell_failure(load, receipt)
     else:
-        load.items.append(_item(receipt, sender))
+        load.items.append(_item(receipt, sender, REPLY if carriage.answers else None))
 
 
 def _sender(load: Load, carriage: Carriage, address: str) -> SenderSettings | None:
@@ -71,6 +87,37 @@ def _carried(sender: SenderSettings | None, planned: Planned) -> Any:
     if content.channel not in sender.effective_channels:
         return Fail(content.channel, SENDER_GONE, f"the sender does not carry {content.channel}")
     return content
+
+
+def _allowed(
+    load: Load, carriage: Carriage, content: Any, sender: SenderSettings, member: Member
+) -> Any:
+    """What the plan becomes given how the recipient stands to the sender, also by what came in this
+    very convoy."""
+    message = carriage.message
+    assert message is not None
+    return standing.allowed(
+        content,
+        opted_out=carriage.answers is None
+        and _opted_out(load, message.account_sid, sender, member),
+        session=message.content_sid is not None
+        or load.settings.limits.session == "carrier"
+        or standing.is_open(content.channel, member.last_inbound_at, load.now),
+    )
+
+
+def _opted_out(load: Load, account_sid: str, sender: SenderSettings, member: Member) -> bool:
+    if not member.opted_out and not load.chosen:
+        return False
+    house = load.settings.of(account_sid)
+    out = set(member.opted_out)
+    for name in opt_outs.scopes(house, sender):
+        match load.chosen.get((account_sid, name, member.address or "")):
+            case "stop":
+                out.add(name)
+            case "start":
+                out.discard(name)
+    return opt_outs.opted_out(house, sender, out)
 
 
 def _row(carriage: Carriage, planned: Planned, carrier: str, content: Any) -> dict[str, Any]:
@@ -95,7 +142,7 @@ def _row(carriage: Carriage, planned: Planned, carrier: str, content: Any) -> di
     }
 
 
-def _item(receipt: dict[str, Any], sender: SenderSettings | None) -> NewItem:
+def _item(receipt: dict[str, Any], sender: SenderSettings | None, event: str | None) -> NewItem:
     pair = f"{receipt['account_sid']} {receipt['proxy_address']}"
     rated = sender is not None and rate_per_s(sender) is not None
     return NewItem(
@@ -106,6 +153,7 @@ def _item(receipt: dict[str, Any], sender: SenderSettings | None) -> NewItem:
         conversation_sid=receipt["conversation_sid"],
         message_sid=receipt["message_sid"],
         receipt_sid=receipt["sid"],
+        event=event,
         sender=pair if rated else None,
     )
 

@@ -8,6 +8,7 @@ import asyncpg
 
 from app import ids
 from app.model.traffic import stored
+from app.road import standing
 from app.road.convoy import Carriage, Load
 from app.road.items import Arrival, Taken
 from app.store import road
@@ -53,7 +54,7 @@ async def _enter(
 
 def rows(load: Load) -> dict[str, list[dict[str, Any]]]:
     """What the convoy writes, by the table it goes to."""
-    going = load.going()
+    going = [*load.going(), *load.replies]
     arrivals = [
         carriage
         for carriage in load.carriages
@@ -66,6 +67,7 @@ def rows(load: Load) -> dict[str, list[dict[str, Any]]]:
         "receipts": load.receipts,
         "decisions": [_decision(carriage) for carriage in arrivals],
         "unkept": [_unkept(carriage) for carriage in arrivals if carriage.taken is not None],
+        **standing.written(load),
     }
 
 

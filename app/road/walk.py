@@ -3,12 +3,14 @@
 A convoy of inbounds and posted messages goes through these steps together, in one transaction:
 
     enter       the ledger: what came before is a duplicate; so is a post whose key was used
+    note        how people stand now: whose session opens, who opts out or in
     decide      whose pair is it, which rule takes it; set aside what somebody wants to be asked
                 about first; claim the pairs of new conversations
     lock        the conversations, in the order of their SIDs, with who is in them and who is told;
                 what changed meanwhile walks again
     number      each message gets the next index of its conversation
     fan out     one receipt for each external recipient, a place in its lane
+    reply       where a word like HELP is answered by us: one more message, for its author alone
     tell        post-events to whom they concern, and the account's event stream
     write       all of it, the decisions, and the answers to keyed posts
     commit      then everybody is answered
@@ -25,7 +27,7 @@ import asyncpg
 
 from app.errors import Refused, Unavailable
 from app.model.streams import STREAM
-from app.road import asking, creation, fanout, keys, ledger, messages
+from app.road import asking, creation, fanout, keys, ledger, messages, replies, standing
 from app.road.convoy import Carriage, Load, Stale
 from app.road.items import Arrival, Draft, Posted, Taken
 from app.runtime import Runtime
@@ -76,13 +78,15 @@ async def walk(sql: asyncpg.Connection, load: Load) -> None:
     """The road, step by step."""
     await ledger.enter(sql, load)
     await keys.claim(sql, load)
+    standing.note(load)
     await creation.decide(sql, load)
     await lock(sql, load)
     for carriage in load.going():
         messages.number(load, carriage)
         fanout.plan(load, carriage)
+        replies.reply(load, carriage)
     told = load.told()
-    load.items += tell.items(load.events, told, load.settings)
+    load.items += tell.items(load.events, told, load.settings, load.now)
     load.streamed += tell.streamed(load.events, told)
     await asking.fence(sql, load)
     await road.write(sql, ledger.rows(load), load.items, load.now)
@@ -96,6 +100,7 @@ async def lock(sql: asyncpg.Connection, load: Load) -> None:
     wanted = sorted({carriage.conversation_sid for carriage in load.going()})
     if wanted:
         load.conversations, load.below = await road.lock(sql, wanted, _named(load))
+        standing.open_sessions(load)
     for carriage in load.going():
         conversation = load.conversations.get(carriage.conversation_sid)
         if isinstance(carriage.item, Arrival):

@@ -56,7 +56,7 @@ def fit(
         return Fail(channel, CHANNEL_UNKNOWN, f"the channel {channel} is not supported")
     if not media:
         return _text(facts, body, relaxed=profile == "relaxed")
-    if profile == "relaxed" or channel == "chat":
+    if profile == "relaxed" or facts.text_beside_media:
         return _relaxed(facts, body, media)
     return _twilio(facts, body, media)
 
@@ -72,7 +72,7 @@ def _text(facts: ChannelFacts, body: str | None, *, relaxed: bool) -> Deliver | 
 
 
 def _twilio(facts: ChannelFacts, body: str | None, media: Sequence[MediaPart]) -> Deliver | Fail:
-    fault = _fault(facts, media[0], facts.content_types)
+    fault = _fault(facts, media[0], relaxed=False)
     if fault is not None:
         return fault
     rest = [_name(at, part) for at, part in enumerate(media[1:], 2)]
@@ -97,7 +97,7 @@ def _taken(
     first_fault: Fail | None = None
     room = facts.media_total_bytes_max
     for at, part in enumerate(media, 1):
-        fault = _fault(facts, part, facts.content_types_relaxed)
+        fault = _fault(facts, part, relaxed=True)
         first_fault = first_fault or fault
         if fault is None and len(taken) < facts.media_max and (part.size or 0) <= room:
             taken.append(part)
@@ -117,11 +117,14 @@ def _without_media(
     return Deliver(text.channel, text.body, (), _dropped(None, rest))
 
 
-def _fault(facts: ChannelFacts, part: MediaPart, types: frozenset[str]) -> Fail | None:
-    if part.size is not None and part.size > facts.media_bytes_max:
-        reason = f"the file has {part.size} bytes, the channel takes {facts.media_bytes_max}"
-        return Fail(facts.name, facts.media_too_large_code, reason)
+def _fault(facts: ChannelFacts, part: MediaPart, *, relaxed: bool) -> Fail | None:
     kind = _plain(part.content_type)
+    types = facts.content_types_relaxed if relaxed else facts.content_types
+    own = facts.type_bytes_max_relaxed if relaxed else None
+    bytes_max = (own or {}).get(kind, facts.media_bytes_max)
+    if part.size is not None and part.size > bytes_max:
+        reason = f"the file has {part.size} bytes, the channel takes {bytes_max}"
+        return Fail(facts.name, facts.media_too_large_code, reason)
     if types and kind and kind not in types:
         reason = f"the channel does not take {kind}"
         return Fail(facts.name, facts.media_refused_code, reason)

@@ -11,9 +11,11 @@ from app.settings.section import Model
 
 class LimitSettings(Model):
     """`twilio`: the documented limits and drops. `relaxed`: send what the channel can carry, and
-    limit the rate of actions only when a rate is given."""
+    limit the rate of actions only when a rate is given. `session`: whether we refuse free words
+    outside of a session ourselves, or leave it to the carrier."""
 
     profile: Literal["twilio", "relaxed"] = "twilio"
+    session: Literal["enforce", "carrier"] = "enforce"
     actions_per_s: Annotated[float, Field(ge=0)] = 30.0
     friendly_name_chars_max: Annotated[int, Field(gt=0)] = 256
     identity_chars_max: Annotated[int, Field(gt=0, le=512)] = 256

@@ -16,6 +16,7 @@ from app import ids
 from app.settings.address import CARRIED, channel_of
 from app.settings.contents import ContentSettings
 from app.settings.limits import LimitSettings as LimitSettings
+from app.settings.opt_outs import OptOutSettings
 from app.settings.retries import DeliverySettings, HookSettings
 from app.settings.retries import RetrySettings as RetrySettings
 from app.settings.sealing import SealingSettings
@@ -113,6 +114,7 @@ class SenderSettings(Model):
     channels: tuple[str, ...] = ()
     rate: Rate | None = None
     messaging_service: str | None = None
+    opt_outs: OptOutSettings = OptOutSettings()
     webhook: MessagingWebhook | None = None
 
     @property

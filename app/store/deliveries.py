@@ -13,12 +13,15 @@ import orjson
 
 from app.model import Receipt
 from app.model.traffic import ContentTemplate, MediaPart, Status
+from app.store import standing
 from app.store.contents import TEMPLATE_OF, template
 from app.store.outbox import Claimed
+from app.store.standing import NEWCOMER, Standing
 
 PARCELS = f"""
 SELECT r.sid, r.channel, r.address, r.proxy_address, r.carrier, r.external_id, r.status,
   m.body, m.date_created,
+  json_build_array({standing.columns("r")})::text AS standing,
   (SELECT json_agg(json_build_array(f.source_url, f.content_type, f.size, f.filename)
                    ORDER BY f.position) FROM media f WHERE f.message_sid = m.sid)::text AS media,
   CASE WHEN m.content_sid IS NOT NULL THEN {TEMPLATE_OF} END AS content, m.content_variables
@@ -91,8 +94,7 @@ ORDER = ("queued", "sent", "delivered", "read", "undelivered", "failed")
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """What goes to one recipient, and what is known of it already. `in_session` says whether they
-    wrote within the last 24 hours, None: nobody knows."""
+    """What goes to one recipient, what is known of it already, and how they stand to the sender."""
 
     channel: str
     address: str
@@ -104,7 +106,7 @@ class Parcel:
     date_created: datetime
     media: tuple[MediaPart, ...]
     template: ContentTemplate | None = None
-    in_session: bool | None = None
+    standing: Standing = NEWCOMER
 
 
 async def parcels(sql: asyncpg.Connection, items: Sequence[Claimed]) -> Mapping[int, Parcel]:
@@ -205,4 +207,5 @@ def _parcel(row: Any) -> Parcel:
         date_created=row["date_created"],
         media=media,
         template=template(row["content"], row["content_variables"]),
+        standing=standing.standing(*orjson.loads(row["standing"])),
     )

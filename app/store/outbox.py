@@ -120,6 +120,8 @@ class Settled:
     error_code: int | None = None
     detail: str | None = None
     external_id: str | None = None
+    segments: int | None = None
+    encoding: str | None = None
     exchange: dict[str, Any] | None = None
 
 
@@ -266,6 +268,8 @@ def _row(one: Settled, now: datetime) -> dict[str, Any]:
         "error_code": one.error_code,
         "detail": _storable(one.detail),
         "external_id": _storable(one.external_id),
+        "segments": one.segments,
+        "encoding": one.encoding,
         "started_at": item.started_at,
         "finished_at": one.finished_at or now,
         "done": one.due is None,

@@ -3,16 +3,16 @@ WITH ended AS (
   SELECT * FROM json_to_recordset($1::text::json) AS e (
     seq bigint, kind text, number int, conversation_sid text, message_sid text, receipt_sid text,
     event text, target text, outcome text, status_code int, error_code int, detail text,
-    external_id text, started_at timestamptz, finished_at timestamptz,
+    external_id text, segments int, encoding text, started_at timestamptz, finished_at timestamptz,
     account_sid text, endpoint text, exchange jsonb,
     done boolean, due timestamptz, dead text, unknown boolean, lane text, now timestamptz)
 ), logged AS (
   INSERT INTO attempts (
     kind, seq, number, conversation_sid, message_sid, receipt_sid, event, target, outcome,
-    status_code, error_code, detail, external_id, started_at, finished_at,
+    status_code, error_code, detail, external_id, segments, encoding, started_at, finished_at,
     account_sid, endpoint, exchange, next_at)
   SELECT kind, seq, number, conversation_sid, message_sid, receipt_sid, event, target, outcome,
-    status_code, error_code, detail, external_id, started_at, finished_at,
+    status_code, error_code, detail, external_id, segments, encoding, started_at, finished_at,
     account_sid, endpoint, exchange, due
   FROM ended ORDER BY seq
 ), removed AS (

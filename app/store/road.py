@@ -14,6 +14,7 @@ import orjson
 
 from app.model import AddressConfiguration, Conversation
 from app.model.traffic import Member
+from app.store import standing
 from app.store.database import sentence
 from app.store.outbox import NewItem, adding
 from app.store.webhooks import CONCERNED, JOINED, Target, told
@@ -54,7 +55,8 @@ LEFT JOIN address_configurations a ON a.account_sid = i.account_sid COLLATE "C"
 
 CREATE = sentence(__file__, "road_create.sql")
 
-MEMBER = "json_build_array(p.sid, p.identity, p.address, p.proxy_address, p.channel)"
+MEMBER = f"""json_build_array(p.sid, p.identity, p.address, p.proxy_address, p.channel,
+{standing.columns("p")})"""
 
 BELOW = f"""
   (SELECT json_agg({MEMBER} ORDER BY p.sid) FROM participants p
@@ -75,6 +77,8 @@ SELECT c.sid, c.account_sid, {BELOW} FROM conversations c {JOINED} WHERE c.sid =
 """
 
 WRITE = sentence(__file__, "road_write.sql").replace("{items}", adding("$7", "$8"))
+WRITE_STANDING = WRITE.replace("{standing}", sentence(__file__, "road_stand.sql"))
+WRITE = WRITE.replace("{standing}", "")  # a part that writes nothing costs, too
 
 
 Key = tuple[str, str]
@@ -182,13 +186,19 @@ async def write(
     now: datetime,
 ) -> None:
     """Write everything that a convoy made: messages, media, conversations, receipts, decisions,
-    what the ledger keeps of those that made nothing, and the outbox."""
+    what the ledger keeps of those that made nothing, how people stand now, and the outbox."""
     if items or any(rows.values()):
-        texts = (orjson.dumps(rows[name]).decode() for name in WRITTEN)
-        await sql.execute(WRITE, *texts, orjson.dumps(items).decode(), now)
+        texts = [orjson.dumps(rows[name]).decode() for name in WRITTEN]
+        texts.append(orjson.dumps(items).decode())
+        if any(rows[name] for name in STANDING):
+            last = (orjson.dumps(rows[name]).decode() for name in STANDING)
+            await sql.execute(WRITE_STANDING, *texts, now, *last)
+        else:
+            await sql.execute(WRITE, *texts, now)
 
 
 WRITTEN = ("messages", "conversations", "receipts", "decisions", "media", "unkept")
+STANDING = ("windows", "opt_outs")
 
 
 @lru_cache(maxsize=256)  # to build a table's object costs as much as the rest of the decision
@@ -214,4 +224,12 @@ def _below(row: Any) -> Below:
 
 
 def _members(text: str | None) -> Iterator[Member]:
-    return (Member(*member) for member in orjson.loads(text)) if text else iter(())
+    return map(_member, orjson.loads(text)) if text else iter(())
+
+
+def _member(row: Sequence[Any]) -> Member:
+    sid, identity, address, proxy_address, channel, *stands = row
+    if not any(stands):
+        return Member(sid, identity, address, proxy_address, channel)
+    found = standing.standing(*stands)
+    return Member(sid, identity, address, proxy_address, channel, *found)

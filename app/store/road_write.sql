@@ -53,4 +53,4 @@ WITH message AS (
   UPDATE inbox i SET message_sid = NULL, payload = u.payload
   FROM json_to_recordset($6::text::json) AS u (carrier text, external_id text, payload jsonb)
   WHERE i.carrier = u.carrier AND i.external_id = u.external_id
-), {items}
+), {standing}{items}

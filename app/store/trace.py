@@ -15,6 +15,7 @@ import asyncpg
 
 from app import ids
 from app.channels.facts import FACTS, SID_PREFIX_OTHER
+from app.store.standing import last_inbound_at
 
 ENTRIES_MAX = 200
 
@@ -60,8 +61,9 @@ EARLY = CARRIERS.format(table="early_statuses", columns="t.*", indexed=NAMED)
 
 CONVERSATION = "SELECT * FROM conversations WHERE sid = $1"
 OWNER = "SELECT account_sid FROM conversations WHERE sid = $1"
-PARTICIPANTS = """
-SELECT * FROM participants WHERE conversation_sid = $1 ORDER BY sid DESC LIMIT $2
+PARTICIPANTS = f"""
+SELECT p.*, {last_inbound_at("p")} AS last_inbound_at
+FROM participants p WHERE conversation_sid = $1 ORDER BY sid DESC LIMIT $2
 """
 MESSAGES = """
 SELECT sid, conversation_sid, index, author, source, length(body) AS characters, date_created,

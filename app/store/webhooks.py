@@ -3,8 +3,9 @@ concerns no conversation is for the first two. The account's event stream comes 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ import orjson
 from app.model import ScopedWebhook
 from app.model.streams import STREAM
 from app.model.webhooks import ENRICHED
+from app.store import standing
 from app.store.database import Tx
 
 MESSAGES = frozenset({"onMessageAdded"})  # what flows and keywords are about
@@ -31,7 +33,9 @@ WHERE w.account_sid = {account} AND coalesce(w.chat_service_sid, '') IN ('', {se
 
 ROSTER = f"""
 SELECT json_agg(json_strip_nulls(json_build_object('Sid', p.sid, 'Identity', p.identity,
-  'Address', p.address, 'ProxyAddress', p.proxy_address, 'ProjectedAddress', p.projected_address))
+  'Address', p.address, 'ProxyAddress', p.proxy_address, 'ProjectedAddress', p.projected_address,
+  'Channel', CASE WHEN p.channel IN ({standing.SESSIONS}) THEN p.channel END,
+  'LastInboundAt', {standing.last_inbound_at("p")}))
   ORDER BY p.sid)::text
 FROM (SELECT * FROM participants WHERE conversation_sid = {{conversation}}
   ORDER BY sid LIMIT {ROSTER_MAX + 1}) p
@@ -72,10 +76,19 @@ OF_CONVERSATION = ROSTER.format(conversation="$1")
 
 class Roster(NamedTuple):
     """Who is in a conversation, in the order in which they joined, as a JSON list; `cut` when
-    there are more."""
+    there are more. Whoever has a session has the `Channel` of it, and `LastInboundAt` if they ever
+    wrote."""
 
     text: str
     cut: bool
+
+    def opened(self, last_inbound_at: Mapping[str, datetime]) -> Roster:
+        """With these participants' messages, by SID, that are not written yet."""
+        people = orjson.loads(self.text)
+        for person in people:
+            if person["Sid"] in last_inbound_at:
+                person["LastInboundAt"] = last_inbound_at[person["Sid"]]
+        return self._replace(text=orjson.dumps(people).decode())
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ async def batch(
         )
         for message in found
     ]
-    told = tell.items(added, {conversation.sid: (target,)}, settings)
+    told = tell.items(added, {conversation.sid: (target,)}, settings, tx.now)
     await outbox.add(tx.sql, told, tx.now)
     if told:
         tx.rings.add(HOOK)

@@ -9,6 +9,7 @@ happened. The stream is one target more, but never one of the outbox: `items` pa
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 
 from app import ids
 from app.model.outbox import HOOK, hook_lane
@@ -45,18 +46,23 @@ async def tell(tx: Tx, settings: Settings, events: Sequence[Event]) -> None:
     if flowing := streamed(heard, targets):
         await stream_log.add(tx.sql, flowing, tx.now)
         tx.rings.add(STREAM)
-    told = items(heard, targets, settings)
+    told = items(heard, targets, settings, tx.now)
     await outbox.add(tx.sql, told, tx.now)
     if told:
         tx.rings.add(HOOK)
 
 
 def items(
-    events: Sequence[Event], targets: Mapping[str, Sequence[Target]], settings: Settings
+    events: Sequence[Event],
+    targets: Mapping[str, Sequence[Target]],
+    settings: Settings,
+    now: datetime,
 ) -> list[NewItem]:
     """One item per event and target that wants it, in the order of the events."""
     return [
-        item for event in events for item in _items(event, targets.get(event.within, ()), settings)
+        item
+        for event in events
+        for item in _items(event, targets.get(event.within, ()), settings, now)
     ]
 
 
@@ -77,14 +83,16 @@ def hears(target: Target, event: str, origin: Origin) -> bool:
     return event in target.filters and (target.echo or not origin.quiet)
 
 
-def _items(event: Event, targets: Sequence[Target], settings: Settings) -> Iterator[NewItem]:
+def _items(
+    event: Event, targets: Sequence[Target], settings: Settings, now: datetime
+) -> Iterator[NewItem]:
     enriched: dict[str, str] | None = None  # put into words once, for whoever wants it first
     for target in targets:
         if not _wanted(event, target, settings):
             continue
         params = event.params
         if target.enriched:
-            params = enriched = enriched or enrich(event, target.roster)
+            params = enriched = enriched or enrich(event, target.roster, now)
         yield _item(event, target, params, settings)
 
 

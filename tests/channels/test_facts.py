@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.channels.facts import FACTS, binding_type, channel_message_sid
+from app.settings.address import CARRIED
 
 HEX = "0123456789abcdef0123456789abcdef"
 OTHER = "fedcba9876543210fedcba9876543210"
@@ -17,6 +18,8 @@ OTHER = "fedcba9876543210fedcba9876543210"
         ("mms", 1600, 10, 5, "MM", "sms"),
         ("whatsapp", 1600, 1, 16, "WA", "whatsapp"),
         ("messenger", 1600, 1, 25, "SM", "messenger"),
+        ("rcs", 1600, 1, 100, "SM", "rcs"),
+        ("email", 32_768, 10, 18, "SM", "email"),
         ("chat", 32_768, 10, 150, None, "chat"),
     ],
 )
@@ -44,8 +47,18 @@ def test_the_six_documented_file_types_are_taken(channel: str, kind: str) -> Non
     assert kind in FACTS[channel].content_types
 
 
-def test_only_whatsapp_tells_that_a_message_was_read() -> None:
-    assert [name for name, facts in FACTS.items() if "read" in facts.statuses] == ["whatsapp"]
+def test_every_channel_that_an_address_can_name_has_its_facts() -> None:
+    assert {carried for names in CARRIED.values() for carried in names} | {"chat"} == set(FACTS)
+
+
+def test_only_whatsapp_and_messenger_let_nobody_write_out_of_the_blue() -> None:
+    sessions = {name: facts.session_s for name, facts in FACTS.items() if facts.session_s}
+    assert sessions == {"whatsapp": 86_400, "messenger": 86_400}
+
+
+def test_only_whatsapp_and_rcs_tell_that_a_message_was_read() -> None:
+    read = [name for name, facts in FACTS.items() if "read" in facts.statuses]
+    assert read == ["whatsapp", "rcs"]
     assert FACTS["chat"].statuses == frozenset()
 
 
@@ -61,6 +74,7 @@ def test_only_whatsapp_tells_that_a_message_was_read() -> None:
         ("sms", None, f"SM{OTHER}"),
         ("messenger", "m_1", f"SM{OTHER}"),
         ("rcs", "r_1", f"SM{OTHER}"),
+        ("viber", "v_1", f"SM{OTHER}"),
         ("chat", "x", f"SM{OTHER}"),
     ],
 )
@@ -73,4 +87,4 @@ def test_a_channel_message_sid_keeps_the_hex_of_a_carriers_sid(
 def test_an_mms_binds_as_sms_and_a_channel_without_facts_as_itself() -> None:
     assert binding_type("mms") == "sms"
     assert binding_type("messenger") == "messenger"
-    assert binding_type("rcs") == "rcs"
+    assert binding_type("viber") == "viber"

@@ -26,6 +26,8 @@ def lab(**more: Any) -> dict[str, Any]:
 
 async def test_a_reply_reaches_every_external_participant_and_is_read(dsn: str) -> None:
     async with house(dsn) as one:
+        before = await one.conversation(TOM, WHATSAPP)  # opens his session
+        await one.delete(f"/v1/Conversations/{before}")
         ch = await one.conversation(MARIA)
         await one.post(f"/v1/Conversations/{ch}/Participants", Identity="ann")
         await one.post(

@@ -63,13 +63,14 @@ async def test_each_phone_gets_what_its_channel_and_carrier_can_show(dsn: str) -
             MessagingBinding_Address=TOM,
             MessagingBinding_ProxyAddress=WHATSAPP,
         )
+        await one.world.phone(TOM).text(WHATSAPP, "hi")  # opens the session
         message = await made_of(one, ch, await content(one))
         assert message["body"] == "Hi Ann, shall we send it?"
-        await one.world.until(
-            lambda: all(len(one.world.phone(each).received) == 1 for each in (MARIA, TOM))
-        )
-        assert [got.body for got in one.world.phone(MARIA).received] == [
-            "Hi Ann, shall we send it? Write yes or no."
+        maria, tom = one.world.phone(MARIA), one.world.phone(TOM)
+        await one.world.until(lambda: (len(maria.received), len(tom.received)) == (2, 1))
+        assert [got.body for got in maria.received] == [
+            "hi",
+            "Hi Ann, shall we send it? Write yes or no.",
         ]
         assert [got.body for got in one.world.phone(TOM).received] == [
             "Hi Ann, shall we send it?\n- Yes\n- No"
@@ -106,9 +107,8 @@ async def test_twilio_sends_the_template_that_its_account_knows(dsn: str) -> Non
                 "carriers": {"tw": {"sid": theirs}},
             }
         }
-        async with house(
-            dsn, carriers=carriers, senders=senders, contents=contents, delivery=QUICK
-        ) as one:
+        sections = {"senders": senders, "contents": contents, "limits": {"session": "carrier"}}
+        async with house(dsn, carriers=carriers, delivery=QUICK, **sections) as one:
             [known] = (await one.get("/v1/Content"))["contents"]
             for address, ours in ((TOM, WHATSAPP), (MARIA, SMS)):
                 await made_of(one, await started(one, address, ours), known["sid"])

@@ -222,6 +222,8 @@ async def test_a_message_to_a_closed_conversations_pair_starts_a_new_one(
 
 
 async def test_a_posted_message_fans_out_to_everybody_but_its_author(roadside: Roadside) -> None:
+    before = await roadside.arrive("SM0", TOM, WHATSAPP)  # opens his session
+    await _close(roadside, before.conversation_sid)
     taken = await roadside.arrive("SM1", MARIA)
     ch = taken.conversation_sid or ""
     ann = await roadside.join(ch, identity="ann")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.channels.facts import FACTS
 from app.model.traffic import MediaPart
 from app.rules.content import Deliver, Fail, Profile, fit
 
@@ -22,6 +23,8 @@ PHOTO = part()
 SOUND = part("audio/ogg", name="s")
 PDF = part("application/pdf", name="p")
 ZIP = part("application/zip", name="z")
+LARGE = part(size=6 * MB)
+BOOK = part("application/pdf", 90 * MB, "b")
 
 TWILIO: list[tuple[str, str, str | None, list[MediaPart], Any]] = [
     ("a text", "sms", "hi", [], Deliver("sms", "hi")),
@@ -61,7 +64,14 @@ TWILIO: list[tuple[str, str, str | None, list[MediaPart], Any]] = [
         [part("Image/JPEG; q=1")],
         Deliver("mms", None, (part("Image/JPEG; q=1"),)),
     ),
-    ("a channel without facts", "rcs", "hi", [], 63005),
+    ("a channel without facts", "viber", "hi", [], 63005),
+    ("6 MB to WhatsApp", "whatsapp", None, [LARGE], Deliver("whatsapp", None, (LARGE,))),
+    ("a photo and a text on RCS", "rcs", "hi", [PHOTO], Deliver("rcs", None, (PHOTO,), "body")),
+    ("a spreadsheet on RCS", "rcs", None, [ZIP], 63021),
+    ("1,601 characters on RCS", "rcs", "x" * 1601, [], 21617),
+    ("a mail with attachments", "email", "hi", [ZIP, PDF], Deliver("email", "hi", (ZIP, PDF))),
+    ("a mail of 32 KB", "email", "x" * 32_768, [], Deliver("email", "x" * 32_768)),
+    ("an attachment too large", "email", None, [part(size=19 * MB)], 30019),
 ]
 RELAXED: list[tuple[str, str, str | None, list[MediaPart], Any]] = [
     ("a text too long", "sms", "x" * 1601, [], 21617),
@@ -137,6 +147,26 @@ RELAXED: list[tuple[str, str, str | None, list[MediaPart], Any]] = [
         [PHOTO, PDF],
         Deliver("whatsapp", "hi", (PHOTO,), "media 2 application/pdf"),
     ),
+    ("6 MB to WhatsApp", "whatsapp", None, [LARGE], 63034),
+    (
+        "a text beside 6 MB to WhatsApp",
+        "whatsapp",
+        "hi",
+        [LARGE],
+        Deliver("whatsapp", "hi", (), "media 1 image/jpeg"),
+    ),
+    ("a book on WhatsApp", "whatsapp", "hi", [BOOK], Deliver("whatsapp", "hi", (BOOK,))),
+    ("a book by MMS", "sms", None, [BOOK], 11751),
+    ("3,072 characters", "rcs", "x" * 3072, [], Deliver("rcs", "x" * 3072)),
+    ("3,073 characters", "rcs", "x" * 3073, [], 21617),
+    ("a photo and a text on RCS", "rcs", "hi", [PHOTO], Deliver("rcs", None, (PHOTO,), "body")),
+    (
+        "attachments too large together",
+        "email",
+        "hi",
+        [part(size=10 * MB), part(size=10 * MB)],
+        Deliver("email", "hi", (part(size=10 * MB),), "media 2 image/jpeg"),
+    ),
 ]
 
 
@@ -179,7 +209,7 @@ medias = st.lists(
     max_size=13,
 )
 bodies = st.one_of(st.none(), st.text(max_size=20), st.integers(1000, 1700).map("x".__mul__))
-channels = st.one_of(st.sampled_from(["sms", "mms", "whatsapp", "chat"]), st.text(max_size=5))
+channels = st.one_of(st.sampled_from([*FACTS]), st.text(max_size=5))
 
 
 @settings(deadline=None)

@@ -155,7 +155,7 @@ def test_messenger_shows_cards_with_up_to_three_buttons_that_it_knows(
     assert (fitting.template is not None) == shown
 
 
-@pytest.mark.parametrize("channel", ["email", "rcs", "chat", "fax"])
+@pytest.mark.parametrize("channel", ["email", "chat", "fax"])
 def test_a_channel_that_takes_no_templates_fails(channel: str) -> None:
     fitting = got(channel, made(TYPES))
     assert isinstance(fitting, Fail)

@@ -130,7 +130,7 @@ def target(**changes: Any) -> Target:
 
 
 def told(event: events.Event, *targets: Target, given: Settings | None = None) -> list[Any]:
-    return items([event], {event.within: targets}, given or settings())
+    return items([event], {event.within: targets}, given or settings(), AT)
 
 
 def test_a_quiet_event_is_for_those_with_echo() -> None:
@@ -177,13 +177,13 @@ def test_a_carriers_own_kind_of_id_still_gives_a_channel_message_sid() -> None:
     message = Message(sid="IM" + "a" * 32, index=0, author="x", **WITHIN)
     inbound = Inbound("lab", "wamid.x", "whatsapp", "whatsapp:+1", "whatsapp:+2")
     event = events.message_added(CONVERSATION, message, [], REST, inbound=inbound)
-    assert enrich(event, None)["ChannelMessageSid"] == "WA" + "a" * 32
+    assert enrich(event, None, AT)["ChannelMessageSid"] == "WA" + "a" * 32
 
 
 def test_other_events_are_enriched_with_their_origin_alone() -> None:
     event = events.conversation_updated(CONVERSATION, TIMER)
     roster = Roster(json.dumps([]), cut=False)
-    assert enrich(event, roster) == event.params | {"Origin": "timer"}
+    assert enrich(event, roster, AT) == event.params | {"Origin": "timer"}
 
 
 def test_a_flow_without_a_url_is_tried_once() -> None:

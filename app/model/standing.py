@@ -1,0 +1,39 @@
+"""How people stand to our senders: whether they may be written to freely, and whether at all."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlmodel import Field, SQLModel
+
+from app.model import columns as c
+
+
+class MessagingWindow(SQLModel, table=True):
+    """When somebody last wrote to one of our addresses, on a channel where that opens a session.
+    It is closed again once the channel's `session_s` is over."""
+
+    __tablename__ = "messaging_windows"
+    __table_args__ = ({"postgresql_with": {"fillfactor": 80}},)
+
+    account_sid: str = Field(primary_key=True, sa_type=c.SID)
+    proxy_address: str = Field(primary_key=True)
+    address: str = Field(primary_key=True)
+    last_inbound_at: datetime = c.moment()
+
+
+class OptOut(SQLModel, table=True):
+    """Somebody who wants nothing from a sender any more (`opted_out`), or did once.
+
+    `sender` is an address of ours or, since its senders are one to people, the SID of a messaging
+    service. `word` is what they wrote, or who else changed it.
+    """
+
+    __tablename__ = "opt_outs"
+
+    account_sid: str = Field(primary_key=True, sa_type=c.SID)
+    address: str = Field(primary_key=True)
+    sender: str = Field(primary_key=True)
+    opted_out: bool
+    word: str
+    date_updated: datetime = c.moment()

@@ -1,0 +1,50 @@
+"""Who may be written to: nobody who opted out, and freely only within an open session.
+
+Asked when a message is fanned out, and again at each attempt: it may have waited in its lane while
+the session ended, or while a STOP came in.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from app.channels.facts import FACTS
+from app.rules.content import Deliver, Fail
+
+OPTED_OUT = 21610
+SESSION_CLOSED = 63016
+
+
+def expires_at(channel: str, last_inbound_at: datetime | None) -> datetime | None:
+    """When the session that their last message opened ends; None when there never was one, or the
+    channel knows no sessions. Only what they write opens or extends it."""
+    facts = FACTS.get(channel)
+    if facts is None or facts.session_s is None or last_inbound_at is None:
+        return None
+    return last_inbound_at + timedelta(seconds=facts.session_s)
+
+
+def is_open(channel: str, last_inbound_at: datetime | None, now: datetime) -> bool:
+    """Whether they may be written to freely now; always, where the channel knows no sessions."""
+    facts = FACTS.get(channel)
+    if facts is None or facts.session_s is None:
+        return True
+    end = expires_at(channel, last_inbound_at)
+    return end is not None and now < end
+
+
+def allowed(content: Deliver | Fail, *, opted_out: bool, session: bool) -> Deliver | Fail:
+    """What becomes of content given how its recipient stands to its sender. `session`: the session
+    is open, or this needs none."""
+    if opted_out:
+        return Fail(content.channel, OPTED_OUT, "the recipient opted out of this sender's messages")
+    if isinstance(content, Fail) or session:
+        return content
+    return outside(content)
+
+
+def outside(content: Deliver) -> Deliver | Fail:
+    """What goes in the place of free words to somebody whose session is closed: nothing. (A
+    configured fallback template is to be rendered here, and nowhere else.)"""
+    reason = "more than the session's time has passed since the recipient last wrote"
+    return Fail(content.channel, SESSION_CLOSED, reason)
