@@ -56,24 +56,27 @@ Answer = dict[str, Any] | web.StreamResponse | None
 class Verb:
     """What a resource does for one method, and the parameters that it takes. `asks` puts into
     words what is about to happen, in a transaction that changes nothing: the customer may be asked
-    before `run` does it."""
+    before `run` does it. With `streams` it reads the body itself, of any size, and its parameters
+    are those of the query; it cannot be repeated by an idempotency key."""
 
     run: Callable[[Call], Awaitable[Answer]]
     parameters: tuple[Parameter[Any], ...] = ()
     on_the_road: bool = False
     asks: Callable[[Call, Tx, Scope], Awaitable[Sequence[Event]]] | None = None
+    streams: bool = False
 
 
 def takes(
     *parameters: Parameter[Any],
     on_the_road: bool = False,
     asks: Callable[[Call, Tx, Scope], Awaitable[Sequence[Event]]] | None = None,
+    streams: bool = False,
 ) -> Callable[[Callable[[Call], Awaitable[Answer]]], Verb]:
-    """Declares a verb, its parameters, whether what it creates comes into being on the road, and
-    what the customer is asked before."""
+    """Declares a verb, its parameters, whether what it creates comes into being on the road, what
+    the customer is asked before, and whether it reads the body itself."""
 
     def declare(run: Callable[[Call], Awaitable[Answer]]) -> Verb:
-        return Verb(run, parameters, on_the_road, asks)
+        return Verb(run, parameters, on_the_road, asks, streams)
 
     return declare
 
@@ -203,9 +206,10 @@ def door(
 
     async def handle(request: web.Request) -> web.StreamResponse:
         account_sid = request[CALLER].account_sid
-        sent = await _sent(request, runtime)
+        sent = await _sent(request, runtime, verb)
         call = Call(runtime.of(account_sid), road, request, verb, sent, counting)
-        key = idempotency.key_of(request, account_sid, sent) if status == CREATED else None
+        keyed = status == CREATED and not verb.streams
+        key = idempotency.key_of(request, account_sid, sent) if keyed else None
         if key is not None:
             kept, replayed = await _once(replace(call, idempotency_key=key), status)
             headers = idempotency.REPLAYED if replayed else None
@@ -265,10 +269,10 @@ def _cause(error: Exception) -> BaseException | None:
     return error
 
 
-async def _sent(request: web.Request, runtime: Runtime) -> list[tuple[str, str]]:
+async def _sent(request: web.Request, runtime: Runtime, verb: Verb) -> list[tuple[str, str]]:
     """The parameters: of the body where there may be one, of the query where there is none."""
     server = runtime.settings.server
-    if request.method != "POST":
+    if request.method != "POST" or verb.streams:
         return forms.decode(request.rel_url.raw_query_string, server.form_fields_max)
     body = await _body(request, server.body_bytes_max)
     if body and request.content_type not in (FORM, "application/octet-stream"):

@@ -21,8 +21,10 @@ from app.errors import Invalid, NotFound
 from app.model import Conversation, Media, Message
 from app.model.traffic import DeliveryStatus
 from app.road.items import Draft, Keyed, Posted
+from app.road.media import check_free
 from app.rules.receipts import aggregate
 from app.store import conversations, messages, participants, receipts_read
+from app.store import media as files
 from app.store.database import Tx
 from app.store.scope import Scope
 from app.webhooks import events, proposals
@@ -60,6 +62,7 @@ async def page(call: Call) -> dict[str, Any]:
 async def _adding(call: Call, tx: Tx, scope: Scope) -> list[Event]:
     conversation = await named(call, tx, scope)
     draft = _draft(call, scope, conversation)
+    media = await _attachable(tx, draft)
     author = await participants.called(tx, conversation.sid, draft.author)
     message = Message(
         sid="",  # the road gives it, and the index
@@ -73,7 +76,7 @@ async def _adding(call: Call, tx: Tx, scope: Scope) -> list[Event]:
         attributes=draft.attributes,
         date_created=tx.now,
     )
-    return [proposals.message_add(conversation, message, (), call.origin)]
+    return [proposals.message_add(conversation, message, media, call.origin)]
 
 
 @takes(*BOTH, MEDIA_SID, CONTENT_SID, CONTENT_VARIABLES, on_the_road=True, asks=_adding)
@@ -82,6 +85,7 @@ async def create(call: Call) -> dict[str, Any]:
     async with call.begin() as (tx, scope):
         conversation = await named(call, tx, scope)
         draft = _draft(call, scope, conversation)
+        await _attachable(tx, draft)
         await check_author(tx, conversation, draft.author)
     try:
         posted = await call.road.submit(draft)
@@ -211,9 +215,9 @@ def _draft(call: Call, scope: Scope, conversation: Conversation) -> Draft:
     form = call.form
     _check_content(form)
     author, body = form.get(AUTHOR), form.get(BODY)
-    if body is None:
+    if body is None and MEDIA_SID not in form:
         raise Invalid(50503, "Message body not provided")
-    _check_length(body, call.runtime.settings.limits.body_bytes_max)
+    _check_length(body or "", call.runtime.settings.limits.body_bytes_max)
     writable(conversation)
     return Draft(
         account_sid=scope.account_sid,
@@ -223,12 +227,23 @@ def _draft(call: Call, scope: Scope, conversation: Conversation) -> Draft:
         body=body,
         subject=form.get(SUBJECT),
         attributes=form.get(ATTRIBUTES, "{}"),
+        media_sids=(form[MEDIA_SID],) if MEDIA_SID in form else (),
         date_created=form.get(DATE_CREATED),
         date_updated=form.get(DATE_UPDATED),
         source=call.origin.source,
         tell=not call.origin.quiet,
         keyed=_keyed(call),
     )
+
+
+async def _attachable(tx: Tx, draft: Draft) -> Sequence[Media]:
+    """The media that the draft names, as they are. Raises NotFound 50507, Conflict 50508; what is
+    taken after this is refused on the road."""
+    found = await files.named(tx, draft.media_sids)
+    for sid in draft.media_sids:
+        row = found.get(sid)
+        check_free(row and vars(row), draft.account_sid, draft.service_sid)
+    return [found[sid] for sid in draft.media_sids]
 
 
 def _keyed(call: Call) -> Keyed | None:
@@ -240,13 +255,11 @@ def _keyed(call: Call) -> Keyed | None:
 
 
 def _check_content(form: Form) -> None:
-    """Until media and templates are kept here, none exists. Raises NotFound, Invalid."""
+    """Until templates are kept here, none exists. Raises NotFound, Invalid."""
     if CONTENT_SID in form:
         raise NotFound(20404, "Content not found")
     if CONTENT_VARIABLES in form:
         raise Invalid(50528, "Content SID is missing")
-    if MEDIA_SID in form:
-        raise NotFound(50507, "Media not found")
 
 
 def _check_length(body: str, bytes_max: int) -> None:

@@ -142,7 +142,8 @@ class Settler:
             external_id=tried.accepted.external_id if tried.accepted else None,
         )
         if tried.outcome == "postponed":
-            return replace(ended, due=tried.not_before, unknown=True)
+            doubtful = tried.item.unknown_since is not None
+            return replace(ended, due=tried.not_before, unknown=doubtful)
         if tried.outcome not in ("temporary", "unknown"):
             return ended
         due = self._next(batch, tried)

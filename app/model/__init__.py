@@ -3,6 +3,7 @@
 from app.model.access import ApiKey, IdempotencyKey
 from app.model.addresses import AddressConfiguration, MessagingService, Sender
 from app.model.conversations import Binding, Conversation, NumberGroup, Participant
+from app.model.files import DoomedFile, File
 from app.model.messages import Media, Message, Receipt
 from app.model.outbox import Attempt, DeadLetter, Endpoint, Lane, OutboxItem
 from app.model.people import Role, User
@@ -31,8 +32,10 @@ __all__ = [
     "Credential",
     "DeadLetter",
     "Decision",
+    "DoomedFile",
     "EarlyStatus",
     "Endpoint",
+    "File",
     "Follower",
     "IdempotencyKey",
     "Inbox",

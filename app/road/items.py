@@ -92,6 +92,7 @@ class Draft:
     attributes: str = "{}"
     content_sid: str | None = None
     content_variables: str | None = None
+    media_sids: tuple[str, ...] = ()
     date_created: datetime | None = None
     date_updated: datetime | None = None
     source: str = "API"

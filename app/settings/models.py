@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field, PrivateAttr
 from app import ids
 from app.settings.address import CARRIED, channel_of
 from app.settings.limits import LimitSettings as LimitSettings
+from app.settings.media import MediaSettings
 from app.settings.retries import DeliverySettings, HookSettings
 from app.settings.retries import RetrySettings as RetrySettings
 from app.settings.sealing import SealingSettings
@@ -234,6 +235,7 @@ class Settings(Model):
     delivery: DeliverySettings = DeliverySettings()
     hooks: HookSettings = HookSettings()
     streams: StreamSettings = StreamSettings()
+    media: MediaSettings = MediaSettings()
     egress: EgressSettings = EgressSettings()
     limits: LimitSettings = LimitSettings()
     retention: RetentionSettings = RetentionSettings()
