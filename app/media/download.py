@@ -58,10 +58,8 @@ async def download(
         raise Permanent(text, CODE) from None
     except TimeoutError:
         raise Temporary("the file did not come in time", CODE) from None
-    except egress.Refused as error:
-        raise Temporary(str(error.strerror), CODE) from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise Temporary(f"the file did not come: {type(error).__name__}", CODE) from None
+        raise Temporary(_why(error), CODE) from None
 
 
 async def _open(
@@ -93,6 +91,14 @@ def _checked(response: aiohttp.ClientResponse) -> aiohttp.ClientResponse:
     if response.status != 200:
         raise Temporary(f"HTTP {response.status}", CODE)
     return response
+
+
+def _why(error: Exception) -> str:
+    """What went wrong, without the URL: it may be a secret."""
+    closed = getattr(error, "os_error", None)
+    if isinstance(closed, egress.Refused):
+        return closed.strerror
+    return f"the file did not come: {type(error).__name__}"
 
 
 def _said(response: aiohttp.ClientResponse) -> Said:

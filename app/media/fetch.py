@@ -163,7 +163,8 @@ async def settle(runtime: Runtime, fetched: Fetched) -> None:
             raise Unavailable("the lease ran out")
         if fetched.error is not None and row is not None and row["status"] == "pending":
             final = settled.dead is not None
-            await media.failed(tx.sql, item.token, settled.detail or "", now, final=final)
+            said = settled.dead or settled.detail or ""
+            await media.failed(tx.sql, item.token, said, now, final=final)
         await outbox.settle(tx.sql, [settled], now)
     runtime.wakes.ring(MEDIA)
     runtime.observe(
