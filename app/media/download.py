@@ -97,7 +97,7 @@ def _why(error: Exception) -> str:
     """What went wrong, without the URL: it may be a secret."""
     closed = getattr(error, "os_error", None)
     if isinstance(closed, egress.Refused):
-        return closed.strerror
+        return str(closed.strerror)
     return f"the file did not come: {type(error).__name__}"
 
 
