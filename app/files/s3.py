@@ -54,9 +54,12 @@ class S3:
         wanted = f"bytes={offset}-{offset + length - 1}"
         with _away():
             answer = await client.get_object(**self._object(key), Range=wanted)
-            async with answer["Body"] as body:
-                async for chunk in body.content.iter_chunked(CHUNK_BYTES):
+            body = answer["Body"]
+            try:
+                async for chunk in body.iter_chunks(CHUNK_BYTES):
                     yield chunk
+            finally:
+                body.close()
 
     async def remove(self, key: str) -> None:
         """As `Shelf` says."""
