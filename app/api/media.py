@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import aiohttp
@@ -86,12 +87,16 @@ async def opened(runtime: Runtime, request: web.Request) -> web.StreamResponse:
     """The file that a temporary URL opens. Raises HTTPNotFound for one that is over, or never
     was."""
     sid = request.match_info["Sid"]
-    if not links.opens(runtime.vault, sid, request.match_info["Pass"], runtime.clock.now()):
+    passed, now = request.match_info["Pass"], runtime.clock.now()
+    most = links.opens(runtime.vault, sid, passed, now)
+    if most is None:
         raise web.HTTPNotFound
     async with runtime.db.read() as tx:
         found = await media.find(tx, sid)
     if found is None:
         raise web.HTTPNotFound
+    if most and found.row.size > most:
+        return await serving.serve_smaller(runtime, request, found, most)
     return await serving.serve(runtime, request, found)
 
 
@@ -101,9 +106,9 @@ def show(call: Call, row: Any, author: str | None) -> dict[str, Any]:
     url = f"{call.links.host}/v1/Services/{row.chat_service_sid}/Media/{row.sid}"
     direct = None
     if row.file_key is not None:
-        life_s = call.runtime.settings.media.url_s
-        now, vault = call.runtime.clock.now(), call.runtime.vault
-        path = links.path(vault, row.sid, row.content_type, row.filename, now, life_s)
+        until = call.runtime.clock.now() + timedelta(seconds=call.runtime.settings.media.url_s)
+        vault = call.runtime.vault
+        path = links.path(vault, row.sid, row.content_type, row.filename, until=until)
         direct = call.links.host + path
     return {
         "sid": row.sid,

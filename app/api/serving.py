@@ -13,7 +13,9 @@ from aiohttp import web
 from app.errors import NotFound, Unavailable, Unsealable
 from app.files import sniff
 from app.files.store import Kept
+from app.media.scaling import scaled
 from app.observe import Failed
+from app.rules.content import SCALED
 from app.runtime import Runtime
 from app.store.media import Found
 
@@ -27,6 +29,8 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "cross-origin",
     "X-Content-Type-Options": "nosniff",
 }
+
+SMALLER = {name: value for name, value in HEADERS.items() if name != "Accept-Ranges"}
 
 
 async def serve(runtime: Runtime, request: web.Request, found: Found) -> web.StreamResponse:
@@ -57,6 +61,24 @@ async def serve(runtime: Runtime, request: web.Request, found: Found) -> web.Str
         await response.prepare(request)
         return response
     return await _stream(runtime, request, response, kept, start, end)
+
+
+async def serve_smaller(
+    runtime: Runtime, request: web.Request, found: Found, bytes_max: int
+) -> web.StreamResponse:
+    """A picture in at most so many bytes; as it is when it cannot be made so: its carrier will say
+    what it thinks of it."""
+    if found.shelf is None:
+        return await serve(runtime, request, found)
+    kept = Kept(found.row.file_key, found.shelf, found.row.kept_size)
+    try:
+        made = await scaled(runtime, kept, bytes_max)
+    except (OSError, Unsealable) as error:
+        runtime.observe(Failed("reading a media file", error))
+        raise Unavailable("the file cannot be read") from error
+    if made is None:
+        return await serve(runtime, request, found)
+    return web.Response(body=made, content_type=SCALED, headers=SMALLER)
 
 
 async def _stream(

@@ -77,7 +77,8 @@ class S3:
         where = self._object(key)
         upload = (await client.create_multipart_upload(**where))["UploadId"]
         try:
-            parts, data = [], first
+            parts: list[dict[str, Any]] = []
+            data = first
             while data:
                 number = len(parts) + 1
                 answer = await client.upload_part(

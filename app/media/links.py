@@ -1,38 +1,47 @@
 """URLs that open one file to whoever has them, for a while.
 
-`/media/{SID}/{until}.{signature}/{name}`: `until` is a Unix time, the signature is of the vault's
-key and covers both. Nothing is kept of them.
+`/media/{SID}/{until}-{most}.{signature}/{name}`: `until` is a Unix time, `most` how many bytes a
+picture may have and is made smaller for (0: as it is); the signature is of the vault's key and
+covers all three. Nothing is kept of them.
 """
 
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from app.carriers.filetype import TYPES
 from app.vault import Vault
 
 PATH = "/media/{Sid}/{Pass}/{Name}"
 NAME_CHARS_MAX = 100
-PASS = re.compile(r"(\d{1,12})\.([A-Za-z0-9_-]{43})")
+PASS = re.compile(r"(\d{1,12})-(\d{1,12})\.([A-Za-z0-9_-]{43})", re.ASCII)
 UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 ENDINGS = {kind: ending for ending, kind in sorted(TYPES.items(), reverse=True)}
 
 
 def path(
-    vault: Vault, sid: str, content_type: str, filename: str | None, now: datetime, life_s: float
+    vault: Vault,
+    sid: str,
+    content_type: str,
+    filename: str | None,
+    *,
+    until: datetime,
+    bytes_max: int | None = None,
 ) -> str:
-    """The path that opens this file for so long. Raises Forbidden when there is no key."""
-    until = int((now + timedelta(seconds=life_s)).timestamp())
-    return f"/media/{sid}/{until}.{vault.sign(_about(sid, until))}/{name(content_type, filename)}"
+    """The path that opens this file until then. Raises Forbidden when there is no key."""
+    said = f"{int(until.timestamp())}-{bytes_max or 0}"
+    return f"/media/{sid}/{said}.{vault.sign(_about(sid, said))}/{name(content_type, filename)}"
 
 
-def opens(vault: Vault, sid: str, passed: str, now: datetime) -> bool:
-    """Whether this pass opens this file now."""
+def opens(vault: Vault, sid: str, passed: str, now: datetime) -> int | None:
+    """Whether this pass opens this file now: the bytes that it is to be made smaller than (0:
+    whatever it has), None when it does not."""
     match = PASS.fullmatch(passed)
     if match is None or int(match[1]) < now.timestamp():
-        return False
-    return vault.signed(_about(sid, int(match[1])), match[2])
+        return None
+    signed = vault.signed(_about(sid, f"{match[1]}-{match[2]}"), match[3])
+    return int(match[2]) if signed else None
 
 
 def name(content_type: str, filename: str | None) -> str:
@@ -44,5 +53,5 @@ def name(content_type: str, filename: str | None) -> str:
     return plain if "." in plain or ending is None else f"{plain}.{ending}"
 
 
-def _about(sid: str, until: int) -> str:
-    return f"media {sid} until {until}"
+def _about(sid: str, said: str) -> str:
+    return f"media {sid} {said}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from app.media import links
 from app.model.traffic import MediaPart
@@ -35,12 +36,13 @@ def given(runtime: Runtime, parts: Sequence[MediaPart]) -> tuple[MediaPart, ...]
 def _given(runtime: Runtime, part: MediaPart) -> MediaPart:
     if part.sid is None or part.pending:
         return part
+    life = timedelta(seconds=runtime.settings.media.carrier_url_s)
     path = links.path(
         runtime.vault,
         part.sid,
         part.content_type,
         part.filename,
-        runtime.clock.now(),
-        runtime.settings.media.carrier_url_s,
+        until=runtime.clock.now() + life,
+        bytes_max=part.bytes_max,
     )
     return replace(part, url=runtime.public_url + path)

@@ -26,7 +26,13 @@ def plan(load: Load, carriage: Carriage) -> None:
     message = carriage.message
     assert message is not None
     media = [
-        MediaPart(medium.source_url or "", medium.content_type, medium.size, medium.filename)
+        MediaPart(
+            medium.source_url or "",
+            medium.content_type,
+            medium.size,
+            medium.filename,
+            medium.sid if medium.status in ("stored", "pending") else None,
+        )
         for medium in carriage.media
     ]
     for planned in fanout.plan(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from PIL import Image
 
 from app.carriers.sandbox_wire import Media
 from app.observe import MediaFetched, Observation, Observe
@@ -268,3 +270,30 @@ async def test_an_uploaded_file_reaches_a_phone_and_one_too_large_fails_with_the
         message = await say(PNG + b"x" * 6_000_000)
         [receipt] = await one.receipts(message)
         assert (receipt["status"], receipt["error_code"]) == ("failed", 11751)
+
+
+async def test_a_photo_too_large_for_the_channel_is_made_smaller_when_it_may_be(
+    dsn: str, tmp_path: Path
+) -> None:
+    photo = io.BytesIO()
+    noise = Image.frombytes("RGB", (1600, 1600), os.urandom(1600 * 1600 * 3))
+    noise.save(photo, "PNG")
+    data = photo.getvalue()
+    assert len(data) > 7_000_000
+    media = {"folder": str(tmp_path), "free_bytes_min": 0, "fetch": False}
+    secrets = {"key": "a key of thirty-two characters ..."}
+    async with house(dsn, media=media, secrets=secrets, limits={"profile": "relaxed"}) as one:
+        ch = await one.conversation(MARIA)
+        service = (await one.get(f"/v1/Conversations/{ch}"))["chat_service_sid"]
+        url = f"{one.service.url}/v1/Services/{service}/Media"
+        async with one.http.post(
+            url, data=io.BytesIO(data), headers={"Content-Type": "image/png"}
+        ) as answer:
+            made = await answer.json()
+        await one.say(ch, "look", MediaSid=made["sid"])
+        await one.customer.until(lambda: len(one.customer.events("onDeliveryUpdated")) == 2)
+        [got] = one.world.phone(MARIA).received
+        smaller = await read(got.media[0].url)
+        assert (got.body, got.media[0].content_type) == ("look", "image/jpeg")
+        assert len(smaller) <= 5 * 1_048_576
+        assert Image.open(io.BytesIO(smaller)).format == "JPEG"
