@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -43,8 +44,15 @@ def files(folder: Path) -> list[Path]:
 
 
 @pytest.fixture
-async def child(bare_dsn: str, tmp_path: Path) -> AsyncIterator[Child]:
-    one = Child("media", tmp_path, bare_dsn)
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    login = b64encode(f"{ACCOUNT}:{TOKEN}".encode()).decode()
+    async with aiohttp.ClientSession(headers={"Authorization": f"Basic {login}"}) as session:
+        yield session
+
+
+@pytest.fixture
+async def child(dsn: str, tmp_path: Path, http: aiohttp.ClientSession) -> AsyncIterator[Child]:
+    one = Child("media", tmp_path, dsn)
     one.config.write_text(
         CONFIG.format(
             account=ACCOUNT,
@@ -55,19 +63,11 @@ async def child(bare_dsn: str, tmp_path: Path) -> AsyncIterator[Child]:
         )
     )
     one.start()
-    await one.ready()
+    await one.ready(http)
     try:
         yield one
     finally:
-        one.process.kill()
-        one.process.wait()
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    login = aiohttp.BasicAuth(ACCOUNT, TOKEN)
-    async with aiohttp.ClientSession(auth=login) as session:
-        yield session
+        one.close()
 
 
 async def place(child: Child, http: aiohttp.ClientSession) -> str:
@@ -117,13 +117,12 @@ async def test_a_kill_in_the_middle_of_an_upload_leaves_nothing(
     await half.wait()
     while sum(one.stat().st_size for one in files(tmp_path / "media")) < 20 * CHUNK:
         await asyncio.sleep(0.02)
-    child.process.kill()
-    child.process.wait()
+    child.kill()
     with pytest.raises(aiohttp.ClientError):
         await uploading
     assert len(files(tmp_path / "media")) == 1
     child.start()
-    await child.ready()
+    await child.ready(http)
     async with asyncio.timeout(60):
         while files(tmp_path / "media"):
             await asyncio.sleep(0.05)
