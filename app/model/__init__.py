@@ -1,5 +1,7 @@
 """The nouns: SQLModel tables, enumerations and value types. No I/O."""
 
+from sqlalchemy.orm import configure_mappers
+
 from app.model.access import ApiKey, IdempotencyKey
 from app.model.addresses import AddressConfiguration, MessagingService, Sender
 from app.model.conversations import Binding, Conversation, NumberGroup, Participant
@@ -62,3 +64,5 @@ __all__ = [
     "User",
     "WebhookConfiguration",
 ]
+
+configure_mappers()  # rows are made past `__init__`, which would do it with the first one
