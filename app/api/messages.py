@@ -9,6 +9,7 @@ from app import ids
 from app.api import parameters as kinds
 from app.api.call import CREATED, Call, takes
 from app.api.conversations import DATE_CREATED, DATE_UPDATED
+from app.api.errors import NOT_FOUND
 from app.api.forms import INVALID, Form
 from app.api.grouping import check_author
 from app.api.idempotency import worded
@@ -85,11 +86,12 @@ async def create(call: Call) -> dict[str, Any]:
     async with call.begin() as (tx, scope):
         conversation = await named(call, tx, scope)
         draft = _draft(call, scope, conversation)
-        await _attachable(tx, draft)
         await check_author(tx, conversation, draft.author)
     try:
         posted = await call.road.submit(draft)
-    except NotFound:
+    except NotFound as refused:
+        if refused.code != NOT_FOUND:  # what a parameter names, not the path
+            raise
         raise call.missing() from None
     assert isinstance(posted, Posted)
     return _posted(posted, call.links)
@@ -237,8 +239,8 @@ def _draft(call: Call, scope: Scope, conversation: Conversation) -> Draft:
 
 
 async def _attachable(tx: Tx, draft: Draft) -> Sequence[Media]:
-    """The media that the draft names, as they are. Raises NotFound 50507, Conflict 50508; what is
-    taken after this is refused on the road."""
+    """The media that the draft names, for who is asked about it. Raises NotFound 50507, Conflict
+    50508, as the road does."""
     found = await files.named(tx, draft.media_sids)
     for sid in draft.media_sids:
         row = found.get(sid)

@@ -24,6 +24,7 @@ SHOWN = ("image/", "audio/", "video/")
 ACTIVE = frozenset({"image/svg+xml"})
 HEADERS = {
     "Accept-Ranges": "bytes",
+    "Access-Control-Allow-Origin": "*",
     "Cache-Control": "private, max-age=300",
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Cross-Origin-Resource-Policy": "cross-origin",

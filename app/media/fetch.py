@@ -16,7 +16,7 @@ import asyncpg
 
 from app import ids
 from app.carriers.contract import MediaKeeper, MediaSource
-from app.errors import CarrierError, Invalid, Permanent, Temporary, Unavailable
+from app.errors import CarrierError, Invalid, Permanent, Refused, Temporary, Unavailable
 from app.files import sniff
 from app.files.store import Kept
 from app.lanes import LaneLoop
@@ -91,6 +91,8 @@ async def attempt(runtime: Runtime, item: Claimed, wanted: Fetching | None) -> F
         fetched = Fetched(item, "temporary", error)
     except Invalid as error:  # an empty file
         fetched = Fetched(item, "failed", Permanent(error.message, error.code))
+    except Refused as error:  # no place, or no key to seal with: for an operator to mend
+        fetched = Fetched(item, "temporary", Temporary(error.message, error.code))
     return replace(fetched, took_s=runtime.clock.monotonic() - started)
 
 

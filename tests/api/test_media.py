@@ -273,6 +273,17 @@ async def test_of_two_messages_at_once_one_gets_the_file(world) -> None:
     assert {said["code"] for status, said in answers if status == 409} == {50508}
 
 
+async def test_a_post_that_is_sent_again_with_its_key_gets_the_first_answer(world) -> None:
+    parent, made = await conversation(world), await upload(world)
+    headers, form = {"Idempotency-Key": ids.token()}, {"MediaSid": made["sid"]}
+    url = f"{parent['url']}/Messages"
+    first, *others = await asyncio.gather(
+        *(world.call("POST", url, form, headers=headers) for _ in range(5))
+    )
+    assert first[0] == 201
+    assert others == [first] * 4
+
+
 async def test_a_file_is_of_one_service(world) -> None:
     made = await upload(world)
     other = path(world, world.other_service_sid)

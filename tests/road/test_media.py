@@ -17,7 +17,8 @@ from aiohttp import web
 from PIL import Image
 
 from app.carriers.sandbox_wire import Media
-from app.observe import MediaFetched, Observation, Observe
+from app.observe import Failed, MediaFetched, Observation, Observe
+from app.vault import Vault
 from tests.support.house import House, house
 from tests.support.serving import serving
 from tests.support.settings import SMS, WHATSAPP
@@ -201,6 +202,16 @@ async def test_what_cannot_be_had_is_failed_and_says_why(
             letters = await tx.sql.fetch("SELECT kind, reason FROM dead_letters")
         assert [tuple(letter) for letter in letters] == [("media", error)]
         assert files(tmp_path / "media") == []
+
+
+async def test_without_a_key_to_seal_with_the_media_say_so(a_place) -> None:
+    async with a_place(whole) as place:
+        place.house.service.runtime.files.vault = Vault()
+        ch = await place.picture("1")
+        await place.fetched("temporary", "temporary", "temporary", "failed")
+        [shown] = await place.media(ch)
+        assert "no secret key" in shown["error"]
+        assert not [one for one in place.seen if isinstance(one, Failed)]
 
 
 async def test_a_url_that_leads_inside_is_not_called(a_place) -> None:
