@@ -8,6 +8,7 @@ ParleyError
 │   ├── Forbidden           the caller may not
 │   └── TooMany             a limit was reached; carries retry_after_s
 ├── Unavailable             we could not do it now (database away, queue full); try again
+│   └── NoRoom              there is no room for it on the disk
 ├── Unsealable              what is kept sealed cannot be opened: no key for it, or it was changed
 └── CarrierError            what a carrier says of a send
     ├── Temporary           known not to have happened; may be tried again
@@ -69,6 +70,13 @@ class Unavailable(ParleyError):
     def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class NoRoom(Unavailable):
+    """There is no room for a file; an operator must make some. The text may be shown."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, 60.0)
 
 
 class Unsealable(ParleyError):

@@ -123,8 +123,32 @@ class StreamLost:
 
 
 @dataclass(frozen=True, slots=True)
+class MediaStored:
+    """A file was taken in. came: upload, url (a URL that a caller gave) or carrier; `known`: its
+    content was there already, and is kept once."""
+
+    came: str
+    size: int
+    known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFetched:
+    """One attempt to fetch a file of an inbound message. outcome: stored, temporary, failed (for
+    good), gone (its message is deleted)."""
+
+    outcome: str
+    attempt: int
+    size: int
+    took_s: float
+    detail: str | None
+    media_sid: str
+    conversation_sid: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLettered:
-    """An item was given up after its schedule. kind: delivery or hook."""
+    """An item was given up after its schedule. kind: delivery, hook or media."""
 
     kind: str
     reason: str
@@ -175,6 +199,8 @@ Observation = (
     | TargetResumed
     | StreamTried
     | StreamLost
+    | MediaStored
+    | MediaFetched
     | DeadLettered
     | TimerFired
     | Measured

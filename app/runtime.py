@@ -10,6 +10,7 @@ import aiohttp
 
 from app.carriers.contract import Carrier, Context
 from app.clock import Clock
+from app.files.store import Files
 from app.observe import Observe
 from app.settings.models import Settings
 from app.store.database import Database
@@ -62,7 +63,7 @@ class Runtime:
     `questions` (where there is one, else `egress`) those of pre-event webhooks.
     `turns` keeps apart what must not be done by too many at once in this process.
     `public_url` is how the world reaches us, without a slash at its end.
-    `vault` keeps secrets of others.
+    `vault` keeps secrets of others, `files` the files of messages.
     """
 
     settings: Settings
@@ -77,6 +78,7 @@ class Runtime:
     wakes: Wakes = field(default_factory=Wakes)
     turns: Turns = field(default_factory=Turns)
     vault: Vault = field(default_factory=Vault)
+    files: Files = field(default_factory=Files)
 
     @property
     def context(self) -> Context:

@@ -25,9 +25,11 @@ from app.clock import Clock
 from app.convoy import Convoy
 from app.delivery.loop import delivery_loop
 from app.delivery.settle import Settler, Settling
+from app.files import shelves
 from app.inbound.asking import ask_loop
 from app.inbound.door import Doors
 from app.lanes import punctual
+from app.media.fetch import fetch_loop
 from app.observe import Observe
 from app.ops.health import Health, check_server
 from app.ops.hook_routes import HookRoutes
@@ -116,7 +118,7 @@ async def _runtime(
         )
     )
     guarded = await stack.enter_async_context(
-        egress.client(settings.egress, limit=settings.hooks.in_flight + settings.streams.in_flight)
+        egress.client(settings.egress, limit=_outgoing_max(settings))
     )
     questions = await stack.enter_async_context(
         egress.client(settings.egress, limit=before.ALL_AT_ONCE_MAX)
@@ -124,7 +126,15 @@ async def _runtime(
     public_url = (settings.server.public_url or origin).rstrip("/")
     carriers = _carriers(settings)
     shared = (settings, db, http, guarded, clock, observe, carriers, public_url)
-    return Runtime(*shared, questions=questions, vault=_vault(settings))
+    vault = _vault(settings)
+    files = shelves.opened(vault, settings.media)
+    stack.push_async_callback(files.close)
+    return Runtime(*shared, questions=questions, vault=vault, files=files)
+
+
+def _outgoing_max(settings: Settings) -> int:
+    """How many calls of URLs that users give may be under way."""
+    return settings.hooks.in_flight + settings.streams.in_flight + settings.media.in_flight
 
 
 def _vault(settings: Settings) -> Vault:
@@ -150,7 +160,7 @@ async def _parts(
     telling: Telling = Convoy(teller, longest=128, waiting_max=WALKERS_WAITING_MAX)
     deliveries = delivery_loop(runtime, settling)
     hooks = hook_loop(runtime, telling, teller.queue)
-    asks = ask_loop(runtime, road)
+    asks, fetches = ask_loop(runtime, road), fetch_loop(runtime)
     sequencer, followers = Sequencer(runtime), Followers(runtime)
     jobs = Jobs(runtime, settling.submit)
     application = _application(runtime, road, settling, health, metrics, roles)
@@ -159,7 +169,7 @@ async def _parts(
         standing = [group.create_task(health.run()), *_bells(group, runtime, roles)]
         working = []
         if "worker" in roles:
-            loops = (deliveries, hooks, asks, sequencer, followers)
+            loops = (deliveries, hooks, asks, fetches, sequencer, followers)
             working = [group.create_task(part.run()) for part in loops]
         stack = AsyncExitStack()
         try:
@@ -174,10 +184,10 @@ async def _parts(
             left_s = _deadline(runtime.clock, settings.server.drain_s)
             health.drain()
             await jobs.stop()
-            for loop in (deliveries, hooks, asks, sequencer, followers):
+            for loop in (deliveries, hooks, asks, fetches, sequencer, followers):
                 loop.close()
             await _finish(working, left_s())
-            for leased in (deliveries, hooks, asks, followers):
+            for leased in (deliveries, hooks, asks, fetches, followers):
                 await leased.release()
             closing = group.create_task(stack.aclose())  # requests in flight need the walkers
             await asyncio.wait([closing], timeout=left_s())

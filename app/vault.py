@@ -8,6 +8,7 @@ there is a place for one.
 
 from __future__ import annotations
 
+import hmac
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
@@ -24,7 +25,9 @@ from app import ids
 from app.errors import Forbidden, Unsealable
 
 FORM, TEXT_FORM = b"\x01", "v1"
-ID_BYTES, NONCE_BYTES, KEY_BYTES = 4, 12, 32
+ID_BYTES, NONCE_BYTES, KEY_BYTES, TAG_BYTES = 4, 12, 32, 16
+OVERHEAD_BYTES = len(FORM) + ID_BYTES + NONCE_BYTES + TAG_BYTES
+"""By how much a sealed thing is longer than the plain one."""
 KEY_CHARS_MIN = 32
 NO_KEY = (20403, "Secrets cannot be kept: the server has no secret key (its setting `secrets.key`)")
 
@@ -35,9 +38,7 @@ class Vault:
 
     def __init__(self, keys: Sequence[str] = (), file: Path | None = None) -> None:
         self._file = file
-        self._ciphers: Mapping[bytes, AESGCM] = dict(map(_cipher, keys))
-        if not keys and file is not None and file.exists():
-            self._ciphers = dict([_cipher(_read(file))])
+        self._take(keys or ([_read(file)] if file is not None and file.exists() else []))
 
     @property
     def prefix(self) -> str | None:
@@ -45,12 +46,17 @@ class Vault:
         first = next(iter(self._ciphers), None)
         return None if first is None else f"{TEXT_FORM}.{first.hex()}."
 
-    def seal(self, data: bytes, about: str) -> bytes:
-        """The data, sealed with what it is about. Raises Forbidden when there is no key."""
+    def ready(self) -> None:
+        """Make sure that there is a key. Raises Forbidden when there is none and no place for
+        one."""
         if not self._ciphers:
             if self._file is None:
                 raise Forbidden(*NO_KEY)
-            self._ciphers = dict([_cipher(_made(self._file))])
+            self._take([_made(self._file)])
+
+    def seal(self, data: bytes, about: str) -> bytes:
+        """The data, sealed with what it is about. Raises Forbidden when there is no key."""
+        self.ready()
         key_id, cipher = next(iter(self._ciphers.items()))
         nonce = ids.noise(NONCE_BYTES)
         return FORM + key_id + nonce + cipher.encrypt(nonce, data, about.encode())
@@ -69,6 +75,17 @@ class Vault:
         except InvalidTag:
             raise Unsealable("this was changed, or sealed about something else") from None
 
+    def sign(self, text: str) -> str:
+        """A signature of this text that only a holder of the first key can make. Raises Forbidden
+        when there is no key."""
+        self.ready()
+        return _to_text(hmac.digest(self._signers[0], text.encode(), "sha256"))
+
+    def signed(self, text: str, signature: str) -> bool:
+        """Whether one of the keys signed this text so."""
+        known = [_to_text(hmac.digest(key, text.encode(), "sha256")) for key in self._signers]
+        return any(hmac.compare_digest(one.encode(), signature.encode()) for one in known)
+
     def seal_text(self, text: str, about: str) -> str:
         """The same for a text: the form and the key can be read off its beginning."""
         sealed = self.seal(text.encode(), about)[1:]
@@ -86,6 +103,10 @@ class Vault:
             raise Unsealable("this is not sealed")
         return self.open(FORM + raw, about).decode()
 
+    def _take(self, keys: Sequence[str]) -> None:
+        self._ciphers: Mapping[bytes, AESGCM] = dict(map(_cipher, keys))
+        self._signers = [_derived(key, KEY_BYTES, b"parley signatures") for key in keys]
+
 
 def is_sealed(text: str) -> bool:
     """Whether a text has the form of a sealed one."""
@@ -94,10 +115,12 @@ def is_sealed(text: str) -> bool:
 
 def _cipher(key: str) -> tuple[bytes, AESGCM]:
     """A key's cipher, and by what its work is known."""
-    derived = HKDF(SHA256(), KEY_BYTES + ID_BYTES, salt=None, info=b"parley vault").derive(
-        key.encode()
-    )
+    derived = _derived(key, KEY_BYTES + ID_BYTES, b"parley vault")
     return derived[KEY_BYTES:], AESGCM(derived[:KEY_BYTES])
+
+
+def _derived(key: str, length: int, purpose: bytes) -> bytes:
+    return HKDF(SHA256(), length, salt=None, info=purpose).derive(key.encode())
 
 
 def _read(file: Path) -> str:

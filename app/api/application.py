@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 
 import orjson
 from aiohttp import web
 
-from app.api import auth, errors, openapi
+from app.api import auth, errors, media, openapi
 from app.api.auth import Gate
 from app.api.call import door
 from app.api.event_log import READERS
 from app.api.limits import Buckets, Counting, counted_by
 from app.api.routes import Route, chat_routes, routes
+from app.media import links
 from app.road.items import Road
 from app.runtime import Runtime
 from app.streams.reading import Readers
@@ -32,9 +34,21 @@ def build(runtime: Runtime, road: Road, gate: Gate | None = None) -> web.Applica
     site.add_subapp(VERSION, api)
     site.add_subapp(CHAT_VERSION, version(runtime, road, gate, buckets, chat_routes()))
     site.add_subapp(OTHER_VERSION, nothing(runtime))
+    site.router.add_get(links.PATH, _opened(runtime))
     described = openapi.document({VERSION: routes(), CHAT_VERSION: chat_routes()})
     site.router.add_get(openapi.PATH, said(orjson.dumps(described)))
     return site
+
+
+def _opened(runtime: Runtime) -> errors.Handler:
+    """The handler of temporary URLs of files: who has one needs no credentials."""
+    shape = errors.shaper(runtime.observe)
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        response: web.StreamResponse = await shape(request, partial(media.opened, runtime))
+        return response
+
+    return handle
 
 
 def _letting_go(readers: Readers) -> Callable[[web.Application], Awaitable[None]]:

@@ -56,13 +56,16 @@ Answer = dict[str, Any] | web.StreamResponse | None
 class Verb:
     """What a resource does for one method, and the parameters that it takes: of a form, or with
     `json` the members of a JSON object. `asks` puts into words what is about to happen, in a
-    transaction that changes nothing: the customer may be asked before `run` does it."""
+    transaction that changes nothing: the customer may be asked before `run` does it. With `streams`
+    it reads the body itself, of any size, and its parameters are those of the query; it cannot be
+    repeated by an idempotency key."""
 
     run: Callable[[Call], Awaitable[Answer]]
     parameters: tuple[Parameter[Any], ...] = ()
     on_the_road: bool = False
     asks: Callable[[Call, Tx, Scope], Awaitable[Sequence[Event]]] | None = None
     json: bool = False
+    streams: bool = False
 
 
 def takes(
@@ -70,12 +73,14 @@ def takes(
     on_the_road: bool = False,
     asks: Callable[[Call, Tx, Scope], Awaitable[Sequence[Event]]] | None = None,
     json: bool = False,
+    streams: bool = False,
 ) -> Callable[[Callable[[Call], Awaitable[Answer]]], Verb]:
     """Declares a verb, its parameters, whether what it creates comes into being on the road, what
-    the customer is asked before, and whether its requests are JSON."""
+    the customer is asked before, whether its requests are JSON, and whether it reads the body
+    itself."""
 
     def declare(run: Callable[[Call], Awaitable[Answer]]) -> Verb:
-        return Verb(run, parameters, on_the_road, asks, json)
+        return Verb(run, parameters, on_the_road, asks, json, streams)
 
     return declare
 
@@ -207,7 +212,8 @@ def door(
         account_sid = request[CALLER].account_sid
         sent = await _sent(request, verb, runtime)
         call = Call(runtime.of(account_sid), road, request, verb, sent, counting)
-        key = idempotency.key_of(request, account_sid, sent) if status == CREATED else None
+        keyed = status == CREATED and not verb.streams
+        key = idempotency.key_of(request, account_sid, sent) if keyed else None
         if key is not None:
             kept, replayed = await _once(replace(call, idempotency_key=key), status)
             headers = idempotency.REPLAYED if replayed else None
@@ -270,7 +276,7 @@ def _cause(error: Exception) -> BaseException | None:
 async def _sent(request: web.Request, verb: Verb, runtime: Runtime) -> list[tuple[str, str]]:
     """The parameters: of the body where there may be one, of the query where there is none."""
     server = runtime.settings.server
-    if request.method not in ("POST", "PUT"):
+    if request.method not in ("POST", "PUT") or verb.streams:
         return forms.decode(request.rel_url.raw_query_string, server.form_fields_max)
     body = await _body(request, server.body_bytes_max)
     if verb.json:

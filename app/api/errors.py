@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from app.errors import Conflict, Forbidden, Invalid, NotFound, Refused, TooMany, Unavailable
+from app.errors import Conflict, Forbidden, Invalid, NoRoom, NotFound, Refused, TooMany, Unavailable
 from app.observe import Failed, Observe
 
 STATUS: Mapping[type[Refused], int] = {
@@ -52,7 +52,8 @@ def shaper(observe: Observe) -> Any:
             return answer(401, AUTHENTICATE, "Authenticate", headers=challenge)
         except Unavailable as away:
             again = _retry_after(away.retry_after_s)
-            return answer(503, UNAVAILABLE, "Service unavailable", headers=again)
+            said = str(away) if isinstance(away, NoRoom) else "Service unavailable"
+            return answer(503, UNAVAILABLE, said, headers=again)
         except web.HTTPException as error:
             return of_http(request, error)
         except Exception as error:

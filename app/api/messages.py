@@ -11,6 +11,7 @@ from app import ids
 from app.api import parameters as kinds
 from app.api.call import CREATED, Call, takes
 from app.api.conversations import DATE_CREATED, DATE_UPDATED
+from app.api.errors import NOT_FOUND
 from app.api.forms import INVALID, Form
 from app.api.grouping import check_author
 from app.api.idempotency import worded
@@ -23,9 +24,11 @@ from app.errors import Invalid, NotFound
 from app.model import Conversation, Media, Message
 from app.model.traffic import ContentTemplate, DeliveryStatus
 from app.road.items import Draft, Keyed, Posted
+from app.road.media import check_free
 from app.rules.receipts import aggregate
 from app.rules.templates import body_of, check_supported, check_variables
 from app.store import contents, conversations, messages, participants, receipts_read
+from app.store import media as files
 from app.store.database import Tx
 from app.store.scope import Scope
 from app.webhooks import events, proposals
@@ -63,6 +66,7 @@ async def page(call: Call) -> dict[str, Any]:
 async def _adding(call: Call, tx: Tx, scope: Scope) -> list[Event]:
     conversation = await named(call, tx, scope)
     draft = await _draft(call, tx, scope, conversation)
+    media = await _attachable(tx, draft)
     author = await participants.called(tx, conversation.sid, draft.author)
     message = Message(
         sid="",  # the road gives it, and the index
@@ -77,7 +81,7 @@ async def _adding(call: Call, tx: Tx, scope: Scope) -> list[Event]:
         content_sid=draft.content_sid,
         date_created=tx.now,
     )
-    return [proposals.message_add(conversation, message, (), call.origin)]
+    return [proposals.message_add(conversation, message, media, call.origin)]
 
 
 @takes(*BOTH, MEDIA_SID, CONTENT_SID, CONTENT_VARIABLES, on_the_road=True, asks=_adding)
@@ -89,7 +93,9 @@ async def create(call: Call) -> dict[str, Any]:
         await check_author(tx, conversation, draft.author)
     try:
         posted = await call.road.submit(draft)
-    except NotFound:
+    except NotFound as refused:
+        if refused.code != NOT_FOUND:  # what a parameter names, not the path
+            raise
         raise call.missing() from None
     assert isinstance(posted, Posted)
     return _posted(posted, call.links)
@@ -217,7 +223,7 @@ async def _draft(call: Call, tx: Tx, scope: Scope, conversation: Conversation) -
     author, body = form.get(AUTHOR), form.get(BODY)
     if template is not None:
         body = body_of(template)
-    elif body is None:
+    elif body is None and MEDIA_SID not in form:
         raise Invalid(50503, "Message body not provided")
     _check_length(body or "", call.runtime.settings.limits.body_bytes_max)
     writable(conversation)
@@ -232,6 +238,7 @@ async def _draft(call: Call, tx: Tx, scope: Scope, conversation: Conversation) -
         content_sid=template.sid if template else None,
         content_variables=orjson.dumps(template.variables).decode() if template else None,
         template=template,
+        media_sids=(form[MEDIA_SID],) if MEDIA_SID in form and template is None else (),
         date_created=form.get(DATE_CREATED),
         date_updated=form.get(DATE_UPDATED),
         source=call.origin.source,
@@ -256,6 +263,16 @@ async def _template(tx: Tx, scope: Scope, form: Form) -> ContentTemplate | None:
     return template
 
 
+async def _attachable(tx: Tx, draft: Draft) -> Sequence[Media]:
+    """The media that the draft names, for who is asked about it. Raises NotFound 50507, Conflict
+    50508, as the road does."""
+    found = await files.named(tx, draft.media_sids)
+    for sid in draft.media_sids:
+        row = found.get(sid)
+        check_free(row and vars(row), draft.account_sid, draft.service_sid)
+    return [found[sid] for sid in draft.media_sids]
+
+
 def _keyed(call: Call) -> Keyed | None:
     """What the road keeps for a request with an idempotency key."""
     key, links = call.idempotency_key, call.links
@@ -265,12 +282,9 @@ def _keyed(call: Call) -> Keyed | None:
 
 
 def _check_content(form: Form) -> None:
-    """Of a message without a template. Until media are kept here, none exists. Raises NotFound,
-    Invalid."""
+    """Of a message without a template. Raises Invalid."""
     if CONTENT_VARIABLES in form:
         raise Invalid(50528, "Content SID is missing")
-    if MEDIA_SID in form:
-        raise NotFound(50507, "Media not found")
 
 
 def _check_length(body: str, bytes_max: int) -> None:

@@ -76,9 +76,12 @@ ANSWERS: Mapping[str, Answer] = {
     "/Schemas/{Id}/Versions": Answer("EventSchemaVersion", "schema_versions"),
     "/Schemas/{Id}/Versions/{SchemaVersion}/Raw": Answer("JsonSchema"),
     "/Events": Answer("Events"),
+    "/Media": Answer("Media"),
 }
 EVENTS, SSE = "/Events", "text/event-stream"
 EXPORT = f"{CONVERSATION}/Export"
+CONTENT = "/Media/{Sid}/Content"
+ANY = "*/*"
 
 # Changes of these are told when a header asks for it.
 TELLING = frozenset({"Conversation", "Message", "Participant", "User", "Channel"})
@@ -166,9 +169,14 @@ def _operation(route: Route) -> dict[str, Any]:
     }
     declared = route.verb.parameters
     if route.method in ("POST", "PUT"):
-        operation["requestBody"] = _form(declared, JSON if route.verb.json else FORM)
+        kind = JSON if route.verb.json else FORM
+        operation["requestBody"] = _form(declared, kind, files=route.verb.streams)
     else:
         operation["parameters"] += _query(declared, paged=_is_page(route))
+    if route.path.endswith(CONTENT):
+        operation["responses"]["206"] = operation["responses"]["200"]
+        for status, text in ((304, "It is the same."), (416, "It has no such range.")):
+            operation["responses"][str(status)] = {"description": text}
     for status in _refusals(route):
         operation["responses"][str(status)] = {"$ref": f"#/components/responses/Refused{status}"}
     return operation
@@ -181,7 +189,8 @@ def _is_page(route: Route) -> bool:
 def _refusals(route: Route) -> Sequence[int]:
     if route.method == "GET":
         return (*READING, 429) if route.path == EVENTS else READING
-    return (*CHANGING, 422) if route.status == CREATED else CHANGING
+    keyed = route.status == CREATED and not route.verb.streams
+    return (*CHANGING, 422) if keyed else CHANGING
 
 
 def _segments(path: str) -> Iterator[dict[str, Any]]:
@@ -192,7 +201,7 @@ def _segments(path: str) -> Iterator[dict[str, Any]]:
 
 
 def _headers(route: Route, answer: Answer | None) -> Iterator[dict[str, Any]]:
-    if route.status == CREATED:
+    if route.status == CREATED and not route.verb.streams:
         key = {"type": "string", "minLength": 1, "maxLength": KEY_CHARS_MAX}
         yield {"name": IDEMPOTENCY_KEY, "in": "header", "schema": key}
     if route.method != "GET" and answer is not None and answer.shape in TELLING:
@@ -213,7 +222,7 @@ def _query(declared: Sequence[Parameter[Any]], *, paged: bool) -> Iterator[dict[
             yield {"name": name, "in": "query", "schema": schema}
 
 
-def _form(declared: Sequence[Parameter[Any]], kind: str) -> dict[str, Any]:
+def _form(declared: Sequence[Parameter[Any]], kind: str, *, files: bool) -> dict[str, Any]:
     schema: dict[str, Any] = {
         "type": "object",
         "properties": {parameter.name: _schema(parameter) for parameter in declared},
@@ -221,7 +230,13 @@ def _form(declared: Sequence[Parameter[Any]], kind: str) -> dict[str, Any]:
     required = [parameter.name for parameter in declared if parameter.required]
     if required:
         schema["required"] = required
-    return {"required": bool(required), "content": {kind: {"schema": schema}}}
+    content: dict[str, Any] = {kind: {"schema": schema}}
+    if files:
+        file = {"type": "string", "format": "binary"}
+        parts = {**schema["properties"], "File": file}
+        content["multipart/form-data"] = {"schema": {"type": "object", "properties": parts}}
+        content[ANY] = {"schema": file}
+    return {"required": bool(required), "content": content}
 
 
 def _schema(parameter: Parameter[Any]) -> dict[str, Any]:
@@ -236,6 +251,8 @@ def _success(route: Route, answer: Answer | None) -> dict[str, Any]:
     if route.path.endswith(EXPORT):
         content = {kind: {"schema": dict(TEXT)} for kind in FILES}
         return {"description": "The conversation as a file.", "content": content}
+    if route.path.endswith(CONTENT):
+        return {"description": "The file, or the range of it.", "content": {ANY: {"schema": TEXT}}}
     if answer is None or route.method == "DELETE":
         return {"description": "It is done."}
     name = answer.shape

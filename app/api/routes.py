@@ -22,6 +22,7 @@ from app.api import (
     event_schemas,
     event_types,
     export,
+    media,
     messages,
     notifications,
     participant_conversations,
@@ -222,6 +223,9 @@ API = (
         fetch=services.fetch,
         delete=services.delete,
     ),
+    Row("/Media", SERVICES, create=media.create),
+    Row("/Media/{Sid}", SERVICES, fetch=media.fetch),
+    Row("/Media/{Sid}/Content", SERVICES, fetch=media.content),
     Row("/Bindings", SERVICES, page=push_bindings.page),
     Row(
         "/Bindings/{Sid}",

@@ -47,6 +47,22 @@ DELIVERY = whole(
 MEDIUM = whole(sid=sid(ids.MEDIA), size=null(NUMBER), content_type=TEXT, filename=null(TEXT))
 
 SHAPES: Mapping[str, Mapping[str, Schema]] = {
+    "Media": {
+        "sid": sid(ids.MEDIA),
+        "account_sid": sid(ids.ACCOUNT),
+        "service_sid": sid(ids.SERVICE),
+        **DATES,
+        "channel_sid": null(CONVERSATION),
+        "message_sid": null(sid(ids.MESSAGE)),
+        "size": null(NUMBER),
+        "content_type": TEXT,
+        "filename": null(TEXT),
+        "author": TEXT,
+        "status": words("stored", "pending", "failed", "linked"),
+        "error": null(TEXT),
+        "url": URL,
+        "links": whole(content=URL, content_direct_temporary=null(URL)),
+    },
     "Conversation": {
         "sid": CONVERSATION,
         **OWNED,

@@ -6,19 +6,22 @@ their own `base_url`. A number in a subaccount that must also send is one more c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 from multidict import MultiMapping
 from pydantic import Field
 
 from app.carriers import rotation, signature, twilio_form, twilio_messages
-from app.carriers.contract import Answer, Context, Kind, Request
+from app.carriers.contract import Answer, Context, Kind, MediaSource, Request
 from app.model.traffic import Accepted, Inbound, Outgoing, SignatureResult, Status
 from app.settings.models import Model
 from app.settings.types import AccountSid, MessagingServiceSid, PublicUrl
 
 CHANNELS = frozenset({"sms", "mms", "whatsapp", "messenger", "rcs"})
+ACCOUNT_OF = re.compile("/Accounts/(AC[0-9a-f]{32})/")
 NOTHING_TO_SAY = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
 
 
@@ -97,6 +100,16 @@ class Twilio:
     async def look_up(self, outgoing: Outgoing, context: Context) -> Sequence[Accepted] | None:
         """Ask the Messages list for what may be this send; raises Temporary."""
         return await twilio_messages.find(self._line, outgoing, context)
+
+    async def media_source(self, url: str, context: Context) -> MediaSource:
+        """Files of the API are opened by the login of the account that their URL names (the main
+        one opens those of its subaccounts too); nobody else gets to see it."""
+        if not url.startswith(f"{self._line.base_url}/"):
+            return MediaSource(url, {})
+        named, line = ACCOUNT_OF.search(url), self._line
+        if named is not None and (tokens := self._tokens.get(named[1])):
+            line = replace(line, account_sid=named[1], auth_token=tokens[0])
+        return MediaSource(url, {"Authorization": line.headers["Authorization"]})
 
 
 KIND = Kind("twilio", Options, Twilio)

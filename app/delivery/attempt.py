@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from app.carriers.contract import Carrier
 from app.channels.segments import Segments, segments
 from app.errors import CarrierError, Permanent, Temporary, Unknown
+from app.media import outward
 from app.model.outbox import REPLY
 from app.model.traffic import Accepted, Outgoing
 from app.rules import opt_outs, standing
@@ -33,8 +34,8 @@ class Tried:
     """What an attempt came to.
 
     outcome: accepted, temporary, permanent, unknown; settled (a status callback told us
-    meanwhile), gone (the message was deleted), postponed (until `not_before`). `segments` is what
-    an SMS was cut into.
+    meanwhile), gone (the message was deleted), postponed (until `not_before`: a look-up is not to
+    be trusted yet, or a file is still on its way to us). `segments` is what an SMS was cut into.
     """
 
     item: Claimed
@@ -87,6 +88,10 @@ async def _try(runtime: Runtime, item: Claimed, parcel: Parcel) -> Tried:
     if carrier is None:
         missing = Temporary(f"carrier {parcel.carrier} is not in the configuration")
         return Tried(item, "temporary", error=missing)
+    wait_s = outward.wait_s(parcel.media, (runtime.clock.now() - item.created_at).total_seconds())
+    if wait_s and item.unknown_since is None:
+        later = runtime.clock.now() + timedelta(seconds=wait_s)
+        return Tried(item, "postponed", not_before=later)
     outgoing = _outgoing(runtime, item, parcel)
     if isinstance(outgoing, Permanent):
         return Tried(item, "permanent", error=outgoing)
@@ -203,7 +208,7 @@ def _outgoing(runtime: Runtime, item: Claimed, parcel: Parcel) -> Outgoing | Per
         address=parcel.address,
         proxy_address=parcel.proxy_address,
         body=content.body,
-        media=content.media,
+        media=outward.given(runtime, content.media),
         status_url=runtime.status_url(parcel.carrier, item.receipt_sid),
         started_at=item.unknown_since or item.started_at,
         template=content.template,

@@ -144,7 +144,8 @@ class Settler:
             encoding=tried.segments.encoding if tried.segments else None,
         )
         if tried.outcome == "postponed":
-            return replace(ended, due=tried.not_before, unknown=True)
+            doubtful = tried.item.unknown_since is not None
+            return replace(ended, due=tried.not_before, unknown=doubtful)
         if tried.outcome not in ("temporary", "unknown"):
             return ended
         due = self._next(batch, tried)

@@ -1,9 +1,12 @@
 """The nouns: SQLModel tables, enumerations and value types. No I/O."""
 
+from sqlalchemy.orm import configure_mappers
+
 from app.model.access import ApiKey, IdempotencyKey
 from app.model.addresses import AddressConfiguration, MessagingService, Sender
 from app.model.contents import Content, ContentApproval
 from app.model.conversations import Binding, Conversation, NumberGroup, Participant
+from app.model.files import DoomedFile, File
 from app.model.messages import Media, Message, Receipt
 from app.model.outbox import Attempt, DeadLetter, Endpoint, Lane, OutboxItem
 from app.model.people import Role, User
@@ -35,8 +38,10 @@ __all__ = [
     "Credential",
     "DeadLetter",
     "Decision",
+    "DoomedFile",
     "EarlyStatus",
     "Endpoint",
+    "File",
     "Follower",
     "IdempotencyKey",
     "Inbox",
@@ -65,3 +70,5 @@ __all__ = [
     "User",
     "WebhookConfiguration",
 ]
+
+configure_mappers()  # rows are made past `__init__`, which would do it with the first one

@@ -23,12 +23,17 @@ def sid_key() -> Any:
 
 
 def sid_ref(
-    table: str, *, null: bool = False, deferred: bool = False, primary_key: bool = False
+    table: str,
+    *,
+    null: bool = False,
+    deferred: bool = False,
+    primary_key: bool = False,
+    on_delete: str = "CASCADE",
 ) -> Any:
-    """A reference to another table's SID; goes when its parent goes."""
+    """A reference to another table's SID; goes when its parent goes, unless it says otherwise."""
     key = ForeignKey(
         f"{table}.sid",
-        ondelete="CASCADE",
+        ondelete=on_delete,
         deferrable=True if deferred else None,
         initially="DEFERRED" if deferred else None,
     )

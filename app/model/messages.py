@@ -48,21 +48,34 @@ class Message(SQLModel, table=True):
 
 
 class Media(SQLModel, table=True):
-    """One file of a message. Until media are stored here, `source_url` is where the carrier
-    keeps it; `size` is bytes, None while unknown."""
+    """One file of a message. `source_url` is where it came from, `file_key` where we keep it
+    (`File`); `size` is bytes, None while unknown.
+
+    `status`: linked (only its carrier keeps it), pending (it is being fetched), stored, or failed
+    (`error` says why; the carrier may have it still). One without a message was not attached yet;
+    or, when it has a conversation, its message is gone, and so is it.
+    """
 
     __tablename__ = "media"
-    __table_args__ = (Index("media_message", "message_sid", "position"),)
+    __table_args__ = (
+        Index("media_message", "message_sid", "position"),
+        Index("media_unattached", "date_created", postgresql_where=text("message_sid IS NULL")),
+        Index("media_file", "file_key", postgresql_where=text("file_key IS NOT NULL")),
+    )
 
     sid: str = c.sid_key()
     account_sid: str = c.sid()
     chat_service_sid: str = c.sid()
-    message_sid: str | None = c.sid_ref("messages", null=True)
+    conversation_sid: str | None = c.sid(null=True)
+    message_sid: str | None = c.sid_ref("messages", null=True, on_delete="SET NULL")
     position: int = c.number()
     content_type: str
     filename: str | None = None
     size: int | None = Field(default=None)
     source_url: str | None = None
+    status: str = c.word("linked")
+    error: str | None = None
+    file_key: str | None = c.sid(null=True)
     date_created: datetime = c.moment()
     date_updated: datetime = c.moment()
 

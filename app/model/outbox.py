@@ -16,6 +16,7 @@ from app.model import columns as c
 DELIVERY = "delivery"
 HOOK = "hook"
 ASK = "ask"
+MEDIA = "media"
 REPLY = "reply"
 """The event of a delivery that answers a word like HELP: it goes to those, too, who opted out."""
 HELD = "held"
@@ -50,6 +51,11 @@ def delivery_lane(account_sid: str, proxy_address: str, address: str) -> str:
 def hook_lane(target_sid: str, about_sid: str) -> str:
     """The lane of everything that one target is told of one conversation, or of one user."""
     return f"h:{target_sid}:{about_sid}"
+
+
+def media_lane(media_sid: str) -> str:
+    """The lane of one file that is fetched from its carrier."""
+    return f"m:{media_sid}"
 
 
 def sender_lane(proxy_address: str, address: str) -> str:

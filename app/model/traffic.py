@@ -15,12 +15,17 @@ SignatureResult = Literal["valid", "invalid", "unchecked"]
 
 @dataclass(frozen=True, slots=True)
 class MediaPart:
-    """One file as a channel names it. `size` is bytes, None while unknown."""
+    """One file as a channel names it. `size` is bytes, None while unknown. `sid` is set on a file
+    that we keep, or will (`pending`): who is to get it gets a URL of ours, and
+    with `bytes_max` a picture that is made smaller than that."""
 
     url: str
     content_type: str
     size: int | None = None
     filename: str | None = None
+    sid: str | None = None
+    pending: bool = False
+    bytes_max: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

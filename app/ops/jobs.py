@@ -17,7 +17,8 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from app.errors import Unavailable
-from app.model.outbox import ASK, DELIVERY, HOOK
+from app.media import collection
+from app.model.outbox import ASK, DELIVERY, HOOK, MEDIA
 from app.model.streams import KINESIS, STREAM, WEBHOOK
 from app.model.traffic import Status
 from app.observe import Failed, Measured, Said, TimerFired
@@ -34,6 +35,7 @@ FIRST_S = 30.0
 """How long the first turn of a rare job waits: a process may live less than an hour."""
 RESEALED_MAX = 100
 """Credentials in one transaction."""
+MEDIA_S = 10.0
 STOP_S = 5.0
 """How long a job that is under way may take when we stop; then it is rolled back."""
 
@@ -67,6 +69,7 @@ class Jobs:
             ("gauges", self.measure, GAUGES_S),
             ("retention", self.retain, RETENTION_S),
             ("sealing", self.reseal, RESEAL_S),
+            ("media", self.collect, MEDIA_S),
         ):
             self._scheduler.add_job(
                 self._run,
@@ -139,7 +142,8 @@ class Jobs:
     async def measure(self) -> None:
         """What the database says of the outbox, of the dead letters and of the streams, and how
         long we waited for a connection to ask."""
-        observe, clock, kinds = self._runtime.observe, self._runtime.clock, (DELIVERY, HOOK, ASK)
+        observe, clock = self._runtime.observe, self._runtime.clock
+        kinds = (DELIVERY, HOOK, ASK, MEDIA)
         asked = clock.monotonic()
         async with self._runtime.db.begin() as tx:
             waited_s = clock.monotonic() - asked
@@ -177,6 +181,12 @@ class Jobs:
             while gone == retention.BATCH_MAX and not self._stopping:
                 async with self._runtime.db.begin() as tx:
                     gone = await trim(tx.sql, tx.now, age)
+
+    async def collect(self) -> None:
+        """Delete media that nobody attached and those of deleted messages, with their files."""
+        more = True
+        while more and not self._stopping:
+            more = await collection.collect(self._runtime)
 
     async def reseal(self) -> None:
         """Seal by the first key what is kept under those before it, so that they may go; and say

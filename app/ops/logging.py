@@ -26,6 +26,8 @@ from app.observe import (
     HookTried,
     InboundDecided,
     InboundSeen,
+    MediaFetched,
+    MediaStored,
     Observation,
     Said,
     StreamLost,
@@ -48,6 +50,8 @@ EVENTS: Mapping[type[Any], str] = {
     TargetResumed: "hook target resumed",
     StreamTried: "stream",
     StreamLost: "stream loss",
+    MediaStored: "media stored",
+    MediaFetched: "media fetch",
     DeadLettered: "dead letter",
     TimerFired: "timer",
 }

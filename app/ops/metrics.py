@@ -25,7 +25,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from app import VERSION
 from app.channels.facts import FACTS
-from app.model.outbox import ASK, DELIVERY, HOOK
+from app.model.outbox import ASK, DELIVERY, HOOK, MEDIA
 from app.model.streams import KINESIS, STREAM, WEBHOOK
 from app.observe import (
     DeliveryTried,
@@ -33,6 +33,8 @@ from app.observe import (
     InboundDecided,
     InboundSeen,
     Measured,
+    MediaFetched,
+    MediaStored,
     Observation,
     StreamLost,
     StreamTried,
@@ -40,6 +42,7 @@ from app.observe import (
     TimerFired,
 )
 
+KINDS = (DELIVERY, HOOK, ASK, MEDIA)
 UNKNOWN_CARRIER = "unknown"
 
 INBOUND_OUTCOMES = (
@@ -74,6 +77,8 @@ HOOKS = (
     *product(("global", "service"), ("pre",), ("delivered", "refused", "unreachable")),
 )
 SINKS = (WEBHOOK, KINESIS)
+MEDIA_CAME = (("upload",), ("url",), ("carrier",))
+MEDIA_OUTCOMES = (("stored",), ("temporary",), ("failed",), ("gone",))
 
 CODE_FAMILIES: Mapping[str, str] = {"21": "request", "30": "carrier", "63": "channel"}
 """Who objects, by the first digits of the original's five-digit error codes."""
@@ -106,6 +111,9 @@ COUNTERS: tuple[tuple[str, str, Sequence[str], Sequence[Sequence[str]]], ...] = 
         ("sink", "outcome"),
         tuple(product(SINKS, ("delivered", "lost"))),
     ),
+    ("media_stored_bytes_total", "Bytes of files that came in", ("came",), MEDIA_CAME),
+    ("media_known_bytes_total", "Of these, those that were there", ("came",), MEDIA_CAME),
+    ("media_fetches_total", "Attempts to fetch files", ("outcome",), MEDIA_OUTCOMES),
 )
 """Counters of which every label is known: name, words, labels, their values."""
 
@@ -148,6 +156,8 @@ class Metrics:
             StreamLost: lambda lost: self._counted["stream_events_total"].add(
                 lost.sink, "lost", count=lost.events
             ),
+            MediaStored: self._media_stored,
+            MediaFetched: lambda fetched: self._counted["media_fetches_total"].add(fetched.outcome),
             TimerFired: lambda fired: self._timer_lag.observe(fired.lag_s),
             Measured: self._measured,
         }
@@ -197,6 +207,11 @@ class Metrics:
     def _stream_lost(self, lost: StreamLost) -> None:
         self._counted["stream_events_total"].add(lost.sink, "lost", count=lost.events)
 
+    def _media_stored(self, stored: MediaStored) -> None:
+        self._counted["media_stored_bytes_total"].add(stored.came, count=stored.size)
+        if stored.known:
+            self._counted["media_known_bytes_total"].add(stored.came, count=stored.size)
+
     def _measured(self, measured: Measured) -> None:
         gauge = self._gauges.get((measured.name, measured.label))
         if gauge is not None:
@@ -243,8 +258,8 @@ def _gauges(registry: CollectorRegistry) -> dict[tuple[str, str | None], Gauge]:
     """Every gauge by the name and label of what is measured."""
     made: dict[tuple[str, str | None], Gauge] = {}
     for name, text, kinds in (
-        ("outbox_oldest_seconds", "Age of the oldest item that waits", (DELIVERY, HOOK, ASK)),
-        ("dead_letters", "Items that were given up", (DELIVERY, HOOK, ASK, STREAM)),
+        ("outbox_oldest_seconds", "Age of the oldest item that waits", KINDS),
+        ("dead_letters", "Items that were given up", (*KINDS, STREAM)),
     ):
         gauge = Gauge(f"parley_{name}", text, ["kind"], registry=registry)
         made |= {(name, kind): gauge.labels(kind) for kind in kinds}

@@ -28,7 +28,13 @@ def plan(load: Load, carriage: Carriage) -> None:
     message = carriage.message
     assert message is not None
     media = [
-        MediaPart(medium.source_url or "", medium.content_type, medium.size, medium.filename)
+        MediaPart(
+            medium.source_url or "",
+            medium.content_type,
+            medium.size,
+            medium.filename,
+            medium.sid if medium.status in ("stored", "pending") else None,
+        )
         for medium in carriage.media
     ]
     members = {member.sid: member for member in load.below[carriage.conversation_sid].members}

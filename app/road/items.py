@@ -94,6 +94,7 @@ class Draft:
     content_sid: str | None = None
     content_variables: str | None = None
     template: ContentTemplate | None = None
+    media_sids: tuple[str, ...] = ()
     date_created: datetime | None = None
     date_updated: datetime | None = None
     source: str = "API"

@@ -9,8 +9,9 @@ from typing import Any, cast
 from app import ids
 from app.channels.facts import binding_type
 from app.errors import NotFound
-from app.model import Conversation, Media, Message, Participant, User
+from app.model import Conversation, Message, Participant, User
 from app.model.traffic import Member
+from app.road import media
 from app.road.convoy import Carriage, Load
 from app.road.items import Arrival, Draft
 from app.rules.conversations import check_writable
@@ -43,7 +44,9 @@ def number(load: Load, carriage: Carriage) -> None:
     """Give the message its index, wake an inactive conversation, put into words what happened."""
     conversation = load.conversations[carriage.conversation_sid]
     origin = _origin(carriage.item)
-    carriage.media = _media(conversation, carriage)
+    if isinstance(carriage.item, Arrival):
+        fetched = load.settings.media.fetch
+        carriage.media = media.received(conversation, carriage, fetched=fetched)
     carriage.message = _message(load, conversation, carriage, origin.source)
     conversation.message_count += 1
     if load.new_conversations.get(conversation.sid) is carriage:
@@ -121,28 +124,6 @@ def _changed(changes: Mapping[str, str], columns: dict[str, Any]) -> dict[str, A
     return {key: changes[key] for key in ("body", "author", "attributes") if key in changes}
 
 
-def _media(conversation: Conversation, carriage: Carriage) -> tuple[Media, ...]:
-    if isinstance(carriage.item, Draft):
-        return ()
-    return tuple(
-        cast(
-            Media,
-            SimpleNamespace(
-                sid=ids.new(ids.MEDIA),
-                account_sid=conversation.account_sid,
-                chat_service_sid=conversation.chat_service_sid,
-                message_sid=carriage.message_sid,
-                position=position,
-                content_type=part.content_type,
-                filename=part.filename,
-                size=part.size,
-                source_url=part.url,
-            ),
-        )
-        for position, part in enumerate(carriage.item.inbound.media)
-    )
-
-
 def _author(load: Load, carriage: Carriage) -> str | None:
     """The participant that the author's name or address means, if it is one of them."""
     for member in load.below[carriage.conversation_sid].members:
@@ -177,8 +158,8 @@ def _tell_creation(
     participants = [_participant(conversation, member, role_sid) for member in members]
     if load.wants(conversation.sid, "onConversationAdded"):
         pair = next(one for one in participants if one.sid == carriage.participant_sid)
-        message, media = carriage.message, carriage.media
-        load.events.append(events.conversation_added(conversation, origin, pair, message, media))
+        message, files = carriage.message, carriage.media
+        load.events.append(events.conversation_added(conversation, origin, pair, message, files))
     if conversation.sid in load.met and load.wants(conversation.sid, "onUserAdded"):
         met = (_user(conversation, one) for one in load.met[conversation.sid])
         load.events += [events.user_added(user, origin) for user in met]

@@ -8,6 +8,7 @@ A convoy of inbounds and posted messages goes through these steps together, in o
                 about first; claim the pairs of new conversations
     lock        the conversations, in the order of their SIDs, with who is in them and who is told;
                 what changed meanwhile walks again
+    attach      the files that posted messages name, each to one message
     number      each message gets the next index of its conversation
     fan out     one receipt for each external recipient, a place in its lane
     reply       where a word like HELP is answered by us: one more message, for its author alone
@@ -15,7 +16,8 @@ A convoy of inbounds and posted messages goes through these steps together, in o
     write       all of it, the decisions, and the answers to keyed posts
     commit      then everybody is answered
 
-Locks come in one order everywhere: ledger, keys, bindings, users, conversations, lanes.
+Locks come in one order everywhere: ledger, keys, bindings, users, conversations, media,
+lanes.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ import asyncpg
 
 from app.errors import Refused, Unavailable
 from app.model.streams import STREAM
-from app.road import asking, creation, fanout, keys, ledger, messages, replies, standing
+from app.road import asking, creation, fanout, keys, ledger, media, messages, replies, standing
 from app.road.convoy import Carriage, Load, Stale
 from app.road.items import Arrival, Draft, Posted, Taken
 from app.runtime import Runtime
@@ -81,10 +83,12 @@ async def walk(sql: asyncpg.Connection, load: Load) -> None:
     standing.note(load)
     await creation.decide(sql, load)
     await lock(sql, load)
+    await media.attach(sql, load)
     for carriage in load.going():
         messages.number(load, carriage)
         fanout.plan(load, carriage)
         replies.reply(load, carriage)
+        load.items += media.fetches(load, carriage)
     told = load.told()
     load.items += tell.items(load.events, told, load.settings, load.now)
     load.streamed += tell.streamed(load.events, told)

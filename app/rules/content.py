@@ -2,13 +2,14 @@
 
 The `twilio` profile does what "Conversations Limits" and "Media Support in Conversations" say:
 an external recipient gets one file and no text beside it. `relaxed` sends what the channel can
-carry. In both, what was left out is named in `Deliver.dropped`; nothing is dropped silently.
+carry, pictures that we keep made smaller where they must be. In both, what was left out is named in
+`Deliver.dropped`; nothing is dropped silently.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from app.channels.facts import FACTS, ChannelFacts
@@ -18,6 +19,10 @@ Profile = Literal["twilio", "relaxed"]
 
 # "Channel did not accept given content": a channel of which we know no facts.
 CHANNEL_UNKNOWN = 63005
+
+SCALABLE = frozenset({"image/jpeg", "image/jpg", "image/png", "image/webp"})
+SCALED, SCALED_BYTES_MAX = "image/jpeg", 33_554_432
+"""Pictures up to this size are made smaller for a channel that takes no such large ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,7 @@ def _taken(
     first_fault: Fail | None = None
     room = facts.media_total_bytes_max
     for at, part in enumerate(media, 1):
+        part = _smaller(facts, part)
         fault = _fault(facts, part, relaxed=True)
         first_fault = first_fault or fault
         if fault is None and len(taken) < facts.media_max and (part.size or 0) <= room:
@@ -105,6 +111,15 @@ def _taken(
         else:
             rest.append(_name(at, part))
     return tuple(taken), rest, first_fault
+
+
+def _smaller(facts: ChannelFacts, part: MediaPart) -> MediaPart:
+    """A picture of ours that is too large, as what it is made for this channel."""
+    most = facts.media_bytes_max
+    large = part.size is not None and most < part.size <= SCALED_BYTES_MAX
+    if part.sid is None or not large or _plain(part.content_type) not in SCALABLE:
+        return part
+    return replace(part, content_type=SCALED, size=most, filename=None, bytes_max=most)
 
 
 def _without_media(

@@ -13,29 +13,29 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import ConfigDict, Field, PrivateAttr
 
 from app import ids
-from app.settings.address import CARRIED, channel_of
+from app.settings.autocreation import AddressSettings as AddressSettings
+from app.settings.autocreation import AutoCreationSettings as AutoCreationSettings
 from app.settings.contents import ContentSettings
 from app.settings.limits import LimitSettings as LimitSettings
-from app.settings.opt_outs import OptOutSettings
+from app.settings.media import MediaSettings
 from app.settings.retries import DeliverySettings, HookSettings
 from app.settings.retries import RetrySettings as RetrySettings
 from app.settings.sealing import SealingSettings
 from app.settings.section import Frozen
 from app.settings.section import Model as Model
+from app.settings.senders import MessagingServiceSettings as MessagingServiceSettings
+from app.settings.senders import MessagingWebhook as MessagingWebhook
+from app.settings.senders import SenderSettings as SenderSettings
+from app.settings.senders import rate_per_s as rate_per_s
 from app.settings.streams import StreamSettings
 from app.settings.types import (
     AccountSid,
-    Address,
     ApiKeySid,
     CarrierName,
     DatabaseUrl,
     FlowSid,
-    HttpMethod,
-    MessagingServiceSid,
     Name,
-    Payload,
     PublicUrl,
-    Rate,
     Secret,
     ServiceSid,
     Target,
@@ -47,7 +47,6 @@ from app.settings.types import SignatureMode as SignatureMode
 from app.settings.webhooks import WebhookSettings as WebhookSettings
 
 DEFAULT = "default"
-SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
 class ApiKey(Model):
@@ -95,43 +94,6 @@ class CarrierSettings(Frozen):
     on_unknown: Literal["resend", "fail"] = "resend"
 
 
-class MessagingWebhook(Model):
-    """The sender's own messaging webhook: gets the original form when no conversation takes it."""
-
-    url: WebUrl
-    method: HttpMethod = "POST"
-
-
-class SenderSettings(Model):
-    """An address that we own and the carrier that holds it.
-
-    `rate` is how many messages per second (or minute, hour) may leave from it, like `1/s`, `30/m`.
-    """
-
-    address: Address
-    carrier: str
-    account: AccountSid | None = None
-    channels: tuple[str, ...] = ()
-    rate: Rate | None = None
-    messaging_service: str | None = None
-    opt_outs: OptOutSettings = OptOutSettings()
-    webhook: MessagingWebhook | None = None
-
-    @property
-    def effective_channels(self) -> tuple[str, ...]:
-        """The channels it carries: those given, or all that its address can."""
-        return self.channels or CARRIED[channel_of(self.address)]
-
-
-class MessagingServiceSettings(Model):
-    """A pool of senders; `autocreate` makes a message to any of them create a conversation."""
-
-    account: AccountSid | None = None
-    sid: MessagingServiceSid | None = None
-    friendly_name: Name | None = None
-    autocreate: bool = False
-
-
 class ServiceSettings(Model):
     """A conversation service. The one marked `default` answers for paths without a service."""
 
@@ -139,30 +101,6 @@ class ServiceSettings(Model):
     sid: ServiceSid | None = None
     friendly_name: Name | None = None
     default: bool = False
-
-
-class AutoCreationSettings(Model):
-    """What an inbound message that belongs to no conversation creates."""
-
-    enabled: bool = True
-    type: Literal["default", "webhook", "studio"] = "default"
-    service: str | None = None
-    webhook_url: WebUrl | None = None
-    webhook_method: HttpMethod = "POST"
-    webhook_filters: tuple[Literal[PostEvent, "onConversationAdd"], ...] = ()
-    webhook_echo: bool = False
-    webhook_payload: Payload = "twilio"
-    studio_flow_sid: FlowSid | None = None
-    studio_retry_count: Annotated[int, Field(ge=0, le=3)] = 0
-    default_identities: tuple[Name, ...] = ()
-
-
-class AddressSettings(Model):
-    """An address configuration; it belongs to the account of its sender."""
-
-    address: Address
-    friendly_name: Name | None = None
-    auto_creation: AutoCreationSettings = AutoCreationSettings()
 
 
 class FurtherAccountSettings(AccountSettings):
@@ -238,6 +176,7 @@ class Settings(Model):
     delivery: DeliverySettings = DeliverySettings()
     hooks: HookSettings = HookSettings()
     streams: StreamSettings = StreamSettings()
+    media: MediaSettings = MediaSettings()
     egress: EgressSettings = EgressSettings()
     limits: LimitSettings = LimitSettings()
     retention: RetentionSettings = RetentionSettings()
@@ -341,11 +280,3 @@ class Settings(Model):
 
 def _where(named: Mapping[str, N], mine: Callable[[str | None], bool]) -> dict[str, N]:
     return {name: one for name, one in named.items() if mine(one.account)}
-
-
-def rate_per_s(sender: SenderSettings) -> float | None:
-    """How many messages per second may leave from this sender; None: as many as there are."""
-    if sender.rate is None:
-        return None
-    count, _, unit = sender.rate.partition("/")
-    return int(count) / SECONDS[unit]

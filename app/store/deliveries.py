@@ -22,7 +22,9 @@ PARCELS = f"""
 SELECT r.sid, r.channel, r.address, r.proxy_address, r.carrier, r.external_id, r.status,
   m.body, m.date_created,
   json_build_array({standing.columns("r")})::text AS standing,
-  (SELECT json_agg(json_build_array(f.source_url, f.content_type, f.size, f.filename)
+  (SELECT json_agg(json_build_array(coalesce(f.source_url, ''), f.content_type, f.size,
+                   f.filename, CASE WHEN f.status IN ('stored', 'pending') THEN f.sid END,
+                   f.status = 'pending')
                    ORDER BY f.position) FROM media f WHERE f.message_sid = m.sid)::text AS media,
   CASE WHEN m.content_sid IS NOT NULL THEN {TEMPLATE_OF} END AS content, m.content_variables
 FROM receipts r JOIN messages m ON m.sid = r.message_sid

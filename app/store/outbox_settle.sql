@@ -26,7 +26,9 @@ WITH ended AS (
     url, method, params, retries_max, token, attempts, created_at, dead, now, endpoint
   FROM removed WHERE dead IS NOT NULL
 ), again AS (
-  UPDATE outbox o SET started_at = CASE WHEN e.unknown THEN o.started_at END
+  UPDATE outbox o SET started_at = CASE WHEN e.unknown THEN o.started_at END,
+    attempts = o.attempts - CASE  -- nothing was attempted
+      WHEN e.outcome = 'postponed' AND e.kind = 'delivery' AND NOT e.unknown THEN 1 ELSE 0 END
   FROM ended e WHERE o.seq = e.seq AND NOT e.done
 )
 UPDATE lanes l SET lease = NULL, slot_at = NULL, due = coalesce(e.due, e.now)

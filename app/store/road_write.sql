@@ -41,14 +41,16 @@ WITH message AS (
     signature text, rule text, outcome text, reason text, steps jsonb, conversation_sid text,
     message_sid text)
 ), medium AS (
-  INSERT INTO media (
-    sid, account_sid, chat_service_sid, message_sid, position, content_type, filename, size,
-    source_url, date_created, date_updated)
-  SELECT sid, account_sid, chat_service_sid, message_sid, position, content_type, filename, size,
-    source_url, $8, $8
+  INSERT INTO media AS o (
+    sid, account_sid, chat_service_sid, conversation_sid, message_sid, position, content_type,
+    filename, size, source_url, status, date_created, date_updated)
+  SELECT sid, account_sid, chat_service_sid, conversation_sid, message_sid, position, content_type,
+    filename, size, source_url, status, $8, $8
   FROM json_to_recordset($5::text::json) AS f (
-    sid text, account_sid text, chat_service_sid text, message_sid text, position int,
-    content_type text, filename text, size bigint, source_url text)
+    sid text, account_sid text, chat_service_sid text, conversation_sid text, message_sid text,
+    position int, content_type text, filename text, size bigint, source_url text, status text)
+  ON CONFLICT (sid) DO UPDATE SET conversation_sid = excluded.conversation_sid,
+    message_sid = excluded.message_sid, position = excluded.position, date_updated = $8
 ), unkept AS (
   UPDATE inbox i SET message_sid = NULL, payload = u.payload
   FROM json_to_recordset($6::text::json) AS u (carrier text, external_id text, payload jsonb)

@@ -13,6 +13,7 @@ from referencing.jsonschema import DRAFT202012
 
 from app.api import openapi
 from app.api.routes import chat_routes, routes
+from app.media import links
 
 DOCUMENT = "urn:parley"
 ANYWHERE = frozenset({404, 405, 401, 403, 413, 400, 500})
@@ -57,7 +58,7 @@ def mistakes(method: str, path: str, status: int, response: web.StreamResponse) 
     """What an answer does that the description does not say of its operation."""
     operation = description()["paths"].get(path, {}).get(method)
     if operation is None:
-        known = path == openapi.PATH or status in ANYWHERE
+        known = path in (openapi.PATH, links.PATH) or status in ANYWHERE
         return [] if known else ["there is no such operation"]
     declared = operation["responses"].get(str(status))
     if declared is None:
@@ -72,7 +73,7 @@ def _body(content: dict[str, Any], response: web.StreamResponse) -> list[str]:
     if not content:
         empty = not isinstance(response, web.Response) or not response.body
         return [] if empty else ["a body where none is declared"]
-    if response.content_type not in content:
+    if "*/*" not in content and response.content_type not in content:
         return [f"{response.content_type} is not declared"]
     if not isinstance(response, web.Response):
         return []  # it was streamed

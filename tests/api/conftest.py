@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import aiohttp
@@ -24,6 +26,7 @@ from app import ids
 from app.api.application import build
 from app.clock import Clock
 from app.convoy import Convoy
+from app.files.store import Files
 from app.model import Account, Service
 from app.observe import Failed, Observation, Observe
 from app.road.items import Road
@@ -157,8 +160,11 @@ async def living(dsn: str, **more: Any) -> AsyncIterator[World]:
         http = await stack.enter_async_context(aiohttp.ClientSession())
         database = Database(dsn, Clock())
         stack.push_async_callback(database.close)
+        vault = Vault([VAULT_KEY])
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        files = Files.on_disk(vault, folder, settings.media.free_bytes_min)
         runtime = Runtime(
-            settings, database, http, http, Clock(), observe, {}, "", vault=Vault([VAULT_KEY])
+            *(settings, database, http, http, Clock(), observe, {}, ""), vault=vault, files=files
         )
         services = await _account(runtime)
         road = await stack.enter_async_context(_walked(runtime))
@@ -213,6 +219,8 @@ async def _account(runtime: Runtime) -> tuple[str, str]:
     account_sid = runtime.settings.account.sid
     service_sid, other_sid = ids.new(ids.SERVICE), ids.new(ids.SERVICE)
     async with runtime.db.begin() as tx:
+        for table in ("media", "files", "doomed_files"):  # of a world before, whose folder is gone
+            await tx.sql.execute(f"DELETE FROM {table}")
         dates = {"date_created": tx.now, "date_updated": tx.now}
         await tx.add(Account(sid=account_sid, default_chat_service_sid=service_sid, **dates))
         for sid in (service_sid, other_sid):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from app.carriers.contract import Context
+from app.carriers.contract import Context, MediaKeeper
 from app.carriers.exchange import ANSWER_BYTES_MAX, without_numbers
 from app.carriers.twilio import Options, Twilio
 from app.clock import Clock
@@ -337,3 +337,26 @@ async def test_a_look_up_that_fails_settles_nothing(answer: Answer, context: Con
 def test_numbers_are_masked_in_error_texts() -> None:
     text = "The 'To' number +15558675310 is not valid (21211)"
     assert without_numbers(text) == "The 'To' number ***5310 is not valid (21211)"
+
+
+async def test_files_of_the_api_are_opened_by_their_accounts_login_and_no_others() -> None:
+    other = "AC" + "3" * 32
+    one = Twilio(
+        "tw",
+        Options.model_validate(
+            {"account_sid": ACCOUNT, "auth_token": TOKEN, "accounts": {other: "theirs"}}
+        ),
+    )
+    keeper: MediaKeeper = one
+
+    async def login(url: str) -> str | None:
+        source = await keeper.media_source(url, None)  # type: ignore[arg-type]
+        assert source.url == url
+        given = source.headers.get("Authorization")
+        return None if given is None else b64decode(given.removeprefix("Basic ")).decode()
+
+    root = "https://api.twilio.com/2010-04-01/Accounts"
+    assert await login(f"{root}/{ACCOUNT}/Messages/MM1/Media/ME1") == f"{ACCOUNT}:{TOKEN}"
+    assert await login(f"{root}/{other}/Messages/MM1/Media/ME1") == f"{other}:theirs"
+    assert await login(f"{root}/AC{'4' * 32}/Messages/MM1/Media/ME1") == f"{ACCOUNT}:{TOKEN}"
+    assert await login(f"https://api.twilio.com.evil.example/Accounts/{ACCOUNT}/x") is None

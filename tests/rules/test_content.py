@@ -226,3 +226,16 @@ def test_every_message_fits_or_fails_and_every_lost_part_is_named(
     lost = len(media) - len(result.media) + bool(body and not result.body)
     assert len(result.dropped.split(", ") if result.dropped else []) == lost
     assert result.body in (None, body)
+
+
+def test_a_large_picture_of_ours_goes_smaller_in_the_relaxed_profile_alone() -> None:
+    photo = MediaPart("", "image/png", 6 * MB, "cat.png", "ME" + "1" * 32)
+    small = MediaPart("", "image/jpeg", 5 * MB, None, photo.sid, bytes_max=5 * MB)
+    assert fit("sms", "hi", [photo], "relaxed") == Deliver("mms", "hi", (small,))
+    assert isinstance(fit("sms", "hi", [photo], "twilio"), Fail)
+    for left in (
+        MediaPart("https://m.example/a.png", "image/png", 6 * MB),
+        MediaPart("", "video/mp4", 6 * MB, None, photo.sid),
+        MediaPart("", "image/png", 40 * MB, None, photo.sid),
+    ):
+        assert isinstance(fit("sms", None, [left], "relaxed"), Fail)

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
-import sys
-from asyncio import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-import aiohttp
 import pytest
 from aiobotocore.session import get_session
 
@@ -21,6 +17,7 @@ from app.store.stream_followers import Claimed
 from app.streams.kinesis import Kinesis, region, taken
 from app.streams.sending import Message, Sent
 from tests.streams.conftest import MARIA, QUICK, names, only, sink, subscribe
+from tests.support.aws import standing_in
 from tests.support.clock import TurnedClock
 from tests.support.house import house
 from tests.support.settings import ACCOUNT, settings
@@ -32,32 +29,9 @@ ROLE = "arn:aws:iam::123456789012:role/parley"
 
 @pytest.fixture(scope="module")
 async def aws() -> AsyncIterator[str]:
-    """The URL of a server that is much like AWS."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        async with asyncio.timeout(60), aiohttp.ClientSession() as http:
-            while not await _answers(http, url):
-                await asyncio.sleep(0.05)
+    """The URL of moto's server."""
+    async with standing_in() as url:
         yield url
-    finally:
-        server.terminate()
-        await server.wait()
-
-
-async def _answers(http: aiohttp.ClientSession, url: str) -> bool:
-    try:
-        async with http.get(f"{url}/moto-api/") as response:
-            return response.status < 500
-    except aiohttp.ClientError:
-        return False
 
 
 @dataclass

@@ -31,5 +31,6 @@ def settings(**changes: Any) -> Settings:
         ],
         "messaging_services": {"default": {"autocreate": True}},
         "egress": {"open": ["127.0.0.1"]},
+        "media": {"fetch": False},
     }
     return Settings.model_validate(sections | changes)

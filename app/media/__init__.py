@@ -1,0 +1,1 @@
+"""FILES OF MESSAGES: taken in, fetched from carriers, shown by signed URLs, collected."""

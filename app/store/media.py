@@ -1,0 +1,208 @@
+"""Questions about media and the files that they are.
+
+A name is doomed before its file is written, and spared by the transaction that makes it somebody's:
+whatever dies between leaves a doomed name, and `doomed` gives it to who removes files. Locks come
+in one order: media, files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import asyncpg
+
+from app import ids
+from app.errors import Unavailable
+from app.model import Media
+from app.store.database import Tx
+from app.store.scope import Scope
+
+BATCH_MAX = 500
+COMING_S = 3600.0
+"""How long a file may take to come in, all told; then its name is removed."""
+
+IS_THERE = "(m.message_sid IS NOT NULL OR m.conversation_sid IS NULL)"
+
+FIND = f"""
+SELECT m.*, f.shelf, f.size AS kept_size, s.author FROM media m
+LEFT JOIN files f ON f.key = m.file_key
+LEFT JOIN messages s ON s.sid = m.message_sid
+WHERE m.sid = $1 AND {IS_THERE}
+"""
+
+DOOM = "INSERT INTO doomed_files (key, shelf, due) VALUES ($1, $2, $3)"
+SPARE = "DELETE FROM doomed_files WHERE key = $1"
+
+# Two that come at once with the same content: the second waits here for the first, and takes its.
+ADOPT = """
+INSERT INTO files AS f (key, shelf, sha256, size, date_created) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (sha256) DO UPDATE SET size = f.size RETURNING key, shelf
+"""
+
+LOCK = """
+SELECT sid, account_sid, chat_service_sid, message_sid, conversation_sid, content_type, filename,
+  size, source_url, status, file_key
+FROM media WHERE sid = ANY ($1::text[]) ORDER BY sid FOR UPDATE
+"""
+
+NAMED = "SELECT * FROM media WHERE sid = ANY ($1::text[])"
+FETCHING = "SELECT sid, content_type, filename, source_url, message_sid, status FROM media"
+
+STORED = """
+UPDATE media SET status = 'stored', error = NULL, file_key = $2, size = $3, content_type = $4,
+  filename = coalesce(filename, $5), date_updated = $6
+WHERE sid = $1
+"""
+FAILED = "UPDATE media SET status = $2, error = $3, date_updated = $4 WHERE sid = $1"
+
+COLLECT = """
+DELETE FROM media WHERE sid IN (
+  SELECT sid FROM media WHERE message_sid IS NULL
+    AND (conversation_sid IS NOT NULL OR date_created < $1)
+  ORDER BY date_created LIMIT $2 FOR UPDATE SKIP LOCKED)
+RETURNING file_key
+"""
+# The lock first, and what refers to them in a statement of its own: who adds a reference meanwhile
+# holds it, and is seen then.
+HOLD = "SELECT key FROM files WHERE key = ANY ($1::text[]) ORDER BY key FOR UPDATE"
+DROP = """
+WITH gone AS (
+  DELETE FROM files f WHERE f.key = ANY ($1::text[])
+    AND NOT EXISTS (SELECT FROM media m WHERE m.file_key = f.key)
+  RETURNING key, shelf
+)
+INSERT INTO doomed_files (key, shelf, due) SELECT key, shelf, $2 FROM gone
+"""
+DOOMED = """
+SELECT key, shelf FROM doomed_files WHERE due <= $1 AND shelf = ANY ($3::text[])
+ORDER BY due LIMIT $2
+"""
+FORGET = "DELETE FROM doomed_files WHERE key = ANY ($1::text[])"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A media row, on which shelf its file lies (None: it is not ours) and who sent it."""
+
+    row: Any
+    shelf: str | None
+    author: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fetching:
+    """What is known of a file that is to be fetched."""
+
+    sid: str
+    content_type: str
+    filename: str | None
+    source_url: str | None
+
+
+async def find(tx: Tx, sid: str, scope: Scope | None = None) -> Found | None:
+    """The media with this SID, of this service; without a scope of anybody's."""
+    if not ids.is_sid(sid, ids.MEDIA):
+        return None
+    row = await tx.sql.fetchrow(FIND, sid[:2] + sid[2:].lower())
+    if row is None:
+        return None
+    if scope is not None and (row["account_sid"], row["chat_service_sid"]) != tuple(scope):
+        return None
+    return Found(SimpleNamespace(**row), row["shelf"], row["author"])
+
+
+async def add(tx: Tx, media: Media) -> None:
+    """Keep new media, attached to nothing yet."""
+    await tx.add(media)
+
+
+async def doom(sql: asyncpg.Connection, key: str, shelf: str, now: datetime) -> None:
+    """A file comes in under this name: unless it is adopted in time, the name is removed."""
+    await sql.execute(DOOM, key, shelf, now + timedelta(seconds=COMING_S))
+
+
+async def adopt(
+    sql: asyncpg.Connection, key: str, shelf: str, sha256: str, size: int, now: datetime
+) -> str:
+    """Take a file that lies on its shelf for good; gives the name under which its content is kept.
+    When that is another one, this one's file is not needed, and stays doomed. Raises Unavailable
+    when it took so long that the name was removed."""
+    row = await sql.fetchrow(ADOPT, key, shelf, sha256, size, now)
+    kept: str = row["key"]
+    if kept == key and await sql.execute(SPARE, key) != "DELETE 1":
+        raise Unavailable("the file came in too late")
+    return kept
+
+
+async def lock(sql: asyncpg.Connection, sids: Sequence[str]) -> dict[str, Any]:
+    """These media, locked in the order of their SIDs; by SID, those that are there."""
+    return {row["sid"]: row for row in await sql.fetch(LOCK, sids)}
+
+
+async def named(tx: Tx, sids: Sequence[str]) -> dict[str, Media]:
+    """These media as they are, by SID, to be read."""
+    rows = await tx.rows(Media, NAMED, sids) if sids else []
+    return {row.sid: row for row in rows}
+
+
+async def fetching(sql: asyncpg.Connection, sids: Sequence[str]) -> dict[str, Fetching]:
+    """Those of these media that are still to be fetched, by SID."""
+    rows = await sql.fetch(f"{FETCHING} WHERE sid = ANY ($1::text[])", sids)
+    return {row["sid"]: Fetching(*tuple(row)[:4]) for row in rows if _waits(row)}
+
+
+async def stored(
+    sql: asyncpg.Connection,
+    sid: str,
+    *,
+    key: str,
+    size: int,
+    content_type: str,
+    filename: str | None,
+    now: datetime,
+) -> None:
+    """These (locked) media have this file."""
+    await sql.execute(STORED, sid, key, size, content_type, filename, now)
+
+
+async def failed(
+    sql: asyncpg.Connection, sid: str, error: str, now: datetime, *, final: bool
+) -> None:
+    """What kept the file of these (locked) media from being fetched; for good, or for now."""
+    await sql.execute(FAILED, sid, "failed" if final else "pending", error, now)
+
+
+async def collect(sql: asyncpg.Connection, now: datetime, unattached_s: float) -> int:
+    """Delete a batch of media whose message is gone, or that waited too long for one, and doom the
+    files that nothing refers to any more; gives how many media there were."""
+    before = now - timedelta(seconds=unattached_s)
+    rows = await sql.fetch(COLLECT, before, BATCH_MAX)
+    keys = sorted(set(_keys(rows)))
+    if keys:
+        await sql.execute(HOLD, keys)
+        await sql.execute(DROP, keys, now)
+    return len(rows)
+
+
+async def doomed(
+    sql: asyncpg.Connection, now: datetime, shelves: Sequence[str]
+) -> list[tuple[str, str]]:
+    """A batch of names on these shelves whose files are to be removed, with their shelves."""
+    return [tuple(row) for row in await sql.fetch(DOOMED, now, BATCH_MAX, shelves)]
+
+
+async def forget(sql: asyncpg.Connection, keys: Sequence[str]) -> None:
+    """Their files are removed."""
+    await sql.execute(FORGET, keys)
+
+
+def _waits(row: Any) -> bool:
+    return row["status"] == "pending" and row["message_sid"] is not None
+
+
+def _keys(rows: Sequence[Any]) -> Iterator[str]:
+    return (row["file_key"] for row in rows if row["file_key"] is not None)
