@@ -34,10 +34,10 @@ def endpoint(account_sid: str, url: str) -> str:
     return sha256(f"{account_sid} {plain(url)}".encode()).hexdigest()[:20]
 
 
-def ask_lane(account_sid: str, proxy_address: str, address: str) -> str:
-    """The lane of a pair's inbounds that somebody decides on first. Lanes are locked in the order
-    of their names, and these before all others."""
-    return f"a:{account_sid} {proxy_address}:{address}"
+def ask_lane(account_sid: str, proxy_address: str, address: str, numbers: str = "") -> str:
+    """The lane of a pair's inbounds, or of those of a number group, that somebody decides on first.
+    Lanes are locked in the order of their names, and these before all others."""
+    return f"a:{account_sid} {numbers or f'{proxy_address}:{address}'}"
 
 
 def delivery_lane(account_sid: str, proxy_address: str, address: str) -> str:

@@ -104,10 +104,12 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A participant as far as the fan-out cares. `channel` is None for chat."""
+    """A participant as far as the fan-out cares. `channel` is None for chat; a projected address
+    is known in group texts only."""
 
     sid: str
     identity: str | None
     address: str | None
     proxy_address: str | None
     channel: str | None
+    projected_address: str | None = None

@@ -76,7 +76,7 @@ async def explain(
     """
     to, from_ = _address("To", to), _address("From", from_)
     settings = settings.of(settings.owner(to))
-    pair = settings.account.sid, to, from_
+    pair = settings.account.sid, to, from_, ""
     facts = (await road.facts(sql, [pair]))[pair]
     decision = _decision(settings, to, facts)
     action = decision.action
@@ -151,7 +151,7 @@ def _address(name: str, given: str) -> str:
 def _decision(settings: Settings, to: str, facts: road.Facts) -> Decision:
     """The road's decision on a message that comes through the carrier that holds `to`."""
     sender = settings.sender(to)
-    bound = Bound(*facts.holder) if facts.holder else None
+    bound = Bound(*facts.holder, facts.grouped) if facts.holder else None
     carrier = sender.carrier if sender else ""
     return resolve(settings, carrier, to, bound, facts.configuration)
 

@@ -12,12 +12,20 @@ from app.model import Conversation, Media, Message
 from app.model.streams import STREAM
 from app.road.items import Arrival, Draft, Posted, Taken
 from app.road.resolve import Create, Decision
+from app.rules.groups import numbers_of
 from app.settings.models import Settings
 from app.store.outbox import NewItem
 from app.store.road import Below, Facts, Met, Pair
 from app.store.stream_log import Happened
 from app.store.webhooks import Target
 from app.webhooks.events import Event
+
+
+def pair_of(arrival: Arrival) -> Pair:
+    """Where an arrival comes from, as the store's questions name it."""
+    inbound = arrival.inbound
+    numbers = numbers_of(inbound)
+    return arrival.account_sid, inbound.proxy_address, inbound.address, numbers
 
 
 class Stale(Exception):
@@ -27,7 +35,8 @@ class Stale(Exception):
 @dataclass(slots=True, eq=False)
 class Carriage:
     """One item on its way. An arrival has a `decision`; whoever goes on has a conversation.
-    `changes` is what the customer wants changed, by the original's keys."""
+    `changes` is what the customer wants changed, by the original's keys; `digest` is what a copy
+    is known by (app/road/copies.py)."""
 
     item: Arrival | Draft
     message_sid: str
@@ -42,6 +51,7 @@ class Carriage:
     taken: Taken | None = None
     refused: Refused | None = None
     changes: Mapping[str, str] = field(default_factory=dict)
+    digest: str | None = None
 
     @property
     def arrival(self) -> Arrival:
@@ -51,9 +61,8 @@ class Carriage:
 
     @property
     def pair(self) -> Pair:
-        """The pair of an arrival."""
-        inbound = self.arrival.inbound
-        return self.arrival.account_sid, inbound.proxy_address, inbound.address
+        """The pair of an arrival, or its number group."""
+        return pair_of(self.arrival)
 
     def refuse(self, refused: Refused) -> None:
         """This one must not happen; its neighbours go on."""

@@ -10,6 +10,7 @@ from app.model import Receipt
 from app.model.outbox import DELIVERY, delivery_lane
 from app.model.traffic import MediaPart
 from app.road.convoy import Carriage, Load
+from app.road.items import Arrival
 from app.rules import fanout
 from app.rules.content import Fail
 from app.rules.fanout import Planned
@@ -22,9 +23,12 @@ SENDER_GONE = 21606
 
 
 def plan(load: Load, carriage: Carriage) -> None:
-    """Receipts for everybody but the author; what cannot be sent fails at once."""
+    """Receipts for everybody but the author; what cannot be sent fails at once. A group text that
+    came in is on everybody's phone already."""
     message = carriage.message
     assert message is not None
+    if load.below[carriage.conversation_sid].grouped and isinstance(carriage.item, Arrival):
+        return
     media = [
         MediaPart(medium.source_url or "", medium.content_type, medium.size, medium.filename)
         for medium in carriage.media

@@ -4,9 +4,9 @@ A convoy of inbounds and posted messages goes through these steps together, in o
 
     enter       the ledger: what came before is a duplicate; so is a post whose key was used
     decide      whose pair is it, which rule takes it; set aside what somebody wants to be asked
-                about first; claim the pairs of new conversations
+                about first; claim the pairs, or number groups, of new conversations
     lock        the conversations, in the order of their SIDs, with who is in them and who is told;
-                what changed meanwhile walks again
+                what changed meanwhile walks again; what is the copy of another goes no further
     number      each message gets the next index of its conversation
     fan out     one receipt for each external recipient, a place in its lane
     tell        post-events to whom they concern, and the account's event stream
@@ -24,10 +24,12 @@ from typing import cast
 import asyncpg
 
 from app.errors import Refused, Unavailable
+from app.model.conversations import number_group
 from app.model.streams import STREAM
-from app.road import asking, creation, fanout, keys, ledger, messages
+from app.road import asking, copies, creation, fanout, keys, ledger, messages
 from app.road.convoy import Carriage, Load, Stale
 from app.road.items import Arrival, Draft, Posted, Taken
+from app.rules.groups import numbers_of
 from app.runtime import Runtime
 from app.store import road, stream_log
 from app.webhooks import tell
@@ -107,6 +109,7 @@ async def lock(sql: asyncpg.Connection, load: Load) -> None:
             messages.check_postable(conversation, carriage.item)
         except Refused as refused:
             carriage.refuse(refused)
+    await copies.find(sql, load, load.going(), locked=True)
 
 
 def _named(load: Load) -> list[tuple[str, str]]:
@@ -120,10 +123,17 @@ def _named(load: Load) -> list[tuple[str, str]]:
 
 
 def _still_there(load: Load, carriage: Carriage) -> bool:
-    """Whether the participant still holds the pair: it was not removed or moved before the lock."""
+    """Whether the participant still holds the pair: it was not removed or moved before the lock.
+    Of a group text, whether all the numbers are still in it, and no other."""
     inbound = cast(Arrival, carriage.item).inbound
+    below = load.below[carriage.conversation_sid]
+    if below.grouped:
+        held = number_group(one.address or one.projected_address or "" for one in below.members)
+        numbers = numbers_of(inbound) or number_group((inbound.address, inbound.proxy_address))
+        known = any(member.sid == carriage.participant_sid for member in below.members)
+        return known and held == numbers
     return any(
         (member.sid, member.address, member.proxy_address)
         == (carriage.participant_sid, inbound.address, inbound.proxy_address)
-        for member in load.below[carriage.conversation_sid].members
+        for member in below.members
     )
