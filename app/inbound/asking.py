@@ -23,6 +23,7 @@ from app.model import Conversation, Media, Message, Participant
 from app.model.outbox import ASK
 from app.model.traffic import Inbound, restored
 from app.observe import Failed, InboundDecided
+from app.road import copies
 from app.road.asking import question, where
 from app.road.convoy import pair_of
 from app.road.items import Answered, Arrival, Road, Taken
@@ -72,8 +73,8 @@ def ask_loop(runtime: Runtime, road: Road) -> LaneLoop[Parcel, Arrival]:
 async def parcels(
     runtime: Runtime, sql: asyncpg.Connection, items: Sequence[Claimed]
 ) -> Mapping[int, Parcel]:
-    """What is to be asked about each, as things are now. An account that the file does not name
-    any more has no parcels: its inbounds wait for it."""
+    """What is to be asked about each, as things are now; nothing about copies. An account that the
+    file does not name any more has no parcels: its inbounds wait for it."""
     known = [item for item in items if item.account_sid in runtime.settings.houses]
     arrivals = {item.seq: _arrival(item) for item in known}
     pairs = {pair_of(arrival) for arrival in arrivals.values()}
@@ -86,8 +87,11 @@ async def parcels(
         sql, [where(arrivals[seq].account_sid, decision) for seq, decision in decided.items()]
     )
     now = runtime.clock.now()
+    copied = await copies.among(sql, runtime.settings, arrivals, now)
     return {
-        item.seq: _parcel(item, arrivals[item.seq], decided[item.seq], place, now)
+        item.seq: Parcel(arrivals[item.seq])
+        if item.seq in copied
+        else _parcel(item, arrivals[item.seq], decided[item.seq], place, now)
         for item, place in zip(known, places, strict=True)
     }
 

@@ -9,9 +9,9 @@ decisions; they are read under the lock of the conversation, where nothing of it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 import asyncpg
@@ -21,6 +21,7 @@ from app.model.traffic import Inbound
 from app.road.convoy import Carriage, Load
 from app.road.items import Arrival, Taken
 from app.rules import groups
+from app.settings.models import Settings
 from app.store import copies
 from app.store.copies import Original
 
@@ -35,14 +36,16 @@ async def find(
     With `locked`, the conversations of these are, and one may be the copy of another of them.
     Without, for those that come with an answer: of each number group there is one at a time.
     """
-    doubtful = [one for one in carriages if one.goes and _comes_again(load, one)]
-    if not doubtful:
-        return
-    since = load.now - timedelta(seconds=load.settings.limits.group_copies_s)
-    digests = sorted({one.digest for one in doubtful if one.digest is not None})
-    originals = await copies.originals(sql, digests, since)
+    doubtful = [
+        one for one in carriages if isinstance(one.item, Arrival) and one.item.inbound.others
+    ]
     for carriage in doubtful:
-        found = next((one for one in originals if _is_copy(carriage, one, locked)), None)
+        carriage.digest = _digest(load.settings, carriage.arrival)
+    doubtful = [one for one in doubtful if one.digest is not None]
+    originals = await _originals(sql, load.settings, load.now, [one.digest for one in doubtful])
+    for carriage in doubtful:
+        here = carriage.conversation_sid if locked else None
+        found = _found(originals, carriage.digest, carriage.arrival.inbound, here)
         if found is not None:
             found.came_to.add(carriage.arrival.inbound.proxy_address)
             _duplicate(carriage, found)
@@ -50,29 +53,48 @@ async def find(
             originals.append(_original(carriage))
 
 
-def _comes_again(load: Load, carriage: Carriage) -> bool:
-    """Whether this is a group text with several numbers of ours; if so, it has a digest."""
-    if not isinstance(carriage.item, Arrival) or not carriage.item.inbound.others:
-        return False
-    account_sid, inbound = carriage.item.account_sid, carriage.item.inbound
-    settings = load.settings.of(account_sid)
-    most = settings.limits.participants_group_max
-    if len(groups.arriving(inbound, settings.senders_by_address, most).ours) < 2:
-        return False
-    carriage.digest = _digest(account_sid, inbound)
-    return True
+async def among(
+    sql: asyncpg.Connection, settings: Settings, arrivals: Mapping[int, Arrival], now: datetime
+) -> set[int]:
+    """Which of these, one of each number group, are copies by what is known now."""
+    grouped = {key: one for key, one in arrivals.items() if one.inbound.others}
+    digests = {key: _digest(settings, arrival) for key, arrival in grouped.items()}
+    originals = await _originals(sql, settings, now, list(digests.values()))
+    return {
+        key
+        for key, digest in digests.items()
+        if _found(originals, digest, arrivals[key].inbound, None) is not None
+    }
 
 
-def _digest(account_sid: str, inbound: Inbound) -> str:
-    """What is the same in every copy."""
-    said = (account_sid, groups.numbers_of(inbound), inbound.address, inbound.body or "")
+def _digest(settings: Settings, arrival: Arrival) -> str | None:
+    """What is the same in every copy; None of what comes to one number of ours only."""
+    inbound = arrival.inbound
+    own = settings.of(arrival.account_sid)
+    group = groups.arriving(inbound, own.senders_by_address, own.limits.participants_group_max)
+    if len(group.ours) < 2:
+        return None
+    said = (arrival.account_sid, groups.numbers_of(inbound), inbound.address, inbound.body or "")
     return sha256(orjson.dumps((*said, len(inbound.media)))).hexdigest()
 
 
-def _is_copy(carriage: Carriage, original: Original, locked: bool) -> bool:
-    here = not locked or original.conversation_sid == carriage.conversation_sid
-    seen = carriage.arrival.inbound.proxy_address in original.came_to
-    return here and not seen and original.digest == carriage.digest
+async def _originals(
+    sql: asyncpg.Connection, settings: Settings, now: datetime, digests: Sequence[str | None]
+) -> list[Original]:
+    known = sorted({digest for digest in digests if digest is not None})
+    since = now - timedelta(seconds=settings.limits.group_copies_s)
+    return await copies.originals(sql, known, since) if known else []
+
+
+def _found(
+    originals: Sequence[Original], digest: str | None, inbound: Inbound, here: str | None
+) -> Original | None:
+    """The first that this is a copy of; `here`: only one of this conversation."""
+    for one in originals:
+        fits = one.digest == digest and here in (None, one.conversation_sid)
+        if fits and inbound.proxy_address not in one.came_to:
+            return one
+    return None
 
 
 def _original(carriage: Carriage) -> Original:

@@ -49,7 +49,8 @@ async def _round(
     answered = [one for one in carriages if one.arrival.answered is not None]
     if answered:
         await copies.find(sql, load, answered)
-    for carriage in await asking.sort_out(sql, load, carriages):
+    undecided = [one for one in carriages if one.goes]
+    for carriage in await asking.sort_out(sql, load, undecided):
         decision = carriage.decision
         assert decision is not None
         match decision.action:
