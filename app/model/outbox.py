@@ -45,6 +45,11 @@ def delivery_lane(account_sid: str, proxy_address: str, address: str) -> str:
     return f"d:{account_sid} {proxy_address}:{address}"
 
 
+def group_lane(account_sid: str, numbers: str) -> str:
+    """The lane of everything that goes from our numbers in a number group to the others in it."""
+    return f"d:{account_sid} {numbers}"
+
+
 def hook_lane(target_sid: str, about_sid: str) -> str:
     """The lane of everything that one target is told of one conversation, or of one user."""
     return f"h:{target_sid}:{about_sid}"
@@ -116,7 +121,8 @@ class _Item(SQLModel):
 
     `attempts` counts those started. `started_at` is set, committed, before an attempt and cleared
     when it is settled: a row that is claimed with it set had an attempt whose outcome is unknown.
-    `token` is the idempotency token, the same in every attempt.
+    `token` is the idempotency token, the same in every attempt. The delivery of a group text is one
+    send for all receipts of its message: `receipt_sid` is the first, `params` name whom it goes to.
     """
 
     lane: str = c.sid()

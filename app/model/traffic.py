@@ -65,7 +65,8 @@ def restored(kept: Mapping[str, Any]) -> Inbound:
 class Status:
     """What a carrier says of something we sent. `receipt_sid` is known where the carrier calls a
     URL that we gave with the send; otherwise (`carrier`, `external_id`) finds the receipt.
-    `status` None means: accepted, nothing more is known yet."""
+    `status` None means: accepted, nothing more is known yet. `address` says whom it is about when
+    the send went to several."""
 
     carrier: str
     external_id: str
@@ -73,13 +74,16 @@ class Status:
     error_code: int | None = None
     error_message: str | None = None
     receipt_sid: str | None = None
+    address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One message for one recipient, as it is handed to a carrier.
+    """One message for one recipient, or one group text for all of them, as it is handed to a
+    carrier.
 
-    `reference` is the receipt's SID: the same in every attempt of the same send. `status_url` is
+    `reference` is the receipt's SID (of a group text: that of the first receipt, of `address`): the
+    same in every attempt of the same send. `others` are the further recipients. `status_url` is
     where the carrier reports, None when we have no public URL. `started_at` is when the attempt
     (for a look-up: the first one whose outcome is unknown) began.
     """
@@ -92,6 +96,7 @@ class Outgoing:
     media: tuple[MediaPart, ...]
     status_url: str | None
     started_at: datetime
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

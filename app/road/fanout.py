@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
 from app import ids
 from app.model import Receipt
-from app.model.outbox import DELIVERY, delivery_lane
-from app.model.traffic import MediaPart
+from app.model.conversations import number_group
+from app.model.outbox import DELIVERY, delivery_lane, group_lane
+from app.model.traffic import MediaPart, Member
 from app.road.convoy import Carriage, Load
 from app.road.items import Arrival
 from app.rules import fanout
@@ -33,26 +36,38 @@ def plan(load: Load, carriage: Carriage) -> None:
         MediaPart(medium.source_url or "", medium.content_type, medium.size, medium.filename)
         for medium in carriage.media
     ]
-    for planned in fanout.plan(
-        load.below[carriage.conversation_sid].members,
+    below = load.below[carriage.conversation_sid]
+    planning = fanout.plan_group if below.grouped else fanout.plan
+    planned = planning(
+        below.members,
         carriage.participant_sid,
         message.body,
         media,
         load.settings.limits.profile,
-    ):
-        _receipt(load, carriage, planned)
+    )
+    if not below.grouped:
+        for one in planned:
+            if (sent := _receipt(load, carriage, one)) is not None:
+                load.items.append(_item(*sent))
+        return
+    together = [sent for one in planned if (sent := _receipt(load, carriage, one)) is not None]
+    if together:
+        load.items.append(_together(below.members, *together[0]))
 
 
-def _receipt(load: Load, carriage: Carriage, planned: Planned) -> None:
+def _receipt(
+    load: Load, carriage: Carriage, planned: Planned
+) -> tuple[dict[str, Any], SenderSettings] | None:
+    """The receipt, and who sends it; None when it failed at once."""
     sender = _sender(load, carriage, planned.proxy_address)
     content = _carried(sender, planned)
     receipt = _row(carriage, planned, sender.carrier if sender else "", content)
     load.receipts.append(receipt)
     carriage.statuses.append(receipt["status"])
-    if isinstance(content, Fail):
+    if isinstance(content, Fail) or sender is None:
         _tell_failure(load, receipt)
-    else:
-        load.items.append(_item(receipt, sender))
+        return None
+    return receipt, sender
 
 
 def _sender(load: Load, carriage: Carriage, address: str) -> SenderSettings | None:
@@ -96,9 +111,9 @@ def _row(carriage: Carriage, planned: Planned, carrier: str, content: Any) -> di
     }
 
 
-def _item(receipt: dict[str, Any], sender: SenderSettings | None) -> NewItem:
+def _item(receipt: dict[str, Any], sender: SenderSettings) -> NewItem:
     pair = f"{receipt['account_sid']} {receipt['proxy_address']}"
-    rated = sender is not None and rate_per_s(sender) is not None
+    rated = rate_per_s(sender) is not None
     return NewItem(
         lane=delivery_lane(receipt["account_sid"], receipt["proxy_address"], receipt["address"]),
         kind=DELIVERY,
@@ -108,6 +123,19 @@ def _item(receipt: dict[str, Any], sender: SenderSettings | None) -> NewItem:
         message_sid=receipt["message_sid"],
         receipt_sid=receipt["sid"],
         sender=pair if rated else None,
+    )
+
+
+def _together(members: Sequence[Member], first: dict[str, Any], sender: SenderSettings) -> NewItem:
+    """One send to everybody else in a group text, our further numbers too: on a phone, a group is
+    who is in it. It stands for the receipts of all; they are those of the message."""
+    numbers = [one.address or one.projected_address or "" for one in members]
+    to = dict.fromkeys([first["address"], *numbers])
+    del to[first["proxy_address"]]
+    return replace(
+        _item(first, sender),
+        lane=group_lane(first["account_sid"], number_group(numbers)),
+        params={"to": " ".join(to)},
     )
 
 

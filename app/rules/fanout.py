@@ -1,9 +1,9 @@
 """Who receives a message, and what each of them gets: one planned receipt per recipient.
 
 External participants receive; the author and chat identities do not ("Delivery Receipts in
-Conversations": messages to chat participants emit none). A message to a group text is one send to
-all of them, which no carrier of ours takes yet: it fails, and each receipt says so. This is on the
-road: a message to fifty recipients of one channel is fitted once.
+Conversations": messages to chat participants emit none). A message to a group text goes to all of
+them from its author's number of ours. This is on the road: a message to fifty recipients of one
+channel is fitted once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from app.model.traffic import MediaPart, Member
 from app.rules.content import Deliver, Fail, Profile, fit
 
-NO_GROUPS = Fail("mms", 21612, "group texts cannot be sent yet")
+NOT_OURS = Fail("mms", 21606, "a group text goes from its author's number, which is none of ours")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def plan(
         if member.address is None:
             continue
         if member.proxy_address is None:
-            planned.append(Planned(member.sid, member.address, "", NO_GROUPS))
+            planned.append(Planned(member.sid, member.address, "", NOT_OURS))
             continue
         channel = member.channel or "sms"
         content = fitted.get(channel)
@@ -59,3 +59,21 @@ def plan(
             content = fitted[channel] = fit(channel, body, media, profile)
         planned.append(Planned(member.sid, member.address, member.proxy_address, content))
     return planned
+
+
+def plan_group(
+    members: Sequence[Member],
+    author_participant_sid: str | None,
+    body: str | None,
+    media: Sequence[MediaPart],
+    profile: Profile,
+) -> list[Planned]:
+    """The same for everybody in a group text: one send, so each gets what the others get."""
+    ours = {one.sid: one.projected_address for one in members}
+    source = ours.get(author_participant_sid or "")
+    content = fit("mms", body, media, profile) if source else NOT_OURS
+    return [
+        Planned(one.sid, one.address, source or "", content)
+        for one in recipients(members, author_participant_sid)
+        if one.address is not None
+    ]

@@ -39,6 +39,12 @@ SELECT sid FROM conversations WHERE sid = ANY ($1::text[]) ORDER BY sid FOR NO K
 
 ROWS = "SELECT * FROM receipts WHERE sid = ANY ($1::text[])"
 
+TOGETHER = """
+SELECT s.* FROM receipts r
+JOIN receipts s ON s.message_sid = r.message_sid AND s.proxy_address = r.proxy_address
+WHERE r.sid = ANY ($1::text[])
+"""
+
 TOUCH = "UPDATE conversations SET revision = revision + 1 WHERE sid = ANY ($1::text[])"
 
 MOVE = """
@@ -136,6 +142,12 @@ async def lock(sql: asyncpg.Connection, conversations: Iterable[str]) -> None:
 async def rows(sql: asyncpg.Connection, sids: Iterable[str]) -> dict[str, Receipt]:
     """The receipts, read under their conversations' locks."""
     found = await sql.fetch(ROWS, sorted(set(sids)))
+    return {row["sid"]: cast(Receipt, SimpleNamespace(**row)) for row in found}
+
+
+async def together(sql: asyncpg.Connection, sids: Iterable[str]) -> dict[str, Receipt]:
+    """The receipts of the same messages, these included: of group texts, those of one send."""
+    found = await sql.fetch(TOGETHER, sorted(set(sids)))
     return {row["sid"]: cast(Receipt, SimpleNamespace(**row)) for row in found}
 
 

@@ -9,12 +9,15 @@ from typing import Any
 from tests.support.house import House, house
 from tests.support.settings import SMS
 
+OURS_TOO = "+15005550009"
 ANN, BOB, CAROL = "+15558675310", "+15558675311", "+15558675312"
 
 
-async def make(one: House, *natives: str, identity: str | None = None) -> tuple[int, Any]:
+async def make(
+    one: House, *natives: str, identity: str | None = None, ours: str = SMS
+) -> tuple[int, Any]:
     """A group made over REST at one stroke; status and body."""
-    binding: dict[str, Any] = {"messaging_binding": {"projected_address": SMS}}
+    binding: dict[str, Any] = {"messaging_binding": {"projected_address": ours}}
     people = [binding if identity is None else binding | {"identity": identity}]
     people += [{"messaging_binding": {"address": address}} for address in natives]
     form = [("Participant", json.dumps(person)) for person in people]
@@ -98,3 +101,130 @@ async def write_or_conflict(changing: Any, writing: Any) -> None:
             assert "50438" in str(error)
 
     await asyncio.gather(change(), writing)
+
+
+CH = "/v1/Conversations"
+QUICK = {"waits_s": [0.02] * 12, "timeout_s": 2}
+
+
+def lab(**more: Any) -> dict[str, Any]:
+    return {"lab": {"kind": "sandbox", "secret": "s", "look_up_after_s": 0.05, **more}}
+
+
+async def test_one_send_reaches_everybody_and_each_has_a_receipt(dsn: str) -> None:
+    async with house(dsn) as one:
+        _, made = await make(one, ANN, BOB, CAROL, identity="agent")
+        one.world.behave(BOB, bounce=30005)
+        message = await one.say(made["sid"], "hello all", "agent")
+        await one.customer.until(lambda: len(one.customer.events("onDeliveryUpdated")) == 6)
+        [got] = one.world.phone(ANN).received
+        assert (got.sender, got.body, set(got.others)) == (SMS, "hello all", {BOB, CAROL})
+        assert [got.body for got in one.world.phone(CAROL).received] == ["hello all"]
+        assert one.world.phone(BOB).received == []
+        assert len({one.external_id for one in one.world.records.taken()}) == 1
+        people = await one.get(f"{CH}/{made['sid']}/Participants")
+        address = {p["sid"]: p["messaging_binding"].get("address") for p in people["participants"]}
+        receipts = await one.receipts(message)
+        fared = {address[r["participant_sid"]]: (r["status"], r["error_code"]) for r in receipts}
+        assert fared == {
+            ANN: ("delivered", None),
+            CAROL: ("delivered", None),
+            BOB: ("undelivered", 30005),
+        }
+        assert len({r["channel_message_sid"] for r in receipts}) == 3
+        assert {r["channel_message_sid"][:2] for r in receipts} == {"MM"}
+
+
+async def test_they_answer_into_the_group_and_the_number_itself_may_write(dsn: str) -> None:
+    async with house(dsn) as one:
+        texted = await one.world.phone(ANN).text(SMS, "hi both", others=[BOB])
+        assert texted.acknowledged
+        [(sid,)] = await rows(one, "SELECT sid FROM conversations")
+        await one.say(sid, "hello from us", SMS)
+        await one.world.until(lambda: len(one.world.phone(BOB).received) == 1)
+        await one.world.phone(BOB).text(SMS, "hi too", others=[ANN])
+        messages = (await one.get(f"{CH}/{sid}/Messages"))["messages"]
+        assert [(m["author"], m["body"]) for m in messages] == [
+            (ANN, "hi both"),
+            (SMS, "hello from us"),
+            (BOB, "hi too"),
+        ]
+        assert [got.body for got in one.world.phone(ANN).received] == ["hello from us"]
+
+
+async def test_a_group_gets_messages_in_their_order_through_failures(dsn: str) -> None:
+    async with house(dsn, delivery=QUICK) as one:
+        _, made = await make(one, ANN, BOB, identity="agent")
+        one.world.behave(ANN, refuse="temporary", refuse_share=0.5, times=10, code=30001)
+        one.world.behave(BOB, refuse="temporary", refuse_share=0.5, times=10, code=30001)
+        for n in range(20):
+            await one.say(made["sid"], f"{n}", "agent")
+        await one.world.until(lambda: len(one.world.phone(BOB).received) == 20)
+        for phone in (ANN, BOB):
+            got = [got.body for got in one.world.phone(phone).received]
+            assert got == [str(n) for n in range(20)]
+
+
+async def test_a_lost_answer_is_settled_for_everybody_without_a_second_send(dsn: str) -> None:
+    async with house(dsn, delivery=QUICK, carriers=lab()) as one:
+        _, made = await make(one, ANN, BOB, identity="agent")
+        for address in (ANN, BOB):
+            one.world.behave(address, cut="after", times=2)
+        for n in range(4):
+            await one.say(made["sid"], f"{n}", "agent")
+        await one.world.until(lambda: len(one.world.phone(BOB).received) == 4)
+        question = "SELECT count(*) FROM receipts WHERE status = 'delivered'"
+        async with asyncio.timeout(20):
+            while await rows(one, question) != [(8,)]:
+                await asyncio.sleep(0.02)
+        assert one.world.records.doubles() == []
+        assert [got.body for got in one.world.phone(ANN).received] == list("0123")
+
+
+async def test_a_refusal_of_the_send_fails_every_receipt(dsn: str) -> None:
+    async with house(dsn) as one:
+        _, made = await make(one, ANN, BOB, identity="agent")
+        for address in (ANN, BOB):
+            one.world.behave(address, refuse="permanent", code=30007)
+        message = await one.say(made["sid"], "no", "agent")
+        await one.customer.until(lambda: len(one.customer.events("onDeliveryUpdated")) == 2)
+        receipts = await one.receipts(message)
+        assert [(r["status"], r["error_code"]) for r in receipts] == [("failed", 30007)] * 2
+
+
+async def test_an_author_outside_is_not_sent_for(dsn: str) -> None:
+    async with house(dsn) as one:
+        _, made = await make(one, ANN, BOB)
+        message = await one.say(made["sid"], "in her name", ANN)
+        [receipt] = await one.receipts(message)
+        assert (receipt["status"], receipt["error_code"]) == ("failed", 21606)
+
+
+async def test_a_number_whose_carrier_sends_no_group_texts_cannot_be_in_one(dsn: str) -> None:
+    """What comes in by it is taken all the same; an answer fails, and says why."""
+    twilio = {
+        "kind": "twilio",
+        "account_sid": "AC" + "b" * 32,
+        "auth_token": "t",
+        "signature": "off",
+    }
+    senders = [
+        {"address": SMS, "carrier": "lab"},
+        {"address": OURS_TOO, "carrier": "other", "messaging_service": "default"},
+    ]
+    async with house(dsn, carriers=lab() | {"other": twilio}, senders=senders) as one:
+        status, refused = await make(one, ANN, BOB, ours=OURS_TOO)
+        assert (status, refused["code"]) == (403, 50452)
+        assert refused["message"].endswith(
+            f"the sender {OURS_TOO} does not carry mms, or its carrier does not send group texts"
+        )
+        form = {"MessageSid": "MM1", "From": ANN, "To": OURS_TOO, "Body": "hi"}
+        form |= {"NumMedia": "0", "OtherRecipients0": BOB, "AccountSid": twilio["account_sid"]}
+        url = f"{one.service.url}/carriers/other/inbound"
+        async with one.http.post(url, data=form) as answer:
+            assert answer.status == 200
+        [(sid,)] = await rows(one, "SELECT sid FROM conversations WHERE grouped")
+        message = await one.say(sid, "hello", OURS_TOO)
+        await one.customer.until(lambda: len(one.customer.events("onDeliveryUpdated")) == 2)
+        receipts = await one.receipts(message)
+        assert [(r["status"], r["error_code"]) for r in receipts] == [("failed", 21612)] * 2
