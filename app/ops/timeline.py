@@ -104,6 +104,7 @@ def _participant(row: Row) -> Entry:
         channel=row["channel"],
         address=_maybe(person, row["address"]),
         proxy_address=_maybe(person, row["proxy_address"]),
+        projected_address=_maybe(person, row["projected_address"]),
     )
 
 

@@ -228,3 +228,35 @@ async def test_a_number_whose_carrier_sends_no_group_texts_cannot_be_in_one(dsn:
         await one.customer.until(lambda: len(one.customer.events("onDeliveryUpdated")) == 2)
         receipts = await one.receipts(message)
         assert [(r["status"], r["error_code"]) for r in receipts] == [("failed", 21612)] * 2
+
+
+async def test_a_group_of_two_writes_and_answers_like_a_pair(dsn: str) -> None:
+    async with house(dsn) as one:
+        _, made = await make(one, ANN, identity="agent")
+        message = await one.say(made["sid"], "hello", "agent")
+        await one.customer.until(lambda: len(one.customer.events("onDeliveryUpdated")) == 2)
+        [got] = one.world.phone(ANN).received
+        assert (got.sender, got.body, got.others) == (SMS, "hello", ())
+        [receipt] = await one.receipts(message)
+        assert receipt["status"] == "delivered"
+        assert await one.conversation(ANN) == made["sid"]
+
+
+async def test_a_number_of_ours_that_is_in_the_group_is_on_everybodys_phone(dsn: str) -> None:
+    """It is among the receivers, and what our agents wrote does not come back by it."""
+    senders = [{"address": one, "carrier": "lab"} for one in (SMS, OURS_TOO)]
+    async with house(dsn, senders=senders) as one:
+        _, made = await make(one, ANN, identity="agent")
+        people = f"{CH}/{made['sid']}/Participants"
+        await one.post(people, MessagingBinding_ProjectedAddress=OURS_TOO, Identity="boss")
+        for author, number, other in (("agent", SMS, OURS_TOO), ("boss", OURS_TOO, SMS)):
+            await one.say(made["sid"], author, author)
+            await one.world.until(
+                lambda author=author: author in [g.body for g in one.world.phone(ANN).received]
+            )
+            got = one.world.phone(ANN).received[-1]
+            assert (got.sender, got.others) == (number, (other,))
+            assert (await one.world.phone(number).text(other, author, others=[ANN])).acknowledged
+        messages = (await one.get(f"{CH}/{made['sid']}/Messages"))["messages"]
+        assert [message["body"] for message in messages] == ["agent", "boss"]
+        assert len(await rows(one, "SELECT sid FROM receipts")) == 2
