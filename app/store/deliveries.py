@@ -60,6 +60,7 @@ WHERE r.sid = n.sid COLLATE "C"
 OTHERS = """
 SELECT external_id FROM receipts
 WHERE carrier = $1 AND external_id = ANY ($2::text[]) AND sid <> $3
+  AND external_id IS DISTINCT FROM (SELECT own.external_id FROM receipts own WHERE own.sid = $3)
 """
 
 KEEP_EARLY = """
@@ -129,7 +130,8 @@ async def places(
 async def others(
     sql: asyncpg.Connection, carrier: str, externals: Sequence[str], receipt_sid: str | None
 ) -> set[str]:
-    """Which of these ids of a carrier are known to be sends of other receipts."""
+    """Which of these ids of a carrier are known to be sends of other receipts, and not of this one
+    as well: a group text is one send for several."""
     rows = await sql.fetch(OTHERS, carrier, externals, receipt_sid)
     return {row["external_id"] for row in rows}
 

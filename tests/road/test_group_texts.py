@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import Any
 
+from app.store import deliveries
 from tests.support.house import House, house
 from tests.support.settings import SMS
 
@@ -260,3 +261,17 @@ async def test_a_number_of_ours_that_is_in_the_group_is_on_everybodys_phone(dsn:
         messages = (await one.get(f"{CH}/{made['sid']}/Messages"))["messages"]
         assert [message["body"] for message in messages] == ["agent", "boss"]
         assert len(await rows(one, "SELECT sid FROM receipts")) == 2
+
+
+async def test_a_send_that_is_found_is_known_by_each_receipt_that_it_is_for(dsn: str) -> None:
+    """A look-up may find it just when a report has settled it: that is no other send."""
+    async with house(dsn) as one:
+        _, made = await make(one, ANN, BOB, identity="agent")
+        grouped = await one.receipts(await one.say(made["sid"], "hello", "agent"))
+        pair = await one.receipts(await one.say(await one.conversation(CAROL), "hello"))
+        await one.customer.until(lambda: len(one.customer.events("onDeliveryUpdated")) == 6)
+        [name] = {got.external_id for got in one.world.phone(BOB).received}
+        async with one.service.runtime.db.begin() as tx:
+            for receipt in grouped:
+                assert await deliveries.others(tx.sql, "lab", [name], receipt["sid"]) == set()
+            assert await deliveries.others(tx.sql, "lab", [name], pair[0]["sid"]) == {name}
