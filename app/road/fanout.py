@@ -28,15 +28,14 @@ SENDER_GONE = 21606
 def plan(load: Load, carriage: Carriage) -> None:
     """Receipts for everybody but the author; what cannot be sent fails at once. A group text that
     came in is on everybody's phone already."""
-    message = carriage.message
+    message, below = carriage.message, load.below[carriage.conversation_sid]
     assert message is not None
-    if load.below[carriage.conversation_sid].grouped and isinstance(carriage.item, Arrival):
+    if below.grouped and isinstance(carriage.item, Arrival):
         return
     media = [
         MediaPart(medium.source_url or "", medium.content_type, medium.size, medium.filename)
         for medium in carriage.media
     ]
-    below = load.below[carriage.conversation_sid]
     planning = fanout.plan_group if below.grouped else fanout.plan
     planned = planning(
         below.members,
@@ -45,14 +44,11 @@ def plan(load: Load, carriage: Carriage) -> None:
         media,
         load.settings.limits.profile,
     )
-    if not below.grouped:
-        for one in planned:
-            if (sent := _receipt(load, carriage, one)) is not None:
-                load.items.append(_item(*sent))
-        return
-    together = [sent for one in planned if (sent := _receipt(load, carriage, one)) is not None]
-    if together:
-        load.items.append(_together(below.members, *together[0]))
+    going = [sent for one in planned if (sent := _receipt(load, carriage, one)) is not None]
+    if below.grouped:
+        load.items += [_together(below.members, *first) for first in going[:1]]
+    else:
+        load.items += [_item(*one) for one in going]
 
 
 def _receipt(

@@ -80,6 +80,7 @@ async def walk(sql: asyncpg.Connection, load: Load) -> None:
     await keys.claim(sql, load)
     await creation.decide(sql, load)
     await lock(sql, load)
+    await copies.find(sql, load, load.going(), locked=True)
     for carriage in load.going():
         messages.number(load, carriage)
         fanout.plan(load, carriage)
@@ -109,7 +110,6 @@ async def lock(sql: asyncpg.Connection, load: Load) -> None:
             messages.check_postable(conversation, carriage.item)
         except Refused as refused:
             carriage.refuse(refused)
-    await copies.find(sql, load, load.going(), locked=True)
 
 
 def _named(load: Load) -> list[tuple[str, str]]:
