@@ -115,7 +115,7 @@ def _explain(options: argparse.Namespace) -> int:
     async def ask(db: Database) -> int:
         async with db.begin() as tx:
             explanation = await explain.explain(
-                tx.sql, settings, options.to, options.from_, options.body
+                tx.sql, settings, options.to, options.from_, options.body, options.others
             )
         print(explain.text(explanation))
         return 0
@@ -303,6 +303,10 @@ _COMMANDS: tuple[
                 {"required": True, "dest": "from_", "metavar": "B", "help": "their address"},
             ),
             (("--body",), {"metavar": "T", "help": "the text, to see who would get it"}),
+            (
+                ("--others",),
+                {"nargs": "*", "default": (), "metavar": "C", "help": "of a group text"},
+            ),
         ),
     ),
     (

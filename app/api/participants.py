@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -24,7 +25,7 @@ from app.errors import Invalid
 from app.model import Conversation, Participant
 from app.rules import participants as rules
 from app.rules.participants import Ours, Shape
-from app.settings.models import Settings
+from app.runtime import Runtime
 from app.store import bindings, conversations, participants
 from app.store.database import Tx
 from app.store.scope import Scope
@@ -73,7 +74,7 @@ async def page(call: Call) -> dict[str, Any]:
 
 async def _adding(call: Call, tx: Tx, scope: Scope) -> list[Event]:
     parent = await named(call, tx, scope)
-    participant = new(parent, shape(call.form, call.runtime.settings), call.form, tx.now)
+    participant = new(parent, shape(call.form, call.runtime), call.form, tx.now)
     participant.role_sid = await role(tx, scope, participant.role_sid)
     writable(parent)
     return [proposals.participant_add(participant, call.origin)]
@@ -85,7 +86,7 @@ async def create(call: Call) -> dict[str, Any]:
     settings = call.runtime.settings
     async with call.begin() as (tx, scope):
         parent = await named(call, tx, scope)
-        participant = new(parent, shape(call.form, settings), call.form, tx.now)
+        participant = new(parent, shape(call.form, call.runtime), call.form, tx.now)
         participant.role_sid = await role(tx, scope, participant.role_sid)
         writable(parent)
         await claim(tx, participant)
@@ -217,13 +218,28 @@ async def _named(call: Call, tx: Tx, conversation: Conversation) -> Participant:
     return call.found(await participants.find(tx, conversation.sid, call.key("Sid")))
 
 
-def shape(form: Form, settings: Settings) -> Shape:
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """The addresses of ours that can be in a group text: they carry mms, and their carrier sends
+    group texts."""
+
+    runtime: Runtime
+
+    def __contains__(self, address: object) -> bool:
+        settings = self.runtime.settings
+        if address not in settings.grouping_senders:
+            return False
+        carrier = self.runtime.carriers.get(settings.senders_by_address[str(address)].carrier)
+        return carrier is None or carrier.groups
+
+
+def shape(form: Form, runtime: Runtime) -> Shape:
     """What kind of participant a form describes. Raises Invalid, Forbidden."""
     given = (form.get(name) for name in (IDENTITY, ADDRESS, PROXY_ADDRESS, PROJECTED_ADDRESS))
     found = rules.shape(
         *given,
-        ours=_ours(settings),
-        identity_chars_max=settings.limits.identity_chars_max,
+        ours=_ours(runtime),
+        identity_chars_max=runtime.settings.limits.identity_chars_max,
     )
     if NAME in form or LEVEL in form:
         raise Invalid(*TOO_MUCH)
@@ -256,7 +272,7 @@ async def _changes(
 ) -> dict[str, str | None]:
     """What changes of how the participant is reached, identity and addresses, and of its role, by
     column. Raises Invalid, Forbidden, NotFound 50109."""
-    form, ours = call.form, _ours(call.runtime.settings)
+    form, ours = call.form, _ours(call.runtime)
     asked: dict[str, str | None] = {}
     if IDENTITY in form:
         most = call.runtime.settings.limits.identity_chars_max
@@ -275,9 +291,9 @@ async def _changes(
     return changes
 
 
-def _ours(settings: Settings) -> Ours:
-    most = settings.limits.address_chars_max
-    return Ours(settings.senders_by_address, settings.grouping_senders, most)
+def _ours(runtime: Runtime) -> Ours:
+    most = runtime.settings.limits.address_chars_max
+    return Ours(runtime.settings.senders_by_address, Grouping(runtime), most)
 
 
 def _kept(text: str) -> str | None:

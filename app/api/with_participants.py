@@ -21,7 +21,7 @@ from app.api.grouping import regroup_all
 from app.api.joining import check_room, claim_all, enrol, role
 from app.errors import Invalid, Refused
 from app.model import Conversation, Participant, User
-from app.settings.models import Settings
+from app.runtime import Runtime
 from app.store import conversations
 from app.store.database import Tx
 from app.store.scope import Scope
@@ -76,25 +76,25 @@ async def _described(call: Call, tx: Tx, scope: Scope) -> tuple[Conversation, li
     """The conversation and everybody in it, not kept yet."""
     given = await conversations.defaults(tx, scope.account_sid)
     conversation = conversation_api.new(call, scope, given, tx.now)
-    joining = _joining(conversation, call.form, call.runtime.settings, tx.now)
+    joining = _joining(conversation, call.form, call.runtime, tx.now)
     for one in joining:
         one.role_sid = await role(tx, scope, one.role_sid)
     return conversation, joining
 
 
 def _joining(
-    conversation: Conversation, form: Form, settings: Settings, now: datetime
+    conversation: Conversation, form: Form, runtime: Runtime, now: datetime
 ) -> list[Participant]:
     """Everybody who joins. Raises Invalid 50426, and what is wrong with one of them; which one, by
     its place in the request, is in `details`."""
-    given = form.get(PARTICIPANTS, [])
+    given, settings = form.get(PARTICIPANTS, []), runtime.settings
     if len(given) > settings.limits.participants_at_once_max:
         raise Invalid(*TOO_MANY)
     joining = []
     for place, sent in enumerate(given):
         try:
             one = Form(sent, participant_api.NEW, settings.limits)
-            shape = participant_api.shape(one, settings)
+            shape = participant_api.shape(one, runtime)
         except Refused as refused:
             details = {**(refused.details or {}), "participant": place}
             raise type(refused)(refused.code, refused.message, details) from refused

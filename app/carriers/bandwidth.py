@@ -53,6 +53,7 @@ class Bandwidth:
     kind = "bandwidth"
     channels = bandwidth_messages.CHANNELS
     one_door = True
+    groups = True
 
     def __init__(self, name: str, options: Options) -> None:
         self.name = name
@@ -93,7 +94,7 @@ class Bandwidth:
         return Answer("{}", "application/json")
 
     async def send(self, outgoing: Outgoing, context: Context) -> Accepted:
-        """Send one message to one recipient; raises Temporary, Permanent or Unknown."""
+        """Send one message to its recipients; raises Temporary, Permanent or Unknown."""
         return await bandwidth_messages.create(self._line, outgoing, context)
 
     async def look_up(self, outgoing: Outgoing, context: Context) -> Sequence[Accepted] | None:

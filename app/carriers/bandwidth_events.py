@@ -145,6 +145,7 @@ def _status(carrier: str, event: Node) -> Status:
     message = event.inner("message")
     status, tag = STATUSES[event.needed("type")], message.word("tag")
     code, text = _error(event) if status == "undelivered" else (None, None)
+    several = len(list(message.items("to"))) > 1  # then each has a report of its own
     return Status(
         carrier=carrier,
         external_id=message.identifier("id"),
@@ -152,6 +153,7 @@ def _status(carrier: str, event: Node) -> Status:
         error_code=code,
         error_message=text,
         receipt_sid=tag if is_sid(tag, RECEIPT) else None,
+        address=event.word("to") or None if several else None,
     )
 
 

@@ -119,12 +119,14 @@ def accepted(reply: Reply, now: datetime) -> Accepted:
 
 async def find(line: Line, outgoing: Outgoing, context: Context) -> list[Accepted] | None:
     """The messages like this one that were taken since the attempt began; None when they are too
-    many to look through or the list is closed to us.
+    many to look through, when the list is closed to us, and of a group text: the list has pairs.
 
     The list holds neither text nor tag: a message is known by its pair, type, time, number of files
     and (of texts whose characters nobody counts in another way) length. Raises Temporary when
     Bandwidth could not be asked.
     """
+    if outgoing.others:
+        return None
     since = outgoing.started_at - CLOCKS_APART
     params = {
         "sourceTn": outgoing.proxy_address,
@@ -150,7 +152,7 @@ async def find(line: Line, outgoing: Outgoing, context: Context) -> list[Accepte
 def _message(line: Line, outgoing: Outgoing) -> dict[str, Any]:
     message: dict[str, Any] = {
         "applicationId": line.application_id,
-        "to": [outgoing.address],
+        "to": [outgoing.address, *outgoing.others],
         "from": outgoing.proxy_address,
         "tag": outgoing.reference,
     }

@@ -61,7 +61,8 @@ class Carrier(Protocol):
     With `one_door`, messages and statuses may come by either of its two URLs: each parser then
     passes over what is for the other. `can_look_up` says whether `look_up` can settle an unknown
     outcome; `look_up_after_s` how long after the attempt it can be trusted or, without one, how
-    long a status that names the send may take until `on_unknown` decides.
+    long a status that names the send may take until `on_unknown` decides. `groups` says whether it
+    sends group texts: `Outgoing.others`, and statuses that say whom they are about.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Carrier(Protocol):
     channels: frozenset[str]
     one_door: bool
     can_look_up: bool
+    groups: bool
     look_up_after_s: float
 
     def verify(self, request: Request) -> SignatureResult:

@@ -27,6 +27,7 @@ class Http:
         self.name = name
         self.channels = frozenset(map(str, options.channels))
         self.one_door = options.one_door
+        self.groups = False
         self.can_look_up = options.look_up is not None
         self.look_up_after_s = options.look_up.after_s if options.look_up else 0.0
         self._options = options

@@ -73,6 +73,7 @@ class Meta:
     channels = CHANNELS
     one_door = True
     can_look_up = False
+    groups = False
 
     def __init__(self, name: str, options: Options) -> None:
         self.name = name

@@ -78,6 +78,7 @@ class _Sandbox:
     kind = "sandbox"
     channels = CHANNELS
     one_door = False
+    groups = True
 
     def __init__(self, name: str, options: Options) -> None:
         self.name = name
@@ -118,6 +119,7 @@ class _Sandbox:
             error_code=report.error_code,
             error_message=report.error_message,
             receipt_sid=receipt if is_sid(receipt, RECEIPT) else None,
+            address=report.to or None if report.others else None,
         )
         return [status]
 
@@ -270,6 +272,7 @@ def _order(outgoing: Outgoing) -> Send:
             channel=outgoing.channel,
             sender=outgoing.proxy_address,
             to=outgoing.address,
+            others=outgoing.others,
             body=outgoing.body,
             media=media,
             status_url=outgoing.status_url,

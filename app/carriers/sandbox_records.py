@@ -15,8 +15,8 @@ T = TypeVar("T")
 
 @dataclass(slots=True, eq=False)
 class Received:
-    """One message to a phone. `arrived_at` is None while the phone is off; `statuses` are those
-    that a door of ours took, in their order."""
+    """One message to a phone; a group text is one to each, and `others` got it too. `arrived_at` is
+    None while the phone is off; `statuses` are those that a door of ours took, in their order."""
 
     external_id: str
     reference: str
@@ -26,6 +26,7 @@ class Received:
     body: str | None
     media: tuple[MediaPart, ...]
     taken_at: datetime
+    others: tuple[str, ...] = ()
     arrived_at: datetime | None = None
     statuses: list[str] = field(default_factory=list)
 
@@ -37,6 +38,7 @@ class Received:
             "channel": self.channel,
             "from": self.sender,
             "to": self.to,
+            "others": list(self.others),
             "body": self.body,
             "media": [part.url for part in self.media],
             "taken_at": self.taken_at.isoformat(),
@@ -106,7 +108,7 @@ class Records:
         return list(self._texted.get(address, ()))
 
     def referenced(self, reference: str) -> list[Received]:
-        """Every message that was taken under this reference; two are a double."""
+        """Every message that was taken under this reference; two to one phone are a double."""
         return list(self._by_reference.get(reference, ()))
 
     def taken(self) -> Iterator[Received]:
@@ -118,11 +120,11 @@ class Records:
         return sorted(self._received.keys() | self._texted.keys())
 
     def doubles(self) -> list[str]:
-        """The references under which more than one message was taken."""
+        """The references under which more than one message was taken for one phone."""
         return [
             reference
             for reference, records in self._by_reference.items()
-            if reference and len(records) > 1
+            if reference and len(records) > len({one.to for one in records})
         ]
 
     def _add(self, record: Received | Texted) -> None:

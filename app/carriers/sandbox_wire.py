@@ -52,12 +52,13 @@ class Media(Wire):
 
 
 class Send(Wire):
-    """A message to a phone, as the carrier hands it to the World."""
+    """A message to a phone, or a group text to several, as the carrier hands it to the World."""
 
     reference: str
     channel: str
     sender: Address = Field(alias="from")
     to: Address
+    others: Annotated[tuple[Address, ...], Field(max_length=OTHERS_MAX)] = ()
     body: str | None = None
     media: Annotated[tuple[Media, ...], Field(max_length=MEDIA_MAX)] = ()
     status_url: str | None = None
@@ -80,7 +81,8 @@ class Message(Wire):
 
 
 class Report(Wire):
-    """What became of a send: `status` is a word like sent, delivered, read, undelivered."""
+    """What became of a send: `status` is a word like sent, delivered, read, undelivered. Of a group
+    text each phone has its own, which names the `others`."""
 
     type: Literal["status"] = "status"
     id: Identifier
@@ -88,6 +90,7 @@ class Report(Wire):
     channel: str = ""
     sender: str = Field(alias="from", default="")
     to: str = ""
+    others: tuple[str, ...] = ()
     status: str
     error_code: Annotated[int, Field(ge=0, le=NUMBER_MAX)] | None = None
     error_message: Text | None = None

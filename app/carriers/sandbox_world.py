@@ -115,10 +115,9 @@ class World:
         return self._behaviours.of(address)
 
     async def take(self, send: Send) -> Received:
-        """The send API: one more message for a phone. Raises Refusal and Cut."""
-        behaviour = self.behaviour_of(send.to)
-        self._sends[send.to] += 1
-        chance = faults.luck(self._seed, send.to, self._sends[send.to])
+        """The send API: one more message for a phone, or for several: then the first one's
+        behaviour says whether the send fails. Raises Refusal and Cut."""
+        behaviour, chance = self.behaviour_of(send.to), self._luck(send.to)
         if behaviour.latency_s:
             await self._clock.sleep(behaviour.latency_s)
         fault = self._behaviours.fault(send.to, chance)
@@ -129,9 +128,14 @@ class World:
             raise Refusal(behaviour.code, permanent, behaviour.retry_after_s)
         if fault == "cut_before":
             raise Cut("before the message was taken")
-        received = self._record(send, behaviour)
+        received = self._record(send, send.to, self.new_id("MM" if send.media else "SM"))
+        every = [(received, behaviour, chance)]
+        for other in send.others:
+            also = self._record(send, other, received.external_id)
+            every.append((also, self.behaviour_of(other), self._luck(other)))
         if send.status_url is not None:
-            self._start(self._report(send.status_url, received, behaviour, chance))
+            for one in every:
+                self._start(self._report(send.status_url, *one))
         if fault == "cut_after":
             raise Cut("after the message was taken")
         return received
@@ -211,13 +215,21 @@ class World:
         digest = sha256(f"{self._seed}/id/{self._made}".encode()).hexdigest()
         return prefix + digest[:32]
 
-    def _record(self, send: Send, behaviour: Behaviour) -> Received:
+    def _luck(self, phone: str) -> Luck:
+        """What is left to chance of the next send to this phone."""
+        self._sends[phone] += 1
+        return faults.luck(self._seed, phone, self._sends[phone])
+
+    def _record(self, send: Send, to: str, external_id: str) -> Received:
+        behaviour = self.behaviour_of(to)
+        everybody = (send.to, *send.others)
         received = Received(
-            external_id=self.new_id("MM" if send.media else "SM"),
+            external_id=external_id,
             reference=send.reference,
             channel=send.channel,
             sender=send.sender,
-            to=send.to,
+            to=to,
+            others=tuple(other for other in everybody if other != to),
             body=send.body,
             media=tuple(part.part() for part in send.media),
             taken_at=self._clock.now(),
@@ -225,7 +237,7 @@ class World:
         self.records.took(received)
         self._count("taken")
         if behaviour.offline:
-            self._waiting[send.to].append(received)
+            self._waiting[to].append(received)
         elif behaviour.bounce is None:
             self._arrive(received)
         return received
@@ -249,6 +261,7 @@ class World:
                 channel=received.channel,
                 sender=received.sender,
                 to=received.to,
+                others=received.others,
                 status=word,
                 error_code=behaviour.bounce if word == "undelivered" else None,
             )

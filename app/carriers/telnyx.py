@@ -68,6 +68,7 @@ class Telnyx:
     channels = telnyx_messages.CHANNELS
     one_door = True
     can_look_up = False
+    groups = True
 
     def __init__(self, name: str, options: Options, clock: Clock | None = None) -> None:
         self.name = name

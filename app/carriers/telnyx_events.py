@@ -82,7 +82,8 @@ def statuses(carrier: str, body: bytes, receipt: str) -> list[Status]:
         return []
     payload = data.inner("payload")
     external_id = payload.identifier("id")
-    words = [recipient.needed("status") for recipient in payload.inners("to")]
+    recipients = payload.inners("to")
+    words = [recipient.needed("status") for recipient in recipients]
     if not words:
         raise Junk(f"{payload.at('to')} is missing")
     code, text = _error(payload)
@@ -94,8 +95,9 @@ def statuses(carrier: str, body: bytes, receipt: str) -> list[Status]:
             error_code=code if STATUSES[word] in ENDS else None,
             error_message=text if STATUSES[word] in ENDS else None,
             receipt_sid=receipt if is_sid(receipt, RECEIPT) else None,
+            address=recipient.word("phone_number") or None if len(words) > 1 else None,
         )
-        for word in words
+        for recipient, word in zip(recipients, words, strict=True)
         if word in STATUSES
     ]
 

@@ -23,6 +23,8 @@ from app.model.traffic import Accepted, Outgoing
 
 CHANNELS = frozenset({"sms", "mms"})
 TOO_MANY = 429
+# https://developers.telnyx.com/api-reference/messages/send-a-group-mms-message
+GROUP_MAX = 8
 
 # Refusals of this message, with the original's numbers; those of ERRORS are refusals too.
 REFUSALS: Mapping[str, int] = {
@@ -91,10 +93,14 @@ async def create(line: Line, outgoing: Outgoing, context: Context) -> Accepted:
     if outgoing.channel not in CHANNELS:
         text = f"this carrier does not carry {outgoing.channel}"
         raise Permanent(text, codes.CONTENT_NOT_ACCEPTED)
+    if len(outgoing.others) >= GROUP_MAX:
+        text = f"this carrier sends group texts to {GROUP_MAX} recipients at most"
+        raise Permanent(text, codes.TO_NOT_ROUTABLE)
+    path = "/v2/messages/group_mms" if outgoing.others else "/v2/messages"
     reply = await call(
         context,
         "POST",
-        f"{line.base_url}/v2/messages",
+        f"{line.base_url}{path}",
         timeout_s=line.timeout_s,
         headers=line.headers,
         data=orjson.dumps(_message(line, outgoing)),
@@ -128,16 +134,16 @@ def accepted(reply: Reply, now: datetime) -> Accepted:
 
 
 def _message(line: Line, outgoing: Outgoing) -> dict[str, Any]:
-    message: dict[str, Any] = {
-        "from": outgoing.proxy_address,
-        "to": outgoing.address,
-        "type": "MMS" if outgoing.media else "SMS",
-    }
+    message: dict[str, Any] = {"from": outgoing.proxy_address}
+    if outgoing.others:  # the number's own profile sends it
+        message["to"] = [outgoing.address, *outgoing.others]
+    else:
+        message |= {"to": outgoing.address, "type": "MMS" if outgoing.media else "SMS"}
     if outgoing.body:
         message["text"] = outgoing.body
     if outgoing.media:
         message["media_urls"] = [part.url for part in outgoing.media]
-    if line.messaging_profile_id is not None:
+    if line.messaging_profile_id is not None and not outgoing.others:
         message["messaging_profile_id"] = line.messaging_profile_id
     if outgoing.status_url is not None:
         message["webhook_url"] = outgoing.status_url

@@ -49,6 +49,7 @@ class Twilio:
     channels = CHANNELS
     one_door = False
     can_look_up = True
+    groups = False  # its Conversations can, its Messages cannot
 
     def __init__(self, name: str, options: Options) -> None:
         self.name = name

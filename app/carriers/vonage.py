@@ -63,6 +63,7 @@ class Vonage:
     channels = CHANNELS
     one_door = False
     can_look_up = False
+    groups = False
 
     def __init__(self, name: str, options: Options, clock: Clock | None = None) -> None:
         self.name = name

@@ -1,4 +1,4 @@
-"""One attempt at one recipient.
+"""One attempt at one recipient, or at everybody in a group text.
 
 A send is repeated only when it is known not to have happened. When an earlier attempt's outcome is
 unknown (a lost answer, a crash in between), the carrier is asked first; where it cannot be asked,
@@ -27,6 +27,8 @@ from app.store.outbox import Claimed
 
 UNKNOWN_CODE = 30008
 """The original's "unknown error": what a receipt gets when nobody can say what happened."""
+NO_GROUPS_CODE = 21612
+"""The original's "cannot be sent from this number to those"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,8 @@ async def _try(runtime: Runtime, item: Claimed, parcel: Parcel) -> Tried:
         later = runtime.clock.now() + timedelta(seconds=wait_s)
         return Tried(item, "postponed", not_before=later)
     outgoing = _outgoing(runtime, item, parcel)
+    if not isinstance(outgoing, Permanent) and outgoing.others and not carrier.groups:
+        outgoing = Permanent(f"carrier {parcel.carrier} does not send group texts", NO_GROUPS_CODE)
     if isinstance(outgoing, Permanent):
         return Tried(item, "permanent", error=outgoing)
     if item.unknown_since is not None:
@@ -202,6 +206,7 @@ def _outgoing(runtime: Runtime, item: Claimed, parcel: Parcel) -> Outgoing | Per
     if isinstance(content, Fail):
         return Permanent(content.reason, content.code)
     assert item.receipt_sid is not None
+    everybody = (item.params or {}).get("to", "").split()
     return Outgoing(
         reference=item.receipt_sid,
         channel=content.channel,
@@ -212,4 +217,5 @@ def _outgoing(runtime: Runtime, item: Claimed, parcel: Parcel) -> Outgoing | Per
         status_url=runtime.status_url(parcel.carrier, item.receipt_sid),
         started_at=item.unknown_since or item.started_at,
         template=content.template,
+        others=tuple(one for one in everybody if one != parcel.address),
     )

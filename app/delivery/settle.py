@@ -36,7 +36,8 @@ Settling = Convoy[Tried | Status, bool]
 
 @dataclass(slots=True)
 class Batch:
-    """One batch on its way: the receipts it moves and what is said of that."""
+    """One batch on its way: the receipts it moves and what is said of that. `grouped` are messages
+    to group texts: all receipts of one are those of one send."""
 
     now: datetime
     receipts: dict[str, Receipt] = field(default_factory=dict)
@@ -44,6 +45,14 @@ class Batch:
     steps: list[tuple[Receipt, str, int | None]] = field(default_factory=list)
     settled: list[Settled] = field(default_factory=list)
     accepted: list[deliveries.External] = field(default_factory=list)
+    grouped: set[str] = field(default_factory=set)
+
+    def together(self, receipt: Receipt | None) -> list[Receipt]:
+        """All receipts of the send that this is one of."""
+        if receipt is None or receipt.message_sid not in self.grouped:
+            return [] if receipt is None else [receipt]
+        every = self.receipts.values()
+        return [one for one in every if one.message_sid == receipt.message_sid]
 
 
 class Settler:
@@ -82,15 +91,16 @@ class Settler:
                 found.append(item.item.seq in ours)
                 if found[-1]:
                     self._attempted(batch, item, receipt)
-                elif item.accepted is not None and receipt is not None:
-                    _accept(batch, receipt, item.accepted)  # a fact, whoever holds the lane now
+                elif item.accepted is not None:
+                    for one in batch.together(receipt):
+                        _accept(batch, one, item.accepted)  # a fact, whoever holds the lane now
                 continue
             if receipt is not None and receipt.carrier != item.carrier:
                 receipt = None  # no carrier speaks for what another one sent
             found.append(receipt is not None)
             if receipt is not None:
-                _say(batch, receipt, item)
-            elif item.receipt_sid is None:
+                _hear(batch, receipt, item)
+            elif item.receipt_sid is None and item.address is None:
                 unmatched.append(item)
         await self._early(sql, batch, unmatched)
         await self._write(sql, batch)
@@ -115,6 +125,11 @@ class Settler:
             else sid
             for item, sid in zip(items, named, strict=True)
         ]
+        grouped = {sid for item, sid in zip(items, sids, strict=True) if sid and _of_group(item)}
+        if grouped:
+            together = await deliveries.together(sql, grouped)
+            batch.receipts |= together
+            batch.grouped = {receipt.message_sid for receipt in together.values()}
         return [batch.receipts.get(sid) if sid else None for sid in sids]
 
     def _attempted(self, batch: Batch, tried: Tried, receipt: Receipt | None) -> None:
@@ -122,14 +137,9 @@ class Settler:
         if tried.accepted is None and receipt is not None and receipt.external_id is not None:
             tried = replace(tried, outcome="settled")  # a callback has told us meanwhile
         settled = self._verdict(batch, tried)
-        if receipt is not None and tried.outcome != "settled":
-            if tried.accepted is not None:
-                _accept(batch, receipt, tried.accepted)
-            elif isinstance(tried.error, Permanent):
-                _advance(batch, receipt, tried.error.status, tried.error.code, tried.error.message)
-            elif settled.dead is not None:
-                code = (tried.error.code if tried.error else None) or UNKNOWN_CODE
-                _advance(batch, receipt, "failed", code, settled.dead)
+        if tried.outcome != "settled":
+            for one in batch.together(receipt):
+                _come_to(batch, one, tried, settled.dead)
         batch.settled.append(settled)
 
     def _verdict(self, batch: Batch, tried: Tried) -> Settled:
@@ -203,19 +213,42 @@ class Settler:
                 self._runtime.observe(_observation(item))
 
 
+def _of_group(item: Tried | Status) -> bool:
+    """Whether this is about a send to several (the items of deliveries have no other `params`)."""
+    return item.item.params is not None if isinstance(item, Tried) else item.address is not None
+
+
+def _come_to(batch: Batch, receipt: Receipt, tried: Tried, dead: str | None) -> None:
+    """Apply an attempt to a receipt."""
+    if tried.accepted is not None:
+        _accept(batch, receipt, tried.accepted)
+    elif isinstance(tried.error, Permanent):
+        _advance(batch, receipt, tried.error.status, tried.error.code, tried.error.message)
+    elif dead is not None:
+        code = (tried.error.code if tried.error else None) or UNKNOWN_CODE
+        _advance(batch, receipt, "failed", code, dead)
+
+
 def _accept(batch: Batch, receipt: Receipt, accepted: Accepted) -> None:
     """The carrier has it."""
     batch.accepted.append((receipt.carrier, accepted.external_id))
     _say(batch, receipt, Status(receipt.carrier, accepted.external_id, accepted.status))
 
 
+def _hear(batch: Batch, receipt: Receipt, status: Status) -> None:
+    """Apply a status to the receipt that it names; of a group text, to that of whom it is about.
+    Whoever that is, the carrier has the send."""
+    for one in batch.together(receipt):
+        about = status.address in (None, one.address)
+        _say(batch, one, status if about else replace(status, status=None))
+
+
 def _say(batch: Batch, receipt: Receipt, status: Status) -> None:
     """Apply what a carrier says: its name for the send, and its status if that is news."""
     if receipt.external_id is None:
         receipt.external_id = status.external_id
-        receipt.channel_message_sid = channel_message_sid(
-            receipt.channel, status.external_id, receipt.sid
-        )
+        known = None if receipt.message_sid in batch.grouped else status.external_id
+        receipt.channel_message_sid = channel_message_sid(receipt.channel, known, receipt.sid)
         batch.moved[receipt.sid] = receipt
     if status.status is not None:
         _advance(batch, receipt, status.status, status.error_code, status.error_message)

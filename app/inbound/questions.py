@@ -13,9 +13,11 @@ import asyncpg
 
 from app.model import Conversation, Media, Message, Participant
 from app.model.traffic import Inbound, restored
+from app.road import copies
 from app.road.asking import question, where
+from app.road.convoy import pair_of
 from app.road.items import Arrival
-from app.road.resolve import Bound, Create, Decision, resolve
+from app.road.resolve import Bound, Create, Decision, decide
 from app.runtime import Runtime
 from app.settings.models import Settings
 from app.store import pre_targets, road
@@ -39,22 +41,25 @@ class Parcel:
 async def parcels(
     runtime: Runtime, sql: asyncpg.Connection, items: Sequence[Claimed]
 ) -> Mapping[int, Parcel]:
-    """What is to be asked about each, as things are now. An account that the file does not name
-    any more has no parcels: its inbounds wait for it."""
+    """What is to be asked about each, as things are now; nothing about copies. An account that the
+    file does not name any more has no parcels: its inbounds wait for it."""
     known = [item for item in items if item.account_sid in runtime.settings.houses]
     arrivals = {item.seq: _arrival(item) for item in known}
-    pairs = {_pair(arrival) for arrival in arrivals.values()}
+    pairs = {pair_of(arrival) for arrival in arrivals.values()}
     facts = await road.facts(sql, sorted(pairs)) if pairs else {}
     decided = {
-        seq: _decision(runtime.settings, arrival, facts[_pair(arrival)])
+        seq: _decision(runtime.settings, arrival, facts[pair_of(arrival)])
         for seq, arrival in arrivals.items()
     }
     places = await pre_targets.places(
         sql, [where(arrivals[seq].account_sid, decision) for seq, decision in decided.items()]
     )
     now = runtime.clock.now()
+    copied = await copies.among(sql, runtime.settings, arrivals, now)
     return {
-        item.seq: _parcel(item, arrivals[item.seq], decided[item.seq], place, now)
+        item.seq: Parcel(arrivals[item.seq])
+        if item.seq in copied
+        else _parcel(item, arrivals[item.seq], decided[item.seq], place, now)
         for item, place in zip(known, places, strict=True)
     }
 
@@ -99,8 +104,10 @@ def _event(
         unique_name=None,
         email_address=None,
         email_name=None,
-        state="active",
+        state="initializing" if inbound.others else "active",
     )
+    if inbound.others:
+        return proposals.conversation_add(conversation, origin, None, message, media, group=inbound)
     pair = _row(
         Participant,
         common,
@@ -137,13 +144,8 @@ def _file(part: Any) -> dict[str, Any]:
 
 
 def _decision(settings: Settings, arrival: Arrival, facts: road.Facts) -> Decision:
-    inbound, own = arrival.inbound, settings.of(arrival.account_sid)
-    bound = Bound(*facts.holder) if facts.holder else None
-    return resolve(own, inbound.carrier, inbound.proxy_address, bound, facts.configuration)
-
-
-def _pair(arrival: Arrival) -> road.Pair:
-    return arrival.account_sid, arrival.inbound.proxy_address, arrival.inbound.address
+    own = settings.of(arrival.account_sid)
+    return decide(own, arrival.inbound, facts.holder, facts.grouped, facts.configuration)
 
 
 def _arrival(item: Claimed) -> Arrival:

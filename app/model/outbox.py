@@ -37,15 +37,20 @@ def endpoint(account_sid: str, url: str) -> str:
     return sha256(f"{account_sid} {plain(url)}".encode()).hexdigest()[:20]
 
 
-def ask_lane(account_sid: str, proxy_address: str, address: str) -> str:
-    """The lane of a pair's inbounds that somebody decides on first. Lanes are locked in the order
-    of their names, and these before all others."""
-    return f"a:{account_sid} {proxy_address}:{address}"
+def ask_lane(account_sid: str, proxy_address: str, address: str, numbers: str = "") -> str:
+    """The lane of a pair's inbounds, or of those of a number group, that somebody decides on first.
+    Lanes are locked in the order of their names, and these before all others."""
+    return f"a:{account_sid} {numbers or f'{proxy_address}:{address}'}"
 
 
 def delivery_lane(account_sid: str, proxy_address: str, address: str) -> str:
     """The lane of everything that goes from one address of ours to one recipient."""
     return f"d:{account_sid} {proxy_address}:{address}"
+
+
+def group_lane(account_sid: str, numbers: str) -> str:
+    """The lane of everything that goes from our numbers in a number group to the others in it."""
+    return f"d:{account_sid} {numbers}"
 
 
 def hook_lane(target_sid: str, about_sid: str) -> str:
@@ -124,7 +129,8 @@ class _Item(SQLModel):
 
     `attempts` counts those started. `started_at` is set, committed, before an attempt and cleared
     when it is settled: a row that is claimed with it set had an attempt whose outcome is unknown.
-    `token` is the idempotency token, the same in every attempt.
+    `token` is the idempotency token, the same in every attempt. The delivery of a group text is one
+    send for all receipts of its message: `receipt_sid` is the first, `params` name whom it goes to.
     """
 
     lane: str = c.sid()

@@ -30,7 +30,11 @@ class Inbox(SQLModel, table=True):
 
 
 class Decision(SQLModel, table=True):
-    """Why an inbound went where it went: the rule that took it and those that were passed over."""
+    """Why an inbound went where it went: the rule that took it and those that were passed over.
+
+    `digest` says what came, of a group text that comes to several numbers of ours; copies of one
+    message have the same, and name it in `message_sid`.
+    """
 
     __tablename__ = "decisions"
     __table_args__ = (
@@ -42,6 +46,7 @@ class Decision(SQLModel, table=True):
         ),
         Index("decisions_message", "message_sid"),
         Index("decisions_conversation", "conversation_sid", "sid"),
+        Index("decisions_digest", "digest", postgresql_where=text("digest IS NOT NULL")),
     )
 
     sid: str = c.sid_key()
@@ -57,6 +62,7 @@ class Decision(SQLModel, table=True):
     steps: list[Any] = c.document()
     conversation_sid: str | None = c.sid(null=True)
     message_sid: str | None = c.sid(null=True)
+    digest: str | None = c.sid(null=True)
     received_at: datetime = c.moment()
 
 

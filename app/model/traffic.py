@@ -70,7 +70,8 @@ def restored(kept: Mapping[str, Any]) -> Inbound:
 class Status:
     """What a carrier says of something we sent. `receipt_sid` is known where the carrier calls a
     URL that we gave with the send; otherwise (`carrier`, `external_id`) finds the receipt.
-    `status` None means: accepted, nothing more is known yet."""
+    `status` None means: accepted, nothing more is known yet. `address` says whom it is about when
+    the send went to several."""
 
     carrier: str
     external_id: str
@@ -78,6 +79,7 @@ class Status:
     error_code: int | None = None
     error_message: str | None = None
     receipt_sid: str | None = None
+    address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +138,11 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One message for one recipient, as it is handed to a carrier.
+    """One message for one recipient, or one group text for all of them, as it is handed to a
+    carrier.
 
-    `reference` is the receipt's SID: the same in every attempt of the same send. `status_url` is
+    `reference` is the receipt's SID (of a group text: that of the first receipt, of `address`): the
+    same in every attempt of the same send. `others` are the further recipients. `status_url` is
     where the carrier reports, None when we have no public URL. `started_at` is when the attempt
     (for a look-up: the first one whose outcome is unknown) began. Where there is a `template`, a
     carrier that can sends it; `body` and `media` say the same to those that cannot.
@@ -153,6 +157,7 @@ class Outgoing:
     status_url: str | None
     started_at: datetime
     template: Template | None = None
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +170,9 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A participant as far as the fan-out cares. `channel` is None for chat. `last_inbound_at` is
-    known where that opens a session; `opted_out` are senders that they want nothing from."""
+    """A participant as far as the fan-out cares. `channel` is None for chat; a projected address
+    is known in group texts only. `last_inbound_at` is known where that opens a session; `opted_out`
+    are senders that they want nothing from."""
 
     sid: str
     identity: str | None
@@ -175,3 +181,4 @@ class Member:
     channel: str | None
     last_inbound_at: datetime | None = None
     opted_out: tuple[str, ...] = ()
+    projected_address: str | None = None

@@ -6,6 +6,7 @@ of who would receive it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from types import SimpleNamespace
 from typing import Any, cast
@@ -20,9 +21,10 @@ from app.model.traffic import Inbound
 from app.ops.hiding import plain_url
 from app.ops.render import table
 from app.road import fanout
-from app.road.convoy import Carriage, Load
+from app.road.convoy import Carriage, Load, pair_of
 from app.road.items import Arrival
-from app.road.resolve import Bound, Create, Decision, Drop, Forward, resolve
+from app.road.resolve import Bound, Create, Decision, Drop, Forward, decide
+from app.rules import groups
 from app.settings.models import Settings
 from app.store import road
 
@@ -67,22 +69,30 @@ class Explanation:
 
 
 async def explain(
-    sql: asyncpg.Connection, settings: Settings, to: str, from_: str, body: str | None = None
+    sql: asyncpg.Connection,
+    settings: Settings,
+    to: str,
+    from_: str,
+    body: str | None = None,
+    others: Sequence[str] = (),
 ) -> Explanation:
     """What would become of a message with this body from `from_` to our address `to`, in the
-    account that owns it. Of one account's view of the settings, only its own addresses are ours.
+    account that owns it; of a group text that `others` get too. Of one account's view of the
+    settings, only its own addresses are ours.
 
     Raises Invalid 20001 for something that is not an address.
     """
     to, from_ = _address("To", to), _address("From", from_)
     settings = settings.of(settings.owner(to))
-    pair = settings.account.sid, to, from_
+    arrival = _arrival(settings, to, from_, body, [_address("Others", one) for one in others])
+    pair = pair_of(arrival)
     facts = (await road.facts(sql, [pair]))[pair]
-    decision = _decision(settings, to, facts)
+    inbound = arrival.inbound
+    decision = decide(settings, inbound, facts.holder, facts.grouped, facts.configuration)
     action = decision.action
     recipients: tuple[Recipient, ...] = ()
     if isinstance(action, Bound):
-        recipients = await _recipients(sql, settings, action, to, from_, body)
+        recipients = await _recipients(sql, settings, action, arrival)
     sender = settings.sender(to)
     asked = [rule for rule, _ in decision.steps]
     return Explanation(
@@ -95,7 +105,7 @@ async def explain(
         steps=decision.steps,
         not_asked=tuple(rule for rule in RULES if rule not in asked),
         conversation_sid=action.conversation_sid if isinstance(action, Bound) else None,
-        creates=_creates(settings, action, to, from_) if isinstance(action, Create) else None,
+        creates=_creates(settings, action, inbound) if isinstance(action, Create) else None,
         forwards_to=plain_url(action.url) if isinstance(action, Forward) else None,
         recipients=recipients,
     )
@@ -148,12 +158,15 @@ def _address(name: str, given: str) -> str:
         raise Invalid(BAD_ADDRESS, f"{name} is not an address: {error}") from error
 
 
-def _decision(settings: Settings, to: str, facts: road.Facts) -> Decision:
-    """The road's decision on a message that comes through the carrier that holds `to`."""
+def _arrival(
+    settings: Settings, to: str, from_: str, body: str | None, others: Sequence[str]
+) -> Arrival:
+    """The message, as it comes through the carrier that holds `to`."""
     sender = settings.sender(to)
-    bound = Bound(*facts.holder) if facts.holder else None
+    further = tuple(one for one in dict.fromkeys(others) if one not in (to, from_))
     carrier = sender.carrier if sender else ""
-    return resolve(settings, carrier, to, bound, facts.configuration)
+    inbound = Inbound(carrier, "", channel_of(from_), from_, to, body, others=further)
+    return Arrival(settings.account.sid, inbound)
 
 
 def _outcome(decision: Decision) -> str:
@@ -168,13 +181,13 @@ def _outcome(decision: Decision) -> str:
             return "dropped"
 
 
-def _creates(settings: Settings, create: Create, to: str, from_: str) -> dict[str, Any]:
+def _creates(settings: Settings, create: Create, inbound: Inbound) -> dict[str, Any]:
     default = settings.service_sid(settings.default_service)
     made = {
         "type": create.type,
         "chat_service_sid": create.service_sid or default,
         "messaging_service_sid": create.messaging_service_sid,
-        "pair": {"address": masked(from_), "proxy_address": to, "channel": channel_of(from_)},
+        **_people(settings, inbound),
         "identities": list(create.identities) or None,
         "webhook_url": plain_url(create.webhook_url) if create.webhook_url else None,
         "webhook_filters": list(create.webhook_filters) or None,
@@ -184,26 +197,39 @@ def _creates(settings: Settings, create: Create, to: str, from_: str) -> dict[st
     return {name: value for name, value in made.items() if value is not None}
 
 
+def _people(settings: Settings, inbound: Inbound) -> dict[str, Any]:
+    """The pair that it would begin with, or everybody in the group text."""
+    if not inbound.others:
+        address = masked(inbound.address)
+        pair = {"address": address, "proxy_address": inbound.proxy_address}
+        return {"pair": pair | {"channel": inbound.channel}}
+    senders, most = settings.senders_by_address, settings.limits.participants_group_max
+    group = groups.arriving(inbound, senders, most)
+    return {
+        "addresses": [masked(one) for one in group.theirs],
+        "projected_addresses": list(group.ours),
+    }
+
+
 def _flow(settings: Settings, sid: str) -> str:
     flow = settings.flows.get(sid)
     return plain_url(flow.url) if flow else "not in `flows`: it is told nothing"
 
 
 async def _recipients(
-    sql: asyncpg.Connection, settings: Settings, bound: Bound, to: str, from_: str, body: str | None
+    sql: asyncpg.Connection, settings: Settings, bound: Bound, arrival: Arrival
 ) -> tuple[Recipient, ...]:
     """The plan that the road would make, without the road."""
     below = await road.below(sql, [bound.conversation_sid], [])
     # The plan reads no clock: the moment of a load is for rows, and none is written.
     load = Load([], settings, cast(Any, None), below=below)
-    inbound = Inbound("", "", channel_of(from_), from_, to, body)
     carriage = Carriage(
-        Arrival(settings.account.sid, inbound),
+        arrival,
         message_sid=ids.new(ids.MESSAGE),
-        author=from_,
+        author=arrival.inbound.address,
         conversation_sid=bound.conversation_sid,
         participant_sid=bound.participant_sid,
-        message=_message(settings, bound, body or EXAMPLE),
+        message=_message(settings, bound, arrival.inbound.body or EXAMPLE),
     )
     fanout.plan(load, carriage)
     return tuple(_recipient(receipt) for receipt in load.receipts)

@@ -17,6 +17,8 @@ from app.runtime import Runtime
 MORE_INFO = "https://www.twilio.com/docs/errors/"
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="Twilio API"'}
 
+OTHERS_MAX = 50
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Asked = Callable[[web.Request, str], Awaitable[web.StreamResponse]]
 """Answers a request of an operator of this account."""
@@ -39,9 +41,12 @@ def operator_routes(runtime: Runtime, admit: Admit) -> list[web.RouteDef]:
 
     async def explained(request: web.Request, account_sid: str) -> web.Response:
         to, from_ = _given(request, "To"), _given(request, "From")
-        body = request.query.get("Body")
+        body, others = request.query.get("Body"), request.query.getall("Others", [])
+        if len(others) > OTHERS_MAX:
+            raise Invalid(20001, f"Others: {OTHERS_MAX} at most")
         async with runtime.db.begin() as tx:
-            found = await explain.explain(tx.sql, settings.of(account_sid), to, from_, body)
+            own = settings.of(account_sid)
+            found = await explain.explain(tx.sql, own, to, from_, body, others)
         return answered(explain.as_json(found))
 
     async def traced(request: web.Request, account_sid: str) -> web.Response:

@@ -106,6 +106,7 @@ def _participant(row: Row) -> Entry:
         address=_maybe(person, row["address"]),
         proxy_address=_maybe(person, row["proxy_address"]),
         messaging_window=_window(row),
+        projected_address=_maybe(person, row["projected_address"]),
     )
 
 

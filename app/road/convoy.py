@@ -12,6 +12,7 @@ from app.model import Conversation, Media, Message
 from app.model.streams import STREAM
 from app.road.items import Arrival, Draft, Posted, Taken
 from app.road.resolve import Create, Decision
+from app.rules.groups import numbers_of
 from app.settings.models import Settings
 from app.settings.opt_outs import Kind
 from app.store.outbox import NewItem
@@ -21,6 +22,13 @@ from app.store.webhooks import Target
 from app.webhooks.events import Event
 
 
+def pair_of(arrival: Arrival) -> Pair:
+    """Where an arrival comes from, as the store's questions name it."""
+    inbound = arrival.inbound
+    numbers = numbers_of(inbound)
+    return arrival.account_sid, inbound.proxy_address, inbound.address, numbers
+
+
 class Stale(Exception):
     """What the convoy decided on changed before its lock: it rolls back and walks again."""
 
@@ -28,8 +36,9 @@ class Stale(Exception):
 @dataclass(slots=True, eq=False)
 class Carriage:
     """One item on its way. An arrival has a `decision`; whoever goes on has a conversation.
-    `changes` is what the customer wants changed, by the original's keys. `answers` is the
-    participant whose word like HELP it answers: nobody else receives it."""
+    `changes` is what the customer wants changed, by the original's keys; `digest` is what a copy
+    is known by (app/road/copies.py). `answers` is the participant whose word like HELP it answers:
+    nobody else receives it."""
 
     item: Arrival | Draft
     message_sid: str
@@ -45,6 +54,7 @@ class Carriage:
     refused: Refused | None = None
     changes: Mapping[str, str] = field(default_factory=dict)
     answers: str | None = None
+    digest: str | None = None
 
     @property
     def arrival(self) -> Arrival:
@@ -54,9 +64,8 @@ class Carriage:
 
     @property
     def pair(self) -> Pair:
-        """The pair of an arrival."""
-        inbound = self.arrival.inbound
-        return self.arrival.account_sid, inbound.proxy_address, inbound.address
+        """The pair of an arrival, or its number group."""
+        return pair_of(self.arrival)
 
     def refuse(self, refused: Refused) -> None:
         """This one must not happen; its neighbours go on."""
@@ -108,7 +117,7 @@ class Load:
     streamed: list[Happened] = field(default_factory=list)
     receipts: list[dict[str, Any]] = field(default_factory=list)
     forwarded: list[Carriage] = field(default_factory=list)
-    windows: dict[Pair, datetime] = field(default_factory=dict)
+    windows: dict[tuple[str, str, str], datetime] = field(default_factory=dict)
     chosen: dict[tuple[str, str, str], Kind] = field(default_factory=dict)
     replies: list[Carriage] = field(default_factory=list)
 

@@ -1,7 +1,7 @@
 """Deciding where inbounds go, and creating conversations for pairs that nobody holds.
 
-A pair is claimed in the partial unique index before its conversation exists. Who loses the claim
-finds the winner's conversation, committed, and joins it.
+A pair is claimed in the partial unique index before its conversation exists; the number group of a
+group text in its own. Who loses the claim finds the winner's conversation, committed, and joins it.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ import asyncpg
 
 from app import ids
 from app.model.outbox import HOOK, sender_lane
-from app.road import asking
+from app.road import asking, copies
 from app.road.convoy import Carriage, Load, Stale
 from app.road.items import Arrival, Taken
-from app.road.resolve import Bound, Create, Decision, Drop, Forward, resolve
+from app.road.resolve import Bound, Create, Decision, Drop, Forward
+from app.road.resolve import decide as decided
+from app.rules import groups
 from app.store import road
 from app.store.outbox import NewItem
 
@@ -44,7 +46,11 @@ async def _round(
     creating: dict[road.Pair, list[Carriage]] = {}
     for carriage in carriages:
         carriage.decision = _decision(load, carriage)
-    for carriage in await asking.sort_out(sql, load, carriages):
+    answered = [one for one in carriages if one.arrival.answered is not None]
+    if answered:
+        await copies.find(sql, load, answered)
+    undecided = [one for one in carriages if one.goes]
+    for carriage in await asking.sort_out(sql, load, undecided):
         decision = carriage.decision
         assert decision is not None
         match decision.action:
@@ -52,7 +58,7 @@ async def _round(
                 carriage.conversation_sid = conversation_sid
                 carriage.participant_sid = participant_sid
             case Create():
-                creating.setdefault(carriage.pair, []).append(carriage)
+                creating.setdefault(_place(carriage.pair), []).append(carriage)
             case Forward() as forward:
                 _forward(load, carriage, forward)
             case Drop(reason):
@@ -62,23 +68,30 @@ async def _round(
 
 def _decision(load: Load, carriage: Carriage) -> Decision:
     facts = load.facts[carriage.pair]
-    bound = Bound(*facts.holder) if facts.holder else None
-    inbound = carriage.arrival.inbound
     settings = load.settings.of(carriage.arrival.account_sid)
-    return resolve(settings, inbound.carrier, inbound.proxy_address, bound, facts.configuration)
+    inbound = carriage.arrival.inbound
+    return decided(settings, inbound, facts.holder, facts.grouped, facts.configuration)
+
+
+def _place(pair: road.Pair) -> road.Pair:
+    """What a conversation is created for: a pair, or a number group, whoever writes to whom."""
+    account_sid, _, _, numbers = pair
+    return (account_sid, "", "", numbers) if numbers else pair
 
 
 async def _create(
     sql: asyncpg.Connection, load: Load, creating: dict[road.Pair, list[Carriage]]
 ) -> list[Carriage]:
-    """One conversation for each pair that we win; the first of its carriages creates it."""
+    """One conversation for each place that we win; the first of its carriages creates it."""
     rows: list[dict[str, Any]] = []
     for carriages in creating.values():
-        conversation_sid, participant_sid = ids.new(ids.CONVERSATION), ids.new(ids.PARTICIPANT)
+        row = _row(load, carriages[0])
+        authors = {one["address"]: one["sid"] for one in row["natives"] or ()}
         for carriage in carriages:
-            carriage.conversation_sid = conversation_sid
-            carriage.participant_sid = participant_sid
-        rows.append(_row(carriages[0]))
+            carriage.conversation_sid = row["sid"]
+            author = carriage.arrival.inbound.address
+            carriage.participant_sid = authors.get(author, row["participant_sid"])
+        rows.append(row)
     roles, met = await road.create(sql, rows, load.now)
     load.roles |= roles
     load.met |= met
@@ -92,20 +105,21 @@ async def _create(
     return lost
 
 
-def _row(carriage: Carriage) -> dict[str, Any]:
+def _row(load: Load, carriage: Carriage) -> dict[str, Any]:
     assert carriage.decision is not None
     create = carriage.decision.action
     assert isinstance(create, Create)
     carriage.created = create
     inbound = carriage.arrival.inbound
     attaches = create.type in ("webhook", "studio")
+    numbers = groups.numbers_of(inbound) or None
     return {
-        "sid": carriage.conversation_sid,
+        "sid": ids.new(ids.CONVERSATION),
         "account_sid": carriage.arrival.account_sid,
         "service_sid": create.service_sid,
         "messaging_service_sid": create.messaging_service_sid,
         "friendly_name": carriage.changes.get("friendly_name"),
-        "participant_sid": carriage.participant_sid,
+        "participant_sid": ids.new(ids.PARTICIPANT),
         "channel": "sms" if inbound.channel == "mms" else inbound.channel,
         "address": inbound.address,
         "proxy_address": inbound.proxy_address,
@@ -126,7 +140,26 @@ def _row(carriage: Carriage) -> dict[str, Any]:
             }
             for identity in dict.fromkeys(create.identities)
         ],
+        "numbers": numbers,
+        "natives": _natives(load, carriage, create) if numbers else None,
     }
+
+
+def _natives(load: Load, carriage: Carriage, create: Create) -> list[dict[str, Any]]:
+    """Who is in a group text from its beginning: their numbers, then ours. The one that the message
+    came to stands for the identities that the rule puts in, if it does."""
+    settings = load.settings.of(carriage.arrival.account_sid)
+    group = groups.arriving(
+        carriage.arrival.inbound,
+        settings.senders_by_address,
+        settings.limits.participants_group_max,
+    )
+    ours = group.ours[1:] if create.identities else group.ours
+    columns = [(one, None) for one in group.theirs] + [(None, one) for one in ours]
+    return [
+        {"sid": ids.new(ids.PARTICIPANT), "address": theirs, "projected_address": own}
+        for theirs, own in columns
+    ]
 
 
 def _forward(load: Load, carriage: Carriage, forward: Forward) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
 from app import ids
 from app.model import Receipt
-from app.model.outbox import DELIVERY, REPLY, delivery_lane
+from app.model.conversations import number_group
+from app.model.outbox import DELIVERY, REPLY, delivery_lane, group_lane
 from app.model.traffic import MediaPart, Member
 from app.road.convoy import Carriage, Load
-from app.road.items import Draft
+from app.road.items import Arrival, Draft
 from app.rules import fanout, opt_outs, standing
 from app.rules.content import Fail
 from app.rules.fanout import Planned
@@ -24,9 +26,12 @@ SENDER_GONE = 21606
 
 
 def plan(load: Load, carriage: Carriage) -> None:
-    """Receipts for everybody but the author; what cannot be sent fails at once."""
-    message = carriage.message
+    """Receipts for everybody but the author; what cannot be sent fails at once. A group text that
+    came in is on everybody's phone already."""
+    message, below = carriage.message, load.below[carriage.conversation_sid]
     assert message is not None
+    if below.grouped and isinstance(carriage.item, Arrival):
+        return
     media = [
         MediaPart(
             medium.source_url or "",
@@ -37,19 +42,52 @@ def plan(load: Load, carriage: Carriage) -> None:
         )
         for medium in carriage.media
     ]
-    members = {member.sid: member for member in load.below[carriage.conversation_sid].members}
+    members = {member.sid: member for member in below.members}
+    planned = (_group if below.grouped else _each)(load, carriage, below.members, media)
+    going = [
+        sent
+        for one in planned
+        if carriage.answers in (None, one.participant_sid)
+        and (sent := _receipt(load, carriage, one, members[one.participant_sid])) is not None
+    ]
+    if below.grouped:
+        load.items += [_together(below.members, *first) for first in going[:1]]
+    else:
+        event = REPLY if carriage.answers else None
+        load.items += [_item(*one, event) for one in going]
+
+
+def _each(
+    load: Load, carriage: Carriage, members: Sequence[Member], media: Sequence[MediaPart]
+) -> list[Planned]:
+    message = carriage.message
+    assert message is not None
     template = carriage.item.template if isinstance(carriage.item, Draft) else None
-    for planned in fanout.plan(
-        members.values(),
+    return fanout.plan(
+        members,
         carriage.participant_sid,
         message.body,
         media,
         load.settings.limits.profile,
         template,
-        _sessions(load, members.values()) if template else fanout.SESSIONS_UNKNOWN,
+        _sessions(load, members) if template else fanout.SESSIONS_UNKNOWN,
+    )
+
+
+def _group(
+    load: Load, carriage: Carriage, members: Sequence[Member], media: Sequence[MediaPart]
+) -> list[Planned]:
+    """One send to all: when somebody in the group opted out, nobody gets it."""
+    message = carriage.message
+    assert message is not None
+    profile = load.settings.limits.profile
+    planned = fanout.plan_group(members, carriage.participant_sid, message.body, media, profile)
+    sender = _sender(load, carriage, planned[0].proxy_address) if planned else None
+    if sender is None or not any(
+        _opted_out(load, message.account_sid, sender, member) for member in members
     ):
-        if carriage.answers in (None, planned.participant_sid):
-            _receipt(load, carriage, planned, members[planned.participant_sid])
+        return planned
+    return [replace(one, content=standing.group_opted_out(one.content)) for one in planned]
 
 
 def _sessions(load: Load, members: Iterable[Member]) -> Mapping[str, bool]:
@@ -62,7 +100,10 @@ def _sessions(load: Load, members: Iterable[Member]) -> Mapping[str, bool]:
     }
 
 
-def _receipt(load: Load, carriage: Carriage, planned: Planned, member: Member) -> None:
+def _receipt(
+    load: Load, carriage: Carriage, planned: Planned, member: Member
+) -> tuple[dict[str, Any], SenderSettings] | None:
+    """The receipt, and who sends it; None when it failed at once."""
     sender = _sender(load, carriage, planned.proxy_address)
     content = _carried(sender, planned)
     if sender is not None:
@@ -70,10 +111,10 @@ def _receipt(load: Load, carriage: Carriage, planned: Planned, member: Member) -
     receipt = _row(carriage, planned, sender.carrier if sender else "", content)
     load.receipts.append(receipt)
     carriage.statuses.append(receipt["status"])
-    if isinstance(content, Fail):
+    if isinstance(content, Fail) or sender is None:
         _tell_failure(load, receipt)
-    else:
-        load.items.append(_item(receipt, sender, REPLY if carriage.answers else None))
+        return None
+    return receipt, sender
 
 
 def _sender(load: Load, carriage: Carriage, address: str) -> SenderSettings | None:
@@ -148,9 +189,9 @@ def _row(carriage: Carriage, planned: Planned, carrier: str, content: Any) -> di
     }
 
 
-def _item(receipt: dict[str, Any], sender: SenderSettings | None, event: str | None) -> NewItem:
+def _item(receipt: dict[str, Any], sender: SenderSettings, event: str | None) -> NewItem:
     pair = f"{receipt['account_sid']} {receipt['proxy_address']}"
-    rated = sender is not None and rate_per_s(sender) is not None
+    rated = rate_per_s(sender) is not None
     return NewItem(
         lane=delivery_lane(receipt["account_sid"], receipt["proxy_address"], receipt["address"]),
         kind=DELIVERY,
@@ -161,6 +202,19 @@ def _item(receipt: dict[str, Any], sender: SenderSettings | None, event: str | N
         receipt_sid=receipt["sid"],
         event=event,
         sender=pair if rated else None,
+    )
+
+
+def _together(members: Sequence[Member], first: dict[str, Any], sender: SenderSettings) -> NewItem:
+    """One send to everybody else in a group text, our further numbers too: on a phone, a group is
+    who is in it. It stands for the receipts of all; they are those of the message."""
+    numbers = [one.address or one.projected_address or "" for one in members]
+    to = dict.fromkeys([first["address"], *numbers])
+    del to[first["proxy_address"]]
+    return replace(
+        _item(first, sender, None),
+        lane=group_lane(first["account_sid"], number_group(numbers)),
+        params={"to": " ".join(to)},
     )
 
 

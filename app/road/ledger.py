@@ -71,10 +71,10 @@ def rows(load: Load) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def _entry(carriage: Carriage) -> tuple[str, str, str, str, str, str]:
-    account_sid, proxy_address, address = carriage.pair
+def _entry(carriage: Carriage) -> tuple[str, str, str, str, str, str, str]:
+    account_sid, proxy_address, address, numbers = carriage.pair
     key = _key(carriage.arrival)
-    return *key, account_sid, carriage.message_sid, proxy_address, address
+    return *key, account_sid, carriage.message_sid, proxy_address, address, numbers
 
 
 def _key(arrival: Arrival) -> road.Key:
@@ -117,7 +117,7 @@ def _decision(carriage: Carriage) -> dict[str, Any]:
     result = carriage.result()
     assert isinstance(result, Taken)
     inbound = arrival.inbound
-    return {
+    row = {
         "sid": ids.new("RD"),
         "account_sid": arrival.account_sid,
         "carrier": inbound.carrier,
@@ -132,6 +132,7 @@ def _decision(carriage: Carriage) -> dict[str, Any]:
         "conversation_sid": result.conversation_sid,
         "message_sid": result.message_sid,
     }
+    return row if carriage.digest is None else row | {"digest": carriage.digest}
 
 
 def _unkept(carriage: Carriage) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -19,6 +19,7 @@ from app.rules.timers import next_timer
 from app.store.road import Met
 from app.webhooks import events, tell
 from app.webhooks import origin as origins
+from app.webhooks.events import Event
 from app.webhooks.origin import Origin
 
 
@@ -59,6 +60,8 @@ def number(load: Load, carriage: Carriage) -> None:
         load.events.append(added)
     if conversation.state == "inactive":
         _wake(load, conversation, origin.aloud)
+    elif conversation.grouped and load.new_conversations.get(conversation.sid) is carriage:
+        _tell_state(load, conversation, origin.aloud, "initializing")
 
 
 def _message(load: Load, conversation: Conversation, carriage: Carriage, source: str) -> Message:
@@ -127,7 +130,7 @@ def _changed(changes: Mapping[str, str], columns: dict[str, Any]) -> dict[str, A
 def _author(load: Load, carriage: Carriage) -> str | None:
     """The participant that the author's name or address means, if it is one of them."""
     for member in load.below[carriage.conversation_sid].members:
-        if carriage.author in (member.identity, member.address):
+        if carriage.author in (member.identity, member.address, member.projected_address):
             return member.sid
     return None
 
@@ -144,9 +147,13 @@ def _wake(load: Load, conversation: Conversation, origin: Origin) -> None:
         conversation.closed_timer_s,
     )
     conversation.next_timer_at = due[0] if due else None
+    _tell_state(load, conversation, origin, "inactive")
+
+
+def _tell_state(load: Load, conversation: Conversation, origin: Origin, before: str) -> None:
     if load.wants(conversation.sid, "onConversationStateUpdated"):
         load.events.append(
-            events.conversation_state_updated(conversation, origin, "inactive", "EVENT", load.now)
+            events.conversation_state_updated(conversation, origin, before, "EVENT", load.now)
         )
 
 
@@ -157,14 +164,30 @@ def _tell_creation(
     members = load.below[conversation.sid].members
     participants = [_participant(conversation, member, role_sid) for member in members]
     if load.wants(conversation.sid, "onConversationAdded"):
-        pair = next(one for one in participants if one.sid == carriage.participant_sid)
-        message, files = carriage.message, carriage.media
-        load.events.append(events.conversation_added(conversation, origin, pair, message, files))
+        load.events.append(_conversation_added(carriage, conversation, origin, participants))
     if conversation.sid in load.met and load.wants(conversation.sid, "onUserAdded"):
         met = (_user(conversation, one) for one in load.met[conversation.sid])
         load.events += [events.user_added(user, origin) for user in met]
     if load.wants(conversation.sid, "onParticipantAdded"):
         load.events += [events.participant_added(one, origin) for one in participants]
+
+
+def _conversation_added(
+    carriage: Carriage,
+    conversation: Conversation,
+    origin: Origin,
+    participants: Sequence[Participant],
+) -> Event:
+    """By its pair; a group text by its numbers, and as if it were not ready yet: the original tells
+    when it is."""
+    message, files = carriage.message, carriage.media
+    if conversation.grouped:
+        columns = vars(conversation) | {"state": "initializing"}
+        begun = cast(Conversation, SimpleNamespace(**columns))
+        inbound = carriage.arrival.inbound
+        return events.conversation_added(begun, origin, None, message, files, inbound)
+    pair = next(one for one in participants if one.sid == carriage.participant_sid)
+    return events.conversation_added(conversation, origin, pair, message, files)
 
 
 def _participant(conversation: Conversation, member: Member, role_sid: str | None) -> Participant:
@@ -179,7 +202,7 @@ def _participant(conversation: Conversation, member: Member, role_sid: str | Non
             channel=binding_type(member.channel) if member.channel else None,
             address=member.address,
             proxy_address=member.proxy_address,
-            projected_address=None,
+            projected_address=member.projected_address,
             role_sid=role_sid,
             attributes="{}",
             date_created=conversation.date_created,

@@ -1,9 +1,9 @@
 """Which rule takes an inbound message: a pure decision over what is known of its pair.
 
 In this order ("Inbound Message Handling & Autocreation"): a sender of ours; the conversation that
-holds the pair; the address configuration of the To address; the sender's messaging service with
-autocreation; the sender's own messaging webhook; else it is dropped, with a reason. `steps` keeps
-what every rule said, for the operator who asks why.
+holds the pair, or the number group of a group text; the address configuration of the To address;
+the sender's messaging service with autocreation; the sender's own messaging webhook; else it is
+dropped, with a reason. `steps` keeps what every rule said, for the operator who asks why.
 """
 
 from __future__ import annotations
@@ -12,15 +12,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from app.model import AddressConfiguration
+from app.model.traffic import Inbound
+from app.rules import groups
+from app.rules.groups import Group
 from app.settings.models import SenderSettings, Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """The participant that holds the pair in a conversation that is not closed."""
+    """The participant that holds the pair in a conversation that is not closed; `grouped`: that is
+    a group text, and the numbers are its."""
 
     conversation_sid: str
     participant_sid: str
+    grouped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,25 @@ class Decision:
     steps: tuple[tuple[str, str], ...] = field(default=())
 
 
+def decide(
+    settings: Settings,
+    inbound: Inbound,
+    holder: tuple[str, str] | None,
+    grouped: bool,
+    configuration: AddressConfiguration | None,
+) -> Decision:
+    """The decision on an inbound of this account, given who holds its pair or number group and how
+    our address is configured."""
+    bound = Bound(*holder, grouped) if holder else None
+    group = _group(settings, inbound) if inbound.others else None
+    return resolve(settings, inbound.carrier, inbound.proxy_address, bound, configuration, group)
+
+
+def _group(settings: Settings, inbound: Inbound) -> Group:
+    senders, most = settings.senders_by_address, settings.limits.participants_group_max
+    return groups.arriving(inbound, senders, most)
+
+
 Verdict = tuple[Bound | Create | Forward | Drop | None, str]
 
 
@@ -74,14 +98,16 @@ def resolve(
     proxy_address: str,
     bound: Bound | None,
     configuration: AddressConfiguration | None,
+    group: Group | None = None,
 ) -> Decision:
-    """The decision on one pair, given who holds it and how its To address is configured."""
+    """The decision on one pair, given who holds it and how its To address is configured; the same
+    on a group text."""
     sender = settings.sender(proxy_address)
     judges: tuple[tuple[str, Callable[[], Verdict]], ...] = (
-        ("sender", lambda: _sender(sender, carrier)),
-        ("binding", lambda: _binding(bound)),
-        ("address", lambda: _address(settings, sender, configuration)),
-        ("messaging_service", lambda: _messaging_service(settings, sender)),
+        ("sender", lambda: _sender(sender, carrier, group)),
+        ("binding", lambda: _binding(bound, group)),
+        ("address", lambda: _address(settings, sender, configuration, group)),
+        ("messaging_service", lambda: _messaging_service(settings, sender, group)),
         ("sender_webhook", lambda: _sender_webhook(sender)),
     )
     steps: list[tuple[str, str]] = []
@@ -94,28 +120,37 @@ def resolve(
     return Decision("none", Drop(reason), tuple(steps))
 
 
-def _sender(sender: SenderSettings | None, carrier: str) -> Verdict:
+def _sender(sender: SenderSettings | None, carrier: str, group: Group | None) -> Verdict:
     if sender is None:
         return Drop("unknown sender"), "the To address is not one of our senders"
     if sender.carrier != carrier:
         said = f"the To address belongs to carrier {sender.carrier}, not to {carrier}"
         return Drop("wrong carrier"), said
+    if group is not None and group.echo:
+        return Drop("echo"), "it is from a number of ours: a text of ours that came back"
     return None, f"the To address is ours, held by {carrier}"
 
 
-def _binding(bound: Bound | None) -> Verdict:
+def _binding(bound: Bound | None, group: Group | None) -> Verdict:
     if bound is None:
-        return None, "no open conversation holds this pair"
-    return bound, f"the pair is held in {bound.conversation_sid} by {bound.participant_sid}"
+        what = "this pair" if group is None else "this number group"
+        return None, f"no open conversation holds {what}"
+    what = "number group" if bound.grouped else "pair"
+    return bound, f"the {what} is held in {bound.conversation_sid} by {bound.participant_sid}"
 
 
 def _address(
-    settings: Settings, sender: SenderSettings | None, configuration: AddressConfiguration | None
+    settings: Settings,
+    sender: SenderSettings | None,
+    configuration: AddressConfiguration | None,
+    group: Group | None,
 ) -> Verdict:
     if configuration is None:
         return None, "the To address has no address configuration"
     if not configuration.auto_enabled:
         return None, f"address configuration {configuration.sid} is disabled"
+    if group is not None and group.refusal is not None:
+        return None, group.refusal
     create = Create(
         service_sid=configuration.auto_service_sid,
         messaging_service_sid=_messaging_service_sid(settings, sender),
@@ -147,13 +182,17 @@ def _attached(create: Create, configuration: AddressConfiguration) -> Create:
     return create
 
 
-def _messaging_service(settings: Settings, sender: SenderSettings | None) -> Verdict:
+def _messaging_service(
+    settings: Settings, sender: SenderSettings | None, group: Group | None
+) -> Verdict:
     name = sender.messaging_service if sender else None
     service = settings.messaging_services.get(name) if name else None
     if service is None:
         return None, "the sender is in no messaging service"
     if not service.autocreate:
         return None, f"messaging service {name} does not create conversations"
+    if group is not None and group.refusal is not None:
+        return None, group.refusal
     create = Create(messaging_service_sid=_messaging_service_sid(settings, sender))
     return create, f"messaging service {name} creates by default rule"
 

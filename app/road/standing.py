@@ -78,12 +78,13 @@ def _opened(load: Load, account_sid: str, below: Below) -> Below:
             opened[one.sid] = max(at, one.last_inbound_at or at)
     if not opened:
         return below
-    return Below(
-        tuple(
+    return replace(
+        below,
+        members=tuple(
             replace(one, last_inbound_at=opened.get(one.sid, one.last_inbound_at))
             for one in below.members
         ),
-        tuple(
+        targets=tuple(
             replace(one, roster=one.roster.opened(opened)) if one.roster else one
             for one in below.targets
         ),
@@ -99,7 +100,8 @@ def _note(load: Load, carriage: Carriage) -> None:
     if facts.session_s is not None:
         # What was long under way opened the session when it was sent.
         at = min(inbound.sent_at or load.now, load.now)
-        load.windows[carriage.pair] = max(at, load.windows.get(carriage.pair, at))
+        pair = account_sid, inbound.proxy_address, inbound.address
+        load.windows[pair] = max(at, load.windows.get(pair, at))
     kind = opt_outs.meant(found[1].opt_outs, inbound)
     if kind == "stop":
         load.chosen[account_sid, opt_outs.scopes(*found)[0], inbound.address] = kind

@@ -5,9 +5,9 @@ A convoy of inbounds and posted messages goes through these steps together, in o
     enter       the ledger: what came before is a duplicate; so is a post whose key was used
     note        how people stand now: whose session opens, who opts out or in
     decide      whose pair is it, which rule takes it; set aside what somebody wants to be asked
-                about first; claim the pairs of new conversations
+                about first; claim the pairs, or number groups, of new conversations
     lock        the conversations, in the order of their SIDs, with who is in them and who is told;
-                what changed meanwhile walks again
+                what changed meanwhile walks again; what is the copy of another goes no further
     attach      the files that posted messages name, each to one message
     number      each message gets the next index of its conversation
     fan out     one receipt for each external recipient, a place in its lane
@@ -28,10 +28,23 @@ from typing import cast
 import asyncpg
 
 from app.errors import Refused, Unavailable
+from app.model.conversations import number_group
 from app.model.streams import STREAM
-from app.road import asking, creation, fanout, keys, ledger, media, messages, replies, standing
+from app.road import (
+    asking,
+    copies,
+    creation,
+    fanout,
+    keys,
+    ledger,
+    media,
+    messages,
+    replies,
+    standing,
+)
 from app.road.convoy import Carriage, Load, Stale
 from app.road.items import Arrival, Draft, Posted, Taken
+from app.rules.groups import numbers_of
 from app.runtime import Runtime
 from app.store import road, stream_log
 from app.webhooks import tell
@@ -83,6 +96,7 @@ async def walk(sql: asyncpg.Connection, load: Load) -> None:
     standing.note(load)
     await creation.decide(sql, load)
     await lock(sql, load)
+    await copies.find(sql, load, load.going(), locked=True)
     await media.attach(sql, load)
     for carriage in load.going():
         messages.number(load, carriage)
@@ -129,10 +143,17 @@ def _named(load: Load) -> list[tuple[str, str]]:
 
 
 def _still_there(load: Load, carriage: Carriage) -> bool:
-    """Whether the participant still holds the pair: it was not removed or moved before the lock."""
+    """Whether the participant still holds the pair: it was not removed or moved before the lock.
+    Of a group text, whether all the numbers are still in it, and no other."""
     inbound = cast(Arrival, carriage.item).inbound
+    below = load.below[carriage.conversation_sid]
+    if below.grouped:
+        held = number_group(one.address or one.projected_address or "" for one in below.members)
+        numbers = numbers_of(inbound) or number_group((inbound.address, inbound.proxy_address))
+        known = any(member.sid == carriage.participant_sid for member in below.members)
+        return known and held == numbers
     return any(
         (member.sid, member.address, member.proxy_address)
         == (carriage.participant_sid, inbound.address, inbound.proxy_address)
-        for member in load.below[carriage.conversation_sid].members
+        for member in below.members
     )

@@ -1,9 +1,9 @@
 """Who receives a message, and what each of them gets: one planned receipt per recipient.
 
 External participants receive; the author and chat identities do not ("Delivery Receipts in
-Conversations": messages to chat participants emit none). A message to a group text is one send to
-all of them, which no carrier of ours takes yet: it fails, and each receipt says so. This is on the
-road: a message to fifty recipients of one channel is fitted once.
+Conversations": messages to chat participants emit none). A message to a group text goes to all of
+them from its author's number of ours. This is on the road: a message to fifty recipients of one
+channel is fitted once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from app.rules.content import Deliver, Fail, Profile
 from app.rules.templates import fitted
 
 SESSIONS_UNKNOWN: Mapping[str, bool] = MappingProxyType({})
-NO_GROUPS = Fail("mms", 21612, "group texts cannot be sent yet")
+NOT_OURS = Fail("mms", 21606, "a group text goes from its author's number, which is none of ours")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def plan(
         if member.address is None:
             continue
         if member.proxy_address is None:
-            planned.append(Planned(member.sid, member.address, "", NO_GROUPS))
+            planned.append(Planned(member.sid, member.address, "", NOT_OURS))
             continue
         channel = member.channel or "sms"
         in_session = sessions.get(member.sid)
@@ -68,3 +68,21 @@ def plan(
             contents[channel, in_session] = content
         planned.append(Planned(member.sid, member.address, member.proxy_address, content))
     return planned
+
+
+def plan_group(
+    members: Sequence[Member],
+    author_participant_sid: str | None,
+    body: str | None,
+    media: Sequence[MediaPart],
+    profile: Profile,
+) -> list[Planned]:
+    """The same for everybody in a group text: one send, so each gets what the others get."""
+    ours = {one.sid: one.projected_address for one in members}
+    source = ours.get(author_participant_sid or "")
+    content = fitted("mms", body, media, profile) if source else NOT_OURS
+    return [
+        Planned(one.sid, one.address, source or "", content)
+        for one in recipients(members, author_participant_sid)
+        if one.address is not None
+    ]

@@ -9,13 +9,48 @@ A set without a number of ours, or without one of theirs, is not complete: nothi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
+from dataclasses import dataclass
 
+from app.channels import group_mms
 from app.errors import Conflict, Invalid
 from app.model import Participant
 from app.model.conversations import number_group
+from app.model.traffic import Inbound
 
 FAILED = (50435, "Group MMS activation failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """An inbound group text: our numbers in it, that of the inbound first, and theirs, the author's
+    first. `refusal` is why no conversation can be made of it; `echo`: the author is one of us."""
+
+    ours: tuple[str, ...]
+    theirs: tuple[str, ...]
+    refusal: str | None
+    echo: bool
+
+
+def arriving(inbound: Inbound, senders: Container[str], most: int) -> Group:
+    """What an inbound with others is, given our addresses and how many may be in a group."""
+    listed = dict.fromkeys((inbound.proxy_address, *inbound.others))
+    ours = tuple(one for one in listed if one in senders or one == inbound.proxy_address)
+    theirs = tuple(one for one in listed if one not in ours)
+    numbers = (*ours, inbound.address, *theirs)
+    refusal = f"it goes to {len(numbers)} numbers, a group text to {most} at most"
+    if len(numbers) <= most:
+        refusals = (group_mms.refusal(one) for one in numbers)
+        refusal = next((one for one in refusals if one is not None), "")
+    echo = inbound.address in senders
+    return Group(ours, (inbound.address, *theirs), refusal or None, echo)
+
+
+def numbers_of(inbound: Inbound) -> str:
+    """The number group of an inbound group text; nothing for one between two."""
+    if not inbound.others:
+        return ""
+    return number_group((inbound.address, inbound.proxy_address, *inbound.others))
 
 
 def is_member(participant: Participant) -> bool:

@@ -130,7 +130,8 @@ def check_projected(projected_address: str, ours: Ours) -> str:
     if reason is not None:
         _invalid(50435, "Group MMS activation failed", PROJECTED_ADDRESS, reason)
     if projected not in ours.grouping:
-        raise Forbidden(50452, f"{GROUP_MMS}: the sender {projected} does not carry mms")
+        reason = "does not carry mms, or its carrier does not send group texts"
+        raise Forbidden(50452, f"{GROUP_MMS}: the sender {projected} {reason}")
     return projected
 
 

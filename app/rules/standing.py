@@ -43,6 +43,12 @@ def allowed(content: Deliver | Fail, *, opted_out: bool, session: bool) -> Deliv
     return outside(content)
 
 
+def group_opted_out(content: Deliver | Fail) -> Fail:
+    """A group text is one send to everybody: when one of them opted out, nobody gets it."""
+    reason = "somebody in the group opted out of this sender's messages"
+    return Fail(content.channel, OPTED_OUT, reason)
+
+
 def outside(content: Deliver) -> Deliver | Fail:
     """What goes in the place of free words to somebody whose session is closed: nothing. (A
     configured fallback template is to be rendered here, and nowhere else.)"""

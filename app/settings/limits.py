@@ -27,6 +27,7 @@ class LimitSettings(Model):
     participants_max: Annotated[int, Field(gt=0)] = 1000
     participants_external_max: Annotated[int, Field(gt=0)] = 50
     participants_group_max: Annotated[int, Field(gt=0, le=50)] = 10
+    group_copies_s: Annotated[float, Field(gt=0, le=86_400)] = 600.0
     participants_at_once_max: Annotated[int, Field(gt=0)] = 10
     conversations_per_identity_max: Annotated[int, Field(gt=0)] = 1000
     scoped_webhooks_max: Annotated[int, Field(gt=0)] = 5

@@ -46,6 +46,12 @@ SELECT sid FROM conversations WHERE sid = ANY ($1::text[]) ORDER BY sid FOR NO K
 
 ROWS = "SELECT * FROM receipts WHERE sid = ANY ($1::text[])"
 
+TOGETHER = """
+SELECT s.* FROM receipts r
+JOIN receipts s ON s.message_sid = r.message_sid AND s.proxy_address = r.proxy_address
+WHERE r.sid = ANY ($1::text[])
+"""
+
 TOUCH = "UPDATE conversations SET revision = revision + 1 WHERE sid = ANY ($1::text[])"
 
 MOVE = """
@@ -61,6 +67,7 @@ WHERE r.sid = n.sid COLLATE "C"
 OTHERS = """
 SELECT external_id FROM receipts
 WHERE carrier = $1 AND external_id = ANY ($2::text[]) AND sid <> $3
+  AND external_id IS DISTINCT FROM (SELECT own.external_id FROM receipts own WHERE own.sid = $3)
 """
 
 KEEP_EARLY = """
@@ -132,7 +139,8 @@ async def places(
 async def others(
     sql: asyncpg.Connection, carrier: str, externals: Sequence[str], receipt_sid: str | None
 ) -> set[str]:
-    """Which of these ids of a carrier are known to be sends of other receipts."""
+    """Which of these ids of a carrier are known to be sends of other receipts, and not of this one
+    as well: a group text is one send for several."""
     rows = await sql.fetch(OTHERS, carrier, externals, receipt_sid)
     return {row["external_id"] for row in rows}
 
@@ -145,6 +153,12 @@ async def lock(sql: asyncpg.Connection, conversations: Iterable[str]) -> None:
 async def rows(sql: asyncpg.Connection, sids: Iterable[str]) -> dict[str, Receipt]:
     """The receipts, read under their conversations' locks."""
     found = await sql.fetch(ROWS, sorted(set(sids)))
+    return {row["sid"]: cast(Receipt, SimpleNamespace(**row)) for row in found}
+
+
+async def together(sql: asyncpg.Connection, sids: Iterable[str]) -> dict[str, Receipt]:
+    """The receipts of the same messages, these included: of group texts, those of one send."""
+    found = await sql.fetch(TOGETHER, sorted(set(sids)))
     return {row["sid"]: cast(Receipt, SimpleNamespace(**row)) for row in found}
 
 

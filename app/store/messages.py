@@ -19,7 +19,7 @@ M = MESSAGES.c
 
 INBOUNDS = """
 SELECT message_sid, carrier, external_id, address, proxy_address FROM decisions
-WHERE message_sid = ANY ($1::text[])
+WHERE message_sid = ANY ($1::text[]) AND outcome <> 'duplicate'
 """
 
 EDITABLE = {

@@ -25,38 +25,66 @@ ASKED = """
                  WHERE w.account_sid = i.account_sid COLLATE "C" AND w.pre_url IS NOT NULL)
     ELSE false END AS asks,
   CASE WHEN (SELECT EXISTS (SELECT FROM lanes WHERE kind = 'ask'))
-    THEN EXISTS (SELECT FROM lanes l WHERE l.lane =
-                 'a:' || i.account_sid || ' ' || i.proxy_address || ':' || i.address COLLATE "C")
+    THEN EXISTS (SELECT FROM lanes l WHERE l.lane = 'a:' || i.account_sid || ' '
+      || CASE i.numbers WHEN '' THEN i.proxy_address || ':' || i.address ELSE i.numbers END
+      COLLATE "C")
     ELSE false END AS waits
 """
 """Columns for a statement over inbounds `i`. Where nobody asks and nothing waits, which is found
 out once for the whole statement, no row is looked for."""
 
-ENTER = sentence(__file__, "road_enter.sql").replace("{asked}", ASKED)
+HELD = f"""
+  coalesce(b.conversation_sid, g.conversation_sid) AS conversation_sid,
+  coalesce(b.participant_sid, g.participant_sid) AS participant_sid,
+  b.conversation_sid IS NULL AS grouped,
+  CASE WHEN b.conversation_sid IS NULL AND g.conversation_sid IS NULL THEN to_json(a)::text END
+    AS configuration,
+  {ASKED}
+"""
+"""Columns for a statement over inbounds `i` with `HOLDERS`: what `Facts` are made of."""
+
+HOLDERS = """
+LEFT JOIN bindings b ON i.numbers = '' AND b.account_sid = i.account_sid COLLATE "C"
+  AND b.proxy_address = i.proxy_address AND b.address = i.address AND b.open
+LEFT JOIN LATERAL (
+  SELECT g.conversation_sid, p.sid AS participant_sid
+  FROM number_groups g JOIN participants p ON p.conversation_sid = g.conversation_sid
+    AND i.address IN (p.address, p.projected_address)
+  WHERE b.conversation_sid IS NULL AND g.account_sid = i.account_sid COLLATE "C" AND g.open
+    AND g.numbers = CASE WHEN i.numbers <> '' THEN i.numbers
+      WHEN i.address COLLATE "C" < i.proxy_address THEN i.address || ' ' || i.proxy_address
+      ELSE i.proxy_address || ' ' || i.address END
+  ORDER BY p.sid LIMIT 1
+) g ON true
+LEFT JOIN address_configurations a ON a.account_sid = i.account_sid COLLATE "C"
+  AND a.address = i.proxy_address
+"""
+"""The pair first, then the number group, of two as well; one that has a pair is not looked for."""
+
+ENTER = sentence(__file__, "road_enter.sql").replace("{held}", HELD).replace("{holders}", HOLDERS)
 
 KNOWN = """
 SELECT i.carrier, i.external_id, b.message_sid, d.conversation_sid
 FROM unnest($1::text[], $2::text[]) AS i (carrier, external_id)
 JOIN inbox b ON b.carrier = i.carrier AND b.external_id = i.external_id
-LEFT JOIN decisions d ON d.message_sid = b.message_sid
+LEFT JOIN decisions d ON d.message_sid = b.message_sid AND d.outcome <> 'duplicate'
 """
 
 RESOLVE = f"""
 SELECT i.account_sid AS in_account, i.proxy_address AS in_proxy, i.address AS in_address,
-  b.conversation_sid, b.participant_sid,
-  CASE WHEN b.conversation_sid IS NULL THEN to_json(a)::text END AS configuration,
-  {ASKED}
-FROM unnest($1::text[], $2::text[], $3::text[]) AS i (account_sid, proxy_address, address)
-LEFT JOIN bindings b ON b.account_sid = i.account_sid COLLATE "C"
-  AND b.proxy_address = i.proxy_address AND b.address = i.address AND b.open
-LEFT JOIN address_configurations a ON a.account_sid = i.account_sid COLLATE "C"
-  AND a.address = i.proxy_address
+  i.numbers AS in_numbers,
+  {HELD}
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+  AS i (account_sid, proxy_address, address, numbers)
+{HOLDERS}
 """
 
 CREATE = sentence(__file__, "road_create.sql")
 
 MEMBER = f"""json_build_array(p.sid, p.identity, p.address, p.proxy_address, p.channel,
 {standing.columns("p")})"""
+PROJECTED = """json_build_array(p.sid, p.identity, p.address, p.proxy_address, p.channel,
+  p.projected_address)"""
 
 BELOW = f"""
   (SELECT json_agg({MEMBER} ORDER BY p.sid) FROM participants p
@@ -65,7 +93,11 @@ BELOW = f"""
    FROM unnest($2::text[], $3::text[]) AS n (conversation_sid, identity)
    JOIN participants p ON p.conversation_sid = n.conversation_sid COLLATE "C"
      AND p.identity = n.identity
-   WHERE n.conversation_sid = c.sid COLLATE "C" AND p.address IS NULL)::text AS named,
+   WHERE n.conversation_sid = c.sid COLLATE "C" AND p.address IS NULL
+     AND p.projected_address IS NULL)::text AS named,
+  CASE WHEN c.grouped THEN (
+    SELECT json_agg({PROJECTED} ORDER BY p.sid) FROM participants p
+    WHERE p.conversation_sid = c.sid AND p.projected_address IS NOT NULL)::text END AS projected,
   {CONCERNED}
 """
 """Who is in a conversation `c` as far as a message matters to them, and who is told of it."""
@@ -82,16 +114,19 @@ WRITE = WRITE.replace("{standing}", "")  # a part that writes nothing costs, too
 
 
 Key = tuple[str, str]
-Pair = tuple[str, str, str]
+Pair = tuple[str, str, str, str]
+"""Where an inbound comes from: the account, the address of ours, theirs, and of a group text its
+number group, which takes the pair's place (else nothing)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a pair: who holds it (conversation, participant), or else how our address
-    is configured; whether somebody of the account wants to be asked before things happen, and
-    whether something of this pair waits for such an answer."""
+    """What is known of a pair: who holds it (conversation, participant; `grouped`: as a number
+    group), or else how our address is configured; whether somebody of the account wants to be
+    asked before things happen, and whether something of this pair waits for such an answer."""
 
     holder: tuple[str, str] | None
+    grouped: bool
     configuration: AddressConfiguration | None
     asks: bool
     waits: bool
@@ -107,22 +142,26 @@ class Met(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Below:
-    """The external participants of a conversation, those that identities name, and who is told."""
+    """The external participants of a conversation, in a group text everybody in it, those that
+    identities name, and who is told. `grouped`: it is a group text with a number of ours."""
 
     members: tuple[Member, ...]
     targets: tuple[Target, ...]
+    grouped: bool = False
 
 
 async def enter(
-    sql: asyncpg.Connection, inbounds: Sequence[tuple[str, str, str, str, str, str]], now: datetime
+    sql: asyncpg.Connection,
+    inbounds: Sequence[tuple[str, str, str, str, str, str, str]],
+    now: datetime,
 ) -> tuple[set[Key], dict[Pair, Facts]]:
-    """Enter (carrier, external id, account, message, proxy address, address) into the ledger;
-    gives those that are new, and what is known of all pairs.
+    """Enter (carrier, external id, account, message, proxy address, address, numbers) into the
+    ledger; gives those that are new, and what is known of all pairs.
 
     Waits for others that enter the same; what it does not give is committed by somebody else.
     """
     rows = await sql.fetch(ENTER, *_columns(inbounds), now)
-    pairs = [(account, proxy, address) for _, _, account, _, proxy, address in inbounds]
+    pairs = [(one[2], one[4], one[5], one[6]) for one in inbounds]
     facts = {pair: _facts(row) for pair, row in zip(pairs, rows, strict=True)}
     return {(row["carrier"], row["external_id"]) for row in rows if row["new"]}, facts
 
@@ -139,18 +178,21 @@ async def known(
 
 
 async def facts(sql: asyncpg.Connection, pairs: Sequence[Pair]) -> dict[Pair, Facts]:
-    """What is known of each (account, proxy address, address) by now."""
+    """What is known of each pair by now."""
     rows = await sql.fetch(RESOLVE, *_columns(pairs))
-    return {(row["in_account"], row["in_proxy"], row["in_address"]): _facts(row) for row in rows}
+    return {
+        (row["in_account"], row["in_proxy"], row["in_address"], row["in_numbers"]): _facts(row)
+        for row in rows
+    }
 
 
 async def create(
     sql: asyncpg.Connection, rows: Sequence[dict[str, Any]], now: datetime
 ) -> tuple[dict[str, str | None], dict[str, list[Met]]]:
-    """Claim pairs and create conversations for those that are ours, with their participants and
-    attached webhooks; gives, of each that was made, the role of its participants and the users that
-    came into being with it. The pair of one that was not is held by a conversation that is
-    committed now."""
+    """Claim pairs, or number groups, and create conversations for those that are ours, with their
+    participants and attached webhooks; gives, of each that was made, the role of its participants
+    and the users that came into being with it. The pair of one that was not is held by a
+    conversation that is committed now."""
     made = await sql.fetch(CREATE, orjson.dumps(rows).decode(), now)
     roles = {row["sid"]: row["role_sid"] for row in made}
     met = {row["sid"]: orjson.loads(row["met"]) for row in made if row["met"]}
@@ -213,18 +255,26 @@ def _columns(rows: Sequence[tuple[str, ...]]) -> list[list[str]]:
 def _facts(row: Any) -> Facts:
     holder = row["conversation_sid"], row["participant_sid"]
     configuration = _configuration(row["configuration"])
-    return Facts(holder if holder[0] else None, configuration, row["asks"], row["waits"])
+    grouped = bool(holder[0]) and row["grouped"]
+    return Facts(holder if holder[0] else None, grouped, configuration, row["asks"], row["waits"])
 
 
 def _below(row: Any) -> Below:
     return Below(
-        (*_members(row["external"]), *_members(row["named"])),
+        (*_members(row["external"]), *_members(row["named"]), *_ours(row["projected"])),
         told(row),
+        row["projected"] is not None,
     )
 
 
 def _members(text: str | None) -> Iterator[Member]:
     return map(_member, orjson.loads(text)) if text else iter(())
+
+
+def _ours(text: str | None) -> Iterator[Member]:
+    """Members of a group text who are there by a number of ours."""
+    for sid, identity, address, proxy_address, channel, ours in orjson.loads(text) if text else ():
+        yield Member(sid, identity, address, proxy_address, channel, projected_address=ours)
 
 
 def _member(row: Sequence[Any]) -> Member:

@@ -1,30 +1,41 @@
--- Claim pairs, and create conversations with their participants and attached webhooks for those that
--- are ours. Everybody gets the role that the service gives; identities that are new to it become users.
--- Gives that role, and the users.
+-- Claim pairs, or the number groups of group texts, and create conversations with their participants
+-- and attached webhooks for those that are ours. Everybody gets the role that the service gives;
+-- identities that are new to it become users, in a group text behind our number. Gives that role, and
+-- the users.
 WITH asked AS (
   SELECT * FROM json_to_recordset($1::text::json) AS n (
     sid text, account_sid text, service_sid text, messaging_service_sid text,
     friendly_name text, participant_sid text, channel text, address text, proxy_address text,
     webhook_sid text, target text, url text, method text, filters json,
     echo boolean, payload text,
-    flow_sid text, retry_count int, identities json)
+    flow_sid text, retry_count int, identities json, numbers text, natives json)
 ), claimed AS (
   INSERT INTO bindings (account_sid, proxy_address, address, conversation_sid, participant_sid)
   SELECT account_sid, proxy_address, address, sid, participant_sid FROM asked
+  WHERE numbers IS NULL
   ORDER BY account_sid, proxy_address, address
   ON CONFLICT (account_sid, proxy_address, address) WHERE open DO NOTHING
   RETURNING participant_sid
+), grouped AS (
+  INSERT INTO number_groups (conversation_sid, account_sid, numbers)
+  SELECT sid, account_sid, numbers FROM asked
+  WHERE numbers IS NOT NULL AND (SELECT count(*) FROM claimed) >= 0  -- after the pairs
+  ORDER BY account_sid, numbers
+  ON CONFLICT (account_sid, numbers) WHERE open DO NOTHING
+  RETURNING conversation_sid
 ), new AS (
   SELECT * FROM asked
   WHERE participant_sid COLLATE "C" = ANY (ARRAY (SELECT participant_sid FROM claimed))
+    OR sid COLLATE "C" = ANY (ARRAY (SELECT conversation_sid FROM grouped))
 ), conversation AS (
   INSERT INTO conversations (
     sid, account_sid, chat_service_sid, messaging_service_sid, friendly_name, state, inactive_timer_s,
-    closed_timer_s, active_at, state_at, next_timer_at, date_created, date_updated)
+    closed_timer_s, active_at, state_at, next_timer_at, date_created, date_updated, grouped)
   SELECT n.sid, n.account_sid, coalesce(s.sid, a.default_chat_service_sid),
     coalesce(n.messaging_service_sid, a.default_messaging_service_sid), n.friendly_name, 'active',
     a.default_inactive_timer_s, a.default_closed_timer_s, $2::timestamptz, $2, $2 + make_interval(
-      secs => coalesce(a.default_inactive_timer_s, a.default_closed_timer_s)), $2, $2
+      secs => coalesce(a.default_inactive_timer_s, a.default_closed_timer_s)), $2, $2,
+    n.numbers IS NOT NULL
   FROM new n JOIN accounts a ON a.sid = n.account_sid COLLATE "C"
   LEFT JOIN services s ON s.sid = n.service_sid COLLATE "C" AND s.deleted_at IS NULL
   RETURNING sid, chat_service_sid
@@ -38,17 +49,29 @@ WITH asked AS (
     role_sid, date_created, date_updated)
   SELECT n.participant_sid, n.account_sid, h.chat_service_sid, n.sid, n.channel, n.address,
     n.proxy_address, h.role_sid, $2, $2
+  FROM new n JOIN home h ON h.sid = n.sid WHERE n.numbers IS NULL
+), native AS (
+  INSERT INTO participants (
+    sid, account_sid, chat_service_sid, conversation_sid, channel, address, projected_address,
+    role_sid, date_created, date_updated)
+  SELECT m.sid, n.account_sid, h.chat_service_sid, n.sid, n.channel, m.address,
+    m.projected_address, h.role_sid, $2, $2
   FROM new n JOIN home h ON h.sid = n.sid
+  CROSS JOIN LATERAL json_to_recordset(n.natives) AS m (
+    sid text, address text, projected_address text)
+  WHERE n.numbers IS NOT NULL
 ), person AS (
   SELECT i.sid, i.user_sid, i.identity, n.account_sid, h.chat_service_sid, n.sid AS conversation_sid,
-    h.role_sid, h.user_role_sid
+    h.role_sid, h.user_role_sid, CASE WHEN n.numbers IS NOT NULL THEN n.channel END AS channel,
+    CASE WHEN n.numbers IS NOT NULL THEN n.proxy_address END AS projected_address
   FROM new n JOIN home h ON h.sid = n.sid
   CROSS JOIN LATERAL json_to_recordset(n.identities) AS i (sid text, user_sid text, identity text)
 ), chat AS (
   INSERT INTO participants (
-    sid, account_sid, chat_service_sid, conversation_sid, identity, role_sid, date_created,
-    date_updated)
-  SELECT sid, account_sid, chat_service_sid, conversation_sid, identity, role_sid, $2, $2
+    sid, account_sid, chat_service_sid, conversation_sid, identity, channel, projected_address,
+    role_sid, date_created, date_updated)
+  SELECT sid, account_sid, chat_service_sid, conversation_sid, identity, channel,
+    projected_address, role_sid, $2, $2
   FROM person
 ), member AS (
   INSERT INTO users (

@@ -55,8 +55,10 @@ def conversation_added(
     pair: Participant | None = None,
     message: Message | None = None,
     media: Sequence[Media] = (),
+    group: Inbound | None = None,
 ) -> Event:
-    """A conversation exists; with the pair and the message that created it, if a message did."""
+    """A conversation exists; with the pair and the message that created it, if a message did. A
+    group text, which creates it by its numbers, is `group`."""
     besides = {
         "Bindings.Email.Address": conversation.email_address,
         "Bindings.Email.Name": conversation.email_name,
@@ -64,7 +66,8 @@ def conversation_added(
         "MessageSubject": message.subject if message else None,
         "Media": _media(media),
     }
-    return _of_conversation("onConversationAdded", conversation, origin, _pair(pair), besides)
+    binding = _pair(pair) if group is None else _group(group)
+    return _of_conversation("onConversationAdded", conversation, origin, binding, besides)
 
 
 def conversation_updated(conversation: Conversation, origin: Origin) -> Event:
@@ -312,6 +315,15 @@ def _pair(participant: Participant | None) -> dict[str, str | None]:
         "MessagingBinding.Address": participant.address,
         "MessagingBinding.ProxyAddress": participant.proxy_address,
         "MessagingBinding.ProjectedAddress": participant.projected_address,
+    }
+
+
+def _group(inbound: Inbound) -> dict[str, str | None]:
+    """Who wrote to whom ("Autocreation Webhooks for Group Texts")."""
+    return {
+        "MessagingBinding.Address": ",".join((inbound.proxy_address, *inbound.others)),
+        "MessagingBinding.ProjectedAddress": inbound.proxy_address,
+        "MessagingBinding.AuthorAddress": inbound.address,
     }
 
 

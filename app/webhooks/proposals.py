@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, get_args
 
 from app.model import Conversation, Media, Message, Participant, User
+from app.model.traffic import Inbound
 from app.settings.types import PreEvent
 from app.webhooks import events
 from app.webhooks.events import Event
@@ -38,10 +39,11 @@ def conversation_add(
     pair: Participant | None = None,
     first: Message | None = None,
     media: Sequence[Media] = (),
+    group: Inbound | None = None,
 ) -> Event:
-    """A conversation shall be created; where a message creates it, by this pair and with what that
-    message says."""
-    added = events.conversation_added(conversation, origin, pair)
+    """A conversation shall be created; where a message creates it, by this pair or group text and
+    with what that message says."""
+    added = events.conversation_added(conversation, origin, pair, group=group)
     said = {} if first is None else events.message_added(conversation, first, media, origin).params
     more = {name: said[key] for key, name in SAID_FIRST.items() if key in said}
     return _before("onConversationAdd", added, NOT_YET, more)

@@ -17,7 +17,8 @@ from app.model.traffic import Accepted, MediaPart, Outgoing
 from tests.support.bandwidth_stand_in import API, APPLICATION_ID, OPTIONS, login
 from tests.support.canned_json import NOON, Answer, Noon, canned, comes_to, cut, page, says
 
-PHONE, OURS, RECEIPT = "+15558675310", "+15005550006", "DY" + "0f" * 16
+PHONE, ANN = "+15558675310", "+15558675311"
+OURS, RECEIPT = "+15005550006", "DY" + "0f" * 16
 IMAGES = tuple(MediaPart(f"https://media.example.com/{n}.png", "image/png") for n in range(2))
 OUTGOING = Outgoing(RECEIPT, "sms", PHONE, OURS, "Hi & bye +1", (), "https://t/s", NOON)
 PLAIN = {
@@ -58,6 +59,11 @@ REQUESTS: list[tuple[str, Outgoing, dict[str, Any]]] = [
         "a file alone",
         replace(OUTGOING, channel="mms", body=None, media=IMAGES[:1]),
         {key: value for key, value in PLAIN.items() if key != "text"} | {"media": [IMAGES[0].url]},
+    ),
+    (
+        "a group text",
+        replace(OUTGOING, channel="mms", others=(ANN,)),
+        PLAIN | {"to": [PHONE, ANN]},
     ),
 ]
 
@@ -215,6 +221,11 @@ async def test_a_list_without_end_cannot_tell(context: Context) -> None:
 async def test_a_list_that_is_closed_to_us_cannot_tell(status: int, context: Context) -> None:
     async with canned(refuses(status, "forbidden")) as server:
         assert await carrier(server.url).look_up(OUTGOING, context) is None
+
+
+async def test_the_list_cannot_tell_of_a_group_text(context: Context) -> None:
+    grouped = replace(OUTGOING, channel="mms", others=(ANN,))
+    assert await carrier("http://127.0.0.1:1").look_up(grouped, context) is None
 
 
 @pytest.mark.parametrize("answer", [refuses(429, "x"), says(200, {}), page(200), page(500), cut])

@@ -153,6 +153,26 @@ async def test_what_a_phone_got_keeps_its_order(lab: Lab) -> None:
     assert [one.body for one in received] == [str(number) for number in range(20)]
 
 
+async def test_a_group_text_is_one_send_and_each_phone_reports(lab: Lab) -> None:
+    lab.world.behave(OTHER, bounce=30005)
+    outgoing = replace(lab.outgoing(status=True), others=(OTHER,))
+    accepted = await lab.carrier.send(outgoing, lab.context)
+    await lab.world.until(lambda: lab.world.idle)
+    (received,) = lab.world.phone(PHONE).received
+    assert (received.external_id, received.others) == (accepted.external_id, (OTHER,))
+    assert lab.world.phone(OTHER).received == []
+    statuses = [one for ask in lab.door.requests for one in lab.carrier.parse_status(ask)]
+    assert {one.external_id for one in statuses} == {accepted.external_id}
+    said = {(one.address, one.status) for one in statuses}
+    assert said == {
+        (PHONE, "sent"),
+        (PHONE, "delivered"),
+        (OTHER, "sent"),
+        (OTHER, "undelivered"),
+    }
+    assert lab.world.summary()["doubles"] == []
+
+
 async def test_a_repeated_send_is_a_double(lab: Lab) -> None:
     first, second = await lab.send(), await lab.send()
     assert first.external_id != second.external_id

@@ -164,7 +164,10 @@ STATUSES: list[tuple[str, dict[str, Any], list[Status]]] = [
     (
         "each recipient of a group",
         {"to": [number(PHONE, status="delivered"), number(ANN, status="sent")]},
-        [Status("tx", ID, "delivered"), Status("tx", ID, "sent")],
+        [
+            Status("tx", ID, "delivered", address=PHONE),
+            Status("tx", ID, "sent", address=ANN),
+        ],
     ),
 ]
 

@@ -16,7 +16,8 @@ from app.model.traffic import Accepted, MediaPart, Outgoing
 from tests.support.canned_json import NOON, Answer, Noon, canned, comes_to, cut, page, says
 from tests.support.telnyx_stand_in import API_KEY, PUBLIC_KEY
 
-PHONE, OURS, PROFILE = "+15558675310", "+15005550006", "16fd2706-8baf-433b-82eb-8c7fada847da"
+PHONE, ANN, OURS = "+15558675310", "+15558675311", "+15005550006"
+PROFILE = "16fd2706-8baf-433b-82eb-8c7fada847da"
 IMAGES = tuple(MediaPart(f"https://media.example.com/{n}.png", "image/png") for n in range(2))
 STATUS_URL = "https://talk.example.com/carriers/tx/status?receipt=DY" + "0f" * 16
 OUTGOING = Outgoing("DY" + "0f" * 16, "sms", PHONE, OURS, "Hi & bye +1", (), None, NOON)
@@ -66,6 +67,12 @@ REQUESTS: list[tuple[str, Outgoing, dict[str, Any], dict[str, Any]]] = [
             "media_urls": [IMAGES[0].url],
             "messaging_profile_id": PROFILE,
         },
+    ),
+    (
+        "a group text, by the profile of its number",
+        replace(OUTGOING, channel="mms", others=(ANN,), status_url=STATUS_URL),
+        {"messaging_profile_id": PROFILE},
+        {"from": OURS, "to": [PHONE, ANN], "text": "Hi & bye +1", "webhook_url": STATUS_URL},
     ),
 ]
 
@@ -124,7 +131,8 @@ async def test_what_is_sent(
     async with canned(says(200, taken())) as server:
         await carrier(server.url, **options).send(outgoing, context)
     (asked,) = server.asked
-    assert (asked.method, asked.path, asked.body) == ("POST", "/v2/messages", expected)
+    path = "/v2/messages/group_mms" if outgoing.others else "/v2/messages"
+    assert (asked.method, asked.path, asked.body) == ("POST", path, expected)
     assert asked.headers["Authorization"] == f"Bearer {API_KEY}"
     assert asked.headers["Content-Type"] == "application/json"
 
@@ -157,3 +165,12 @@ async def test_it_cannot_be_asked_what_became_of_a_send(context: Context) -> Non
     one = carrier("http://127.0.0.1:1", unknown_wait_s=45)
     assert (one.can_look_up, one.look_up_after_s) == (False, 45)
     assert await one.look_up(OUTGOING, context) is None
+
+
+async def test_a_group_text_to_more_than_it_takes_is_refused_without_asking(
+    context: Context,
+) -> None:
+    others = tuple(f"+1555867530{n}" for n in range(8))
+    with pytest.raises(Permanent) as refused:
+        await carrier("http://127.0.0.1:1").send(replace(OUTGOING, others=others), context)
+    assert refused.value.code == 21612

@@ -161,3 +161,29 @@ async def test_the_service_of_the_configuration_is_shown(house: House) -> None:
     await house.sql.execute("UPDATE address_configurations SET auto_service_sid = $1", SERVICE)
     explained = await ask(house, WHATSAPP, "whatsapp:" + THEM)
     assert (explained.creates or {})["chat_service_sid"] == SERVICE
+
+
+async def test_a_group_text_is_explained_by_its_set_of_numbers(
+    db: Database, house: House, chosen: Settings
+) -> None:
+    ann, bob = "+15558675310", "+15558675311"
+    async with db.begin() as tx:
+        found = await explain(tx.sql, chosen, SMS, ann, None, [bob, SMS])
+        far = await explain(tx.sql, chosen, SMS, ann, None, ["+442071838750"])
+    assert (found.outcome, found.rule) == ("created", "messaging_service")
+    assert found.creates is not None
+    assert len(found.creates["addresses"]) == 2
+    assert found.creates["projected_addresses"] == [SMS]
+    assert "pair" not in found.creates
+    assert "projected_addresses" in text(found)
+    assert far.outcome == "dropped"
+    assert "United States and Canada" in dict(far.steps)["messaging_service"]
+    walker = Walker(house.runtime)
+    inbound = Inbound("lab", "MM1", "mms", ann, SMS, body="hi", others=(bob,))
+    [taken] = await walker([Arrival(ACCOUNT, inbound)])
+    await walker.close()
+    assert isinstance(taken, Taken)
+    async with db.begin() as tx:
+        found = await explain(tx.sql, chosen, SMS, bob, None, [ann])
+    assert (found.outcome, found.conversation_sid) == ("joined", taken.conversation_sid)
+    assert found.recipients == (), "it is on every phone already"

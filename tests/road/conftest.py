@@ -37,6 +37,7 @@ class Roadside:
     ) -> Taken:
         """An inbound walks the road."""
         channel = "whatsapp" if to.startswith("whatsapp:") else "sms"
+        channel = "mms" if parts.get("others") else channel
         inbound = Inbound("lab", external_id, channel, address, to, **{"body": "hi", **parts})
         taken = await self.road.submit(Arrival(ACCOUNT, inbound))
         assert isinstance(taken, Taken)

@@ -17,13 +17,15 @@ from tests.support.settings import SMS, TOKEN
 
 ASKED = ("onConversationAdd", "onMessageAdd")
 TOLD = ("onConversationAdded", "onParticipantAdded", "onMessageAdded")
-ANN, BOB = "+15550001111", "+15550002222"
+ANN, BOB, OURS_TOO = "+15550001111", "+15550002222", "+15005550009"
 
 Check = Callable[[], Awaitable[bool]]
 
 
 @asynccontextmanager
-async def deciding(dsn: str, **webhooks: Any) -> AsyncIterator[tuple[House, Customer]]:
+async def deciding(
+    dsn: str, sections: dict[str, Any] | None = None, **webhooks: Any
+) -> AsyncIterator[tuple[House, Customer]]:
     """A running house and the customer who decides; the usual one is told afterwards."""
     async with customer(TOKEN) as judge:
         said = {
@@ -31,7 +33,7 @@ async def deciding(dsn: str, **webhooks: Any) -> AsyncIterator[tuple[House, Cust
             "post_url": f"{judge.url}/after",
             "filters": [*ASKED, *TOLD],
         }
-        async with house(dsn, webhooks=said | webhooks) as open_house:
+        async with house(dsn, webhooks=said | webhooks, **sections or {}) as open_house:
             judge.holds = lambda hook: hook.event in ASKED
             yield open_house, judge
 
@@ -301,3 +303,44 @@ async def test_a_customer_who_hangs_takes_nobody_elses_places(dsn: str) -> None:
             judge.hold.set()
             await settled(one)
             assert len(await bodies(one)) == 201
+
+
+async def test_a_group_text_is_asked_about_once_with_all_its_numbers(dsn: str) -> None:
+    """The author, the receivers, and our other number, to which it comes as a copy."""
+    both = [{"address": one, "carrier": "lab"} for one in (SMS, OURS_TOO)]
+    rules = [{"address": one} for one in (SMS, OURS_TOO)]
+    async with deciding(dsn, {"senders": both, "addresses": rules}) as (one, judge):
+        judge.hold = asyncio.Event()
+        await one.world.phone(ANN).text(SMS, "hello all", others=[BOB, OURS_TOO])
+        await judge.until(lambda: judge.held == 1)
+        await one.world.phone(ANN).text(OURS_TOO, "hello all", others=[BOB, SMS])
+        await one.world.phone(BOB).text(SMS, "hello Ann", others=[ANN, OURS_TOO])
+        judge.hold.set()
+        await settled(one)
+        first, second = asked(judge)
+        assert first["EventType"] == "onConversationAdd"
+        assert first["MessagingBinding.AuthorAddress"] == ANN
+        assert set(first["MessagingBinding.Address"].split(",")) == {SMS, OURS_TOO, BOB}
+        assert "MessagingBinding.ProxyAddress" not in first
+        assert (first["State"], first["MessageBody"]) == ("initializing", "hello all")
+        assert (second["EventType"], second["Body"]) == ("onMessageAdd", "hello Ann")
+        said = await bodies(one)
+        assert [(author, body) for _, _, author, body in said] == [
+            (ANN, "hello all"),
+            (BOB, "hello Ann"),
+        ]
+        assert len({conversation for _, conversation, _, _ in said}) == 1
+        outcomes = sorted(outcome for outcome, _ in await decisions(one))
+        assert outcomes == ["created", "duplicate", "joined"]
+
+
+async def test_a_group_text_that_is_refused_creates_nothing(dsn: str) -> None:
+    async with deciding(dsn) as (one, judge):
+        judge.answer = judging(onConversationAdd=403)
+        await one.world.phone(ANN).text(SMS, "hello all", others=[BOB])
+        await settled(one)
+        assert await bodies(one) == []
+        judge.answer = judging()
+        await one.world.phone(BOB).text(SMS, "and now?", others=[ANN])
+        await settled(one)
+        assert [body for *_, body in await bodies(one)] == ["and now?"]

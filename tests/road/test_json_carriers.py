@@ -15,7 +15,7 @@ from tests.support import bandwidth_stand_in, telnyx_stand_in, vonage_stand_in
 from tests.support.house import House, house
 from tests.support.settings import SMS, WHATSAPP
 
-MARIA = "+15551230001"
+MARIA, ROSA = "+15558675310", "+15558675311"
 QUICK = {"waits_s": [0.02] * 12, "timeout_s": 5}
 WAIT_S = {"telnyx": "unknown_wait_s", "bandwidth": "look_up_after_s", "vonage": "unknown_wait_s"}
 SENDERS = [
@@ -146,3 +146,29 @@ async def test_a_whatsapp_message_by_vonage_is_answered_and_read(dsn: str) -> No
         assert (await one.house.receipts(message))[0]["status"] == "read"
         (got,) = one.world.phone(f"whatsapp:{MARIA}").received
         assert (got.channel, got.sender, got.body) == ("whatsapp", WHATSAPP, "hello back")
+
+
+@pytest.mark.parametrize("kind", ["telnyx", "bandwidth"])
+async def test_a_group_text_is_one_send_and_each_recipient_s_report_its_own(
+    kind: str, dsn: str, sql: asyncpg.Connection
+) -> None:
+    bounce = {"telnyx": 40006, "bandwidth": 4702}[kind]
+    async with provided(kind, dsn) as one:
+        ch = await one.conversation(others=[ROSA])
+        one.world.behave(ROSA, bounce=bounce)
+        message = await one.house.say(ch, "hello both", SMS)
+        events = one.house.customer.events
+        await one.house.customer.until(lambda: len(events("onDeliveryUpdated")) == 4)
+        [got] = one.world.phone(MARIA).received
+        assert (got.body, got.others, got.channel) == ("hello both", (ROSA,), "mms")
+        assert len(list(one.world.records.taken())) == 2
+        assert len({taken.external_id for taken in one.world.records.taken()}) == 1
+        fared = await sql.fetch(
+            "SELECT address, status, error_code FROM receipts WHERE message_sid = $1"
+            " ORDER BY address",
+            message["sid"],
+        )
+        assert [tuple(row) for row in fared] == [
+            (MARIA, "delivered", None),
+            (ROSA, "undelivered", 30003),
+        ]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from app.model.traffic import MediaPart
 from app.rules.content import Deliver, Fail
-from app.rules.fanout import NO_GROUPS, Member, Planned, plan, recipients
+from app.rules.fanout import NOT_OURS, Member, Planned, plan, plan_group, recipients
 
 OURS = "+15005550006"
 AGENT = Member("MB1", "agent", None, None, None)
@@ -42,10 +42,24 @@ def test_each_recipient_gets_what_fits_its_channel() -> None:
     )
 
 
-def test_who_is_in_a_group_text_gets_a_receipt_that_says_it_was_not_sent() -> None:
+def test_a_group_without_a_number_of_ours_gets_receipts_that_say_so() -> None:
     [planned] = plan([AGENT, NATIVE], "MB1", "hi", [], "twilio")
-    assert planned == Planned("MB4", NATIVE.address or "", "", NO_GROUPS)
+    assert planned == Planned("MB4", NATIVE.address or "", "", NOT_OURS)
     assert plan([NATIVE], "MB4", "hi", [], "twilio") == []
+
+
+def test_a_group_text_goes_from_its_authors_number_to_everybody_of_theirs() -> None:
+    desk = Member("MB5", "desk", None, None, "sms", projected_address=OURS)
+    other = Member("MB6", None, None, None, "sms", projected_address="+15005550009")
+    carol = Member("MB7", None, "+15551230007", None, "sms")
+    members = [NATIVE, carol, desk, other]
+    assert plan_group(members, "MB5", "hi", [], "twilio") == [
+        Planned(one.sid, one.address or "", OURS, Deliver("mms", "hi")) for one in (NATIVE, carol)
+    ]
+    for author, to in ((None, [NATIVE, carol]), ("MB7", [NATIVE])):
+        assert plan_group(members, author, "hi", [], "twilio") == [
+            Planned(one.sid, one.address or "", "", NOT_OURS) for one in to
+        ]
 
 
 members = st.lists(

@@ -199,7 +199,8 @@ REFUSALS: list[Case] = [
         (None, None, None, NO_MMS),
         Forbidden,
         50452,
-        f"Group MMS is not enabled for this Account: the sender {NO_MMS} does not carry mms",
+        f"Group MMS is not enabled for this Account: the sender {NO_MMS} does not carry mms,"
+        " or its carrier does not send group texts",
     ),
 ]
 

@@ -68,10 +68,18 @@ def received(
 
 
 def report(
-    external_id: str, sender: str, to: str, word: str, code: int | None, tag: str
+    external_id: str,
+    sender: str,
+    to: str,
+    word: str,
+    code: int | None,
+    tag: str,
+    others: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """An event about a send: sending, sent, delivered, failed."""
-    message = _message(external_id, sender, [to], "out", owner=sender) | {"text": "", "tag": tag}
+    """An event about a send: sending, sent, delivered, failed; of a group text one for each."""
+    everybody = sorted([to, *others])
+    message = _message(external_id, sender, everybody, "out", owner=sender)
+    message |= {"text": "", "tag": tag}
     event = {
         "type": f"message-{word}",
         "time": "2030-01-02T03:04:05.678Z",
@@ -97,8 +105,8 @@ class BandwidthDialect:
     def status(self, url: str, said: Report) -> Call:
         """An event about a send."""
         word = "failed" if said.status == "undelivered" else said.status
-        event = report(said.id, said.sender, said.to, word, said.error_code, said.reference)
-        return _call(url, event)
+        code, tag = said.error_code, said.reference
+        return _call(url, report(said.id, said.sender, said.to, word, code, tag, said.others))
 
 
 @dataclass
@@ -171,12 +179,13 @@ class BandwidthStandIn:
 
     def _order(self, message: dict[str, Any]) -> Send:
         media = tuple(Media(url=url) for url in message.get("media", ()))
-        (to,) = message["to"]
+        to, *others = message["to"]
         return Send(
             reference=message.get("tag", ""),
-            channel="mms" if media else "sms",
+            channel="mms" if media or others else "sms",
             sender=message["from"],
             to=to,
+            others=tuple(others),
             body=message.get("text"),
             media=media,
             status_url=self.callback_url,

@@ -73,9 +73,15 @@ def received(
 
 
 def report(
-    external_id: str, sender: str, to: str, status: str, code: int | str | None = None
+    external_id: str,
+    sender: str,
+    to: str,
+    status: str,
+    code: int | str | None = None,
+    others: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """A `message.sent` or `message.finalized` event."""
+    """A `message.sent` or `message.finalized` event; of the `others` of a group text nothing is
+    known yet."""
     errors = [] if code is None else [{"code": str(code), "title": "Undeliverable"}]
     return _event(
         "message.sent" if status in ("queued", "sending", "sent") else "message.finalized",
@@ -84,7 +90,10 @@ def report(
             "direction": "outbound",
             "type": "SMS",
             "from": {"phone_number": sender},
-            "to": [{"phone_number": to, "status": status, "carrier": "T-Mobile USA"}],
+            "to": [
+                {"phone_number": to, "status": status, "carrier": "T-Mobile USA"},
+                *({"phone_number": other, "status": "queued"} for other in others),
+            ],
             "errors": errors,
         },
     )
@@ -105,7 +114,8 @@ class TelnyxDialect:
     def status(self, url: str, said: Report) -> Call:
         """A `message.sent` or `message.finalized`."""
         word = WORDS.get(said.status, said.status)
-        return _call(url, report(dashed(said.id), said.sender, said.to, word, said.error_code))
+        name, code = dashed(said.id), said.error_code
+        return _call(url, report(name, said.sender, said.to, word, code, said.others))
 
 
 @dataclass
@@ -120,17 +130,23 @@ class TelnyxStandIn:
         """The API's resources."""
         app = web.Application()
         app.add_routes(
-            [web.post("/v2/messages", self.create), web.get("/files/{name}", self.files.fetch)]
+            [
+                web.post("/v2/messages", self.create),
+                web.post("/v2/messages/group_mms", self.create),
+                web.get("/files/{name}", self.files.fetch),
+            ]
         )
         return app
 
     async def create(self, request: web.Request) -> web.StreamResponse:
-        """POST /v2/messages"""
+        """POST /v2/messages, or /v2/messages/group_mms, where `to` is a list."""
         given = request.headers.get("Authorization", "").encode("utf-8", "replace")
         if not hmac.compare_digest(given, f"Bearer {API_KEY}".encode()):
             return _error(401, "10009", "Authentication failed")
         message = orjson.loads(await request.read())
         self.requests.append(message)
+        if isinstance(message.get("to"), list) != request.path.endswith("/group_mms"):
+            return _error(400, NO_SUCH_NUMBER, "Invalid 'to' address")
         if not message.get("text") and not message.get("media_urls"):
             return _error(400, "40316", "No content provided")
         try:
@@ -185,11 +201,13 @@ def _order(message: dict[str, Any]) -> Send:
     """Telnyx knows no reference: a double is seen by the receipt in the webhook URL."""
     media = tuple(Media(url=url) for url in message.get("media_urls", ()))
     url = message.get("webhook_url")
+    to, *others = message["to"] if isinstance(message["to"], list) else [message["to"]]
     return Send(
         reference=(url or "").rpartition("receipt=")[2],
-        channel="mms" if media else "sms",
+        channel="mms" if media or others else "sms",
         sender=message["from"],
-        to=message["to"],
+        to=to,
+        others=tuple(others),
         body=message.get("text"),
         media=media,
         status_url=url,
@@ -201,9 +219,9 @@ def _resource(message: dict[str, Any], taken: Received) -> dict[str, Any]:
         "record_type": "message",
         "direction": "outbound",
         "id": dashed(taken.external_id),
-        "type": message["type"],
+        "type": message.get("type", "MMS"),
         "from": {"phone_number": taken.sender},
-        "to": [{"phone_number": taken.to, "status": "queued"}],
+        "to": [{"phone_number": to, "status": "queued"} for to in (taken.to, *taken.others)],
         "text": taken.body,
         "webhook_url": message.get("webhook_url"),
         "errors": [],
