@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from aiohttp import web
 from twilio.request_validator import RequestValidator
@@ -15,7 +15,7 @@ from tests.support.customer import Customer, Hook
 
 Mood = Literal["well", "hangs", "resets", "garbage", "errors"]
 MOODS: tuple[Mood, ...] = ("hangs", "resets", "garbage", "errors")
-BEFORE = "/before"
+BEFORE, SINK = "/before", "/sink"
 NOT_ANSWERED = 599
 """What is remembered as the status of a webhook that got no answer, or no whole one."""
 
@@ -24,10 +24,12 @@ NOT_ANSWERED = 599
 class RudeCustomer(Customer):
     """`mood` decides how the next webhooks are treated; a hanging one is let go by `calm`.
 
-    `asked` are the pre-events: never rejected, but hung, reset and answered with garbage."""
+    `asked` are the pre-events: never rejected, but hung, reset and answered with garbage. `sunk`
+    are the arrays of events that came by a sink, accepted or not."""
 
     mood: Mood = "well"
     asked: list[Hook] = field(default_factory=list)
+    sunk: list[tuple[Hook, list[dict[str, Any]]]] = field(default_factory=list)
     _calmed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def turn(self, mood: Mood) -> None:
@@ -46,7 +48,10 @@ class RudeCustomer(Customer):
     async def take(self, request: web.Request) -> web.Response:
         hook = await self._read(request)
         asked = hook.path == BEFORE
-        (self.asked if asked else self.hooks).append(hook)
+        if hook.path == SINK:
+            self.sunk.append((hook, await request.json()))
+        else:
+            (self.asked if asked else self.hooks).append(hook)
         self._changed.set()
         if self.mood == "well" or (asked and self.mood == "errors"):
             hook.status = 200
@@ -67,12 +72,13 @@ class RudeCustomer(Customer):
     async def _read(self, request: web.Request) -> Hook:
         form = {key: str(value) for key, value in (await request.post()).items()}
         given = request.headers.get("X-Twilio-Signature", "")
+        said: Any = (await request.read()).decode() if request.path == SINK else form
         return Hook(
             method=request.method,
             path=request.path,
             form=form,
             headers=dict(request.headers),
-            signed=RequestValidator(self.token).validate(self.url + request.path_qs, form, given),
+            signed=RequestValidator(self.token).validate(self.url + request.path_qs, said, given),
             status=NOT_ANSWERED,
         )
 

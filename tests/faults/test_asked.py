@@ -14,9 +14,9 @@ import pytest
 
 from tests.faults.ground import Ground
 from tests.faults.load import storm
-from tests.faults.rude import BEFORE, MOODS
+from tests.faults.rude import BEFORE, MOODS, SINK
 from tests.faults.test_kills import strike
-from tests.faults.town import Town, rows, town
+from tests.faults.town import LEASE_S, TIMEOUT_S, WAITS_S, Town, rows, town
 from tests.faults.verdict import judge
 from tests.support.settings import POST_EVENTS
 
@@ -30,7 +30,7 @@ WAITING = "SELECT count(*) AS events FROM stream_intake"
 
 
 async def followed(one: Town) -> None:
-    """Somebody subscribes to the messages, to fetch them."""
+    """Somebody subscribes to the messages, to fetch them and to be sent them."""
     url = one.service.url
 
     async def made(path: str, **form: str) -> Any:
@@ -38,10 +38,11 @@ async def followed(one: Town) -> None:
             assert answer.status == 201, await answer.text()
             return await answer.json()
 
-    config = {"SinkType": "http-pull", "SinkConfiguration": "{}"}
-    sink = await made("Sinks", Description="all", **config)
     wanted = json.dumps({"type": ADDED, "schema_version": 2})
-    await made("Subscriptions", Description="all", SinkSid=sink["sid"], Types=wanted)
+    pushed = json.dumps({"destination": f"{one.customer.url}{SINK}", "method": "POST"})
+    for kind, config in (("http-pull", "{}"), ("webhook", pushed)):
+        sink = await made("Sinks", Description=kind, SinkType=kind, SinkConfiguration=config)
+        await made("Subscriptions", Description=kind, SinkSid=sink["sid"], Types=wanted)
 
 
 async def streamed(one: Town) -> None:
@@ -56,6 +57,21 @@ async def streamed(one: Town) -> None:
     for row in await rows(one.dsn, MESSAGES):
         kept.setdefault(row["conversation_sid"], []).append((row["index"], row["sid"]))
     assert told == kept, one.story("the stream and the conversations differ")
+    await one.customer.until(lambda: len(accepted(one)) == sum(map(len, kept.values())))
+    sent: dict[str, list[tuple[int, str]]] = {}
+    for data in accepted(one).values():
+        sent.setdefault(data["ConversationSid"], []).append((data["Index"], data["MessageSid"]))
+    assert sent == kept, one.story("what the sink was sent and the conversations differ")
+    assert all(hook.signed for hook, _ in one.customer.sunk)
+
+
+def accepted(one: Town) -> dict[str, Any]:
+    """The data of each event that the sink took, in the order in which they came first."""
+    taken: dict[str, Any] = {}
+    for hook, events in one.customer.sunk:
+        for event in events if hook.status == 200 else ():
+            taken.setdefault(event["id"], event["data"])
+    return taken
 
 
 def moods() -> Iterator[str]:
@@ -67,8 +83,11 @@ def moods() -> Iterator[str]:
 async def test_kills_while_a_customer_decides_and_somebody_follows(
     ground: Ground, tmp_path: Path, seed: int, kills: int
 ) -> None:
-    webhooks = {"pre_timeout_ms": 300, "filters": [*POST_EVENTS, *ASKED]}
-    async with town(ground, tmp_path, seed, services=2, webhooks=webhooks) as one:
+    sections = {
+        "webhooks": {"pre_timeout_ms": 300, "filters": [*POST_EVENTS, *ASKED]},
+        "streams": {"waits_s": WAITS_S, "timeout_s": TIMEOUT_S, "lease_s": LEASE_S},
+    }
+    async with town(ground, tmp_path, seed, services=2, **sections) as one:
         await followed(one)
         one.world.behave(inbound_double_share=0.3)
         async with storm(one, per_s=40) as load:

@@ -17,6 +17,8 @@ from app.observe import DeadLettered, Failed
 from app.store.database import Database
 from tests.road.hooking import hooking
 from tests.support.clock import TurnedClock
+from tests.support.customer import customer
+from tests.support.settings import TOKEN
 
 HOOKS = {
     "waits_s": [1.0] * 40,
@@ -105,3 +107,33 @@ async def test_whatever_a_customer_answers_order_and_tokens_hold(
                 wanted.pop(0)
         assert wanted == []
     assert await sql.fetchval("SELECT count(*) FROM lanes") == 0
+
+
+QUIET = """
+SELECT NOT EXISTS (SELECT FROM lanes WHERE lease IS NOT NULL OR kind = 'hook' AND due <= $1)
+  AND NOT EXISTS (SELECT FROM hook_endpoints WHERE next_at <= $1)
+"""
+
+
+async def test_a_customer_who_is_away_for_an_hour_misses_nothing(
+    db: Database, sql: asyncpg.Connection, clock: TurnedClock
+) -> None:
+    """As the settings are: in order, each event under its one token, and no dead letters."""
+    async with customer(TOKEN) as they, hooking(db, sql, clock) as one:
+        they.answer = lambda hook: 503
+        told = {f"l{lane}": [f"{lane}-{number}" for number in range(4)] for lane in range(8)}
+        for lane, names in told.items():
+            await one.tell(lane, f"{they.url}/events", *names)
+        for _ in range(3600 // 15):
+            await one.until(QUIET, True, clock.now())
+            one.turn(15)
+        assert they.events() == []
+        assert len(they.hooks) > len(told)
+        they.answer = lambda hook: 200
+        while len(they.events()) < 8 * 4:
+            await one.until(QUIET, True, clock.now())
+            one.turn(60)
+        await one.until("SELECT count(*) FROM outbox", 0)
+        for lane, names in told.items():
+            assert [hook.token for hook in they.events() if hook.form["Lane"] == lane] == names
+        assert await sql.fetchval("SELECT count(*) FROM dead_letters") == 0
