@@ -13,7 +13,10 @@ from app.rules import opt_outs
 
 
 def reply(load: Load, carriage: Carriage) -> None:
-    """Answer an inbound that just became a message, if its sender has an answer to it."""
+    """Answer an inbound that just became a message, if its sender has an answer to it. In a group
+    text all would receive it: there nobody does."""
+    if load.below[carriage.conversation_sid].grouped:
+        return
     found = standing.addressed(load, carriage) if isinstance(carriage.item, Arrival) else None
     if found is None or found[1].opt_outs.replies == "carrier":
         return
