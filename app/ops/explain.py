@@ -242,6 +242,7 @@ def _message(settings: Settings, bound: Bound, body: str) -> Message:
         "chat_service_sid": "",
         "conversation_sid": bound.conversation_sid,
         "body": body,
+        "content_sid": None,
     }
     return cast(Message, SimpleNamespace(**columns))
 

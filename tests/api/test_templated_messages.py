@@ -39,7 +39,21 @@ async def receipts(world: World, message: Any) -> list[tuple[str, int | None]]:
     return [(one["status"], one["error_code"]) for one in listed["delivery_receipts"]]
 
 
+async def wrote(world: World, address: str, ours: str) -> None:
+    """Somebody wrote a moment ago: their session is open."""
+    async with world.runtime.db.begin() as tx:
+        await tx.sql.execute(
+            "INSERT INTO messaging_windows (account_sid, proxy_address, address, last_inbound_at)"
+            " VALUES ($1, $2, $3, $4)",
+            world.account_sid,
+            ours,
+            address,
+            tx.now,
+        )
+
+
 async def test_a_message_says_what_its_template_says_with_its_variables(world: World) -> None:
+    await wrote(world, BOB, OURS_WHATSAPP)
     sid = (await made(world, types=REPLIES, variables=SAMPLES))["sid"]
     ch = await conversation(world, (ANN, OURS), (BOB, OURS_WHATSAPP))
     given = json.dumps({"1": "Alice", "9": "unused"})
@@ -73,6 +87,9 @@ async def test_a_recipient_whose_channel_may_not_get_it_fails_alone(world: World
     ch = await conversation(world, (ANN, OURS), (BOB, OURS_WHATSAPP))
     status, message = await post(world, ch, ContentSid=sid)
     assert (status, message["body"]) == (201, "Hi")
+    assert sorted(code or 0 for _, code in await receipts(world, message)) == [0, 63016]
+    await wrote(world, BOB, OURS_WHATSAPP)
+    _, message = await post(world, ch, ContentSid=sid)
     assert sorted(code or 0 for _, code in await receipts(world, message)) == [0, 63021]
 
 
