@@ -7,7 +7,7 @@ the carrier's `on_unknown` setting decides.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -22,6 +22,7 @@ from app.rules.content import Deliver, Fail
 from app.rules.templates import fitted
 from app.runtime import Runtime
 from app.store import deliveries
+from app.store import standing as standings
 from app.store.deliveries import Parcel
 from app.store.outbox import Claimed
 
@@ -94,16 +95,15 @@ async def _try(runtime: Runtime, item: Claimed, parcel: Parcel) -> Tried:
     if wait_s and item.unknown_since is None:
         later = runtime.clock.now() + timedelta(seconds=wait_s)
         return Tried(item, "postponed", not_before=later)
-    outgoing = _outgoing(runtime, item, parcel)
-    if not isinstance(outgoing, Permanent) and outgoing.others and not carrier.groups:
-        outgoing = Permanent(f"carrier {parcel.carrier} does not send group texts", NO_GROUPS_CODE)
-    if isinstance(outgoing, Permanent):
-        return Tried(item, "permanent", error=outgoing)
+    outgoing = _outgoing(runtime, item, parcel, _in_session(runtime, parcel))
     if item.unknown_since is not None:
-        settled = await _settle_unknown(runtime, carrier, item, outgoing)
+        # What may go now says nothing of what went then: the session may have ended since.
+        then = outgoing if isinstance(outgoing, Outgoing) else _as_it_went(runtime, item, parcel)
+        settled = await _settle_unknown(runtime, carrier, item, then)
         if settled is not None:
             return settled
-    outgoing = _now(runtime, item, parcel, outgoing)
+    if isinstance(outgoing, Outgoing):
+        outgoing = await _now(runtime, carrier, item, parcel, outgoing)
     if isinstance(outgoing, Permanent):
         return Tried(item, "permanent", error=outgoing)
     cut = segments(outgoing.body or "") if outgoing.channel == "sms" else None
@@ -168,19 +168,34 @@ def _unknown(runtime: Runtime, carrier: Carrier, item: Claimed, error: Unknown) 
     return Tried(item, "unknown", error=error, not_before=after)
 
 
-def _now(
-    runtime: Runtime, item: Claimed, parcel: Parcel, outgoing: Outgoing
+async def _now(
+    runtime: Runtime, carrier: Carrier, item: Claimed, parcel: Parcel, outgoing: Outgoing
 ) -> Outgoing | Permanent:
-    """What may go now: since it was fanned out the session may have ended, or the recipient may
-    have opted out."""
+    """What may go now: since it was fanned out the session may have ended, or the recipient (of a
+    group text: somebody in it) may have opted out."""
+    if outgoing.others and not carrier.groups:
+        return Permanent(f"carrier {carrier.name} does not send group texts", NO_GROUPS_CODE)
+    if item.event == REPLY:
+        return outgoing
+    content: Deliver | Fail = Deliver(outgoing.channel, outgoing.body, outgoing.media)
+    if outgoing.others and await _opted_out_of_group(runtime, item, outgoing):
+        content = standing.group_opted_out(content)
     content = standing.allowed(
-        Deliver(outgoing.channel, outgoing.body, outgoing.media),
-        opted_out=item.event != REPLY and _opted_out(runtime, item, parcel),
+        content,
+        opted_out=not outgoing.others
+        and _opted_out(runtime, item, parcel.standing.opted_out, outgoing.proxy_address),
         session=parcel.template is not None or _in_session(runtime, parcel) in (None, True),
     )
     if isinstance(content, Fail):
         return Permanent(content.reason, content.code)
     return replace(outgoing, channel=content.channel, body=content.body, media=content.media)
+
+
+async def _opted_out_of_group(runtime: Runtime, item: Claimed, outgoing: Outgoing) -> bool:
+    everybody = [outgoing.address, *outgoing.others]
+    async with runtime.db.read() as tx:
+        senders = await standings.opted_out_by(tx.sql, item.account_sid, everybody)
+    return _opted_out(runtime, item, senders, outgoing.proxy_address)
 
 
 def _in_session(runtime: Runtime, parcel: Parcel) -> bool | None:
@@ -191,20 +206,34 @@ def _in_session(runtime: Runtime, parcel: Parcel) -> bool | None:
     return standing.is_open(parcel.channel, last, now)
 
 
-def _opted_out(runtime: Runtime, item: Claimed, parcel: Parcel) -> bool:
+def _opted_out(runtime: Runtime, item: Claimed, out: Collection[str], proxy_address: str) -> bool:
     house = runtime.settings.houses.get(item.account_sid)
-    sender = house.sender(parcel.proxy_address) if house else None
+    sender = house.sender(proxy_address) if house else None
     if house is None or sender is None:
         return False
-    return opt_outs.opted_out(house, sender, parcel.standing.opted_out)
+    return opt_outs.opted_out(house, sender, out)
 
 
-def _outgoing(runtime: Runtime, item: Claimed, parcel: Parcel) -> Outgoing | Permanent:
+def _as_it_went(runtime: Runtime, item: Claimed, parcel: Parcel) -> Outgoing:
+    """What an earlier attempt sent, for a look-up: as far as it is known, when it is not to go any
+    more."""
+    went = _outgoing(runtime, item, parcel, None)
+    if isinstance(went, Outgoing):
+        return went
+    return _to(runtime, item, parcel, Deliver(parcel.channel, parcel.body, parcel.media))
+
+
+def _outgoing(
+    runtime: Runtime, item: Claimed, parcel: Parcel, session: bool | None
+) -> Outgoing | Permanent:
     profile = runtime.settings.limits.profile
-    session = _in_session(runtime, parcel)
     content = fitted(parcel.channel, parcel.body, parcel.media, profile, parcel.template, session)
     if isinstance(content, Fail):
         return Permanent(content.reason, content.code)
+    return _to(runtime, item, parcel, content)
+
+
+def _to(runtime: Runtime, item: Claimed, parcel: Parcel, content: Deliver) -> Outgoing:
     assert item.receipt_sid is not None
     everybody = (item.params or {}).get("to", "").split()
     return Outgoing(

@@ -75,11 +75,27 @@ def where(account_sid: str, decision: Decision) -> tuple[str, str | None, str | 
     return account_sid, None, None
 
 
+def put_off(carriage: Carriage) -> bool:
+    """Whether the question could not be put, for reasons of ours: nothing is decided then."""
+    answered = carriage.arrival.answered
+    if answered is None or answered.again_s is None:
+        return False
+    _wait(carriage, answered)
+    return True
+
+
 async def fence(sql: asyncpg.Connection, load: Load) -> None:
     """Lock the places of those that were asked about; raises Stale when one was taken over. Call it
-    before anything is added to a lane: these come first in the order of lanes."""
+    before anything is added to a lane: these come first in the order of lanes, those that begin to
+    wait now among them."""
     places = [one.place for one in _answers(load)]
-    if places and len(await outbox.fence(sql, places)) < len(places):
+    if not places:
+        return
+    beginning = {item.lane for item in load.items if item.kind == ASK}
+    if beginning:
+        lanes = sorted(beginning | {place.lane for place in places})
+        await outbox.lock_lanes(sql, ASK, lanes, load.now)
+    if len(await outbox.fence(sql, places)) < len(places):
         raise Stale
 
 
@@ -115,8 +131,8 @@ def _judge(load: Load, carriage: Carriage, now_asked: tuple[str, str] | None) ->
     if answered is None:
         if now_asked is not None or load.facts[carriage.pair].waits:
             _set_aside(load, carriage)
-    elif answered.again_s is not None or answered.asked != now_asked:
-        _wait(carriage, replace(answered, again_s=answered.again_s or 0.0))
+    elif answered.asked != now_asked:
+        _wait(carriage, replace(answered, again_s=0.0))
     elif answered.verdict is not None:
         _obey(load, carriage, answered.verdict)
 

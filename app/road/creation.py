@@ -44,6 +44,7 @@ async def _round(
 ) -> list[Carriage]:
     """Decide on these carriages; gives those whose claim was lost to somebody else."""
     creating: dict[road.Pair, list[Carriage]] = {}
+    carriages = [one for one in carriages if not asking.put_off(one)]
     for carriage in carriages:
         carriage.decision = _decision(load, carriage)
     answered = [one for one in carriages if one.arrival.answered is not None]

@@ -80,8 +80,14 @@ def _group(
     """One send to all: when somebody in the group opted out, nobody gets it."""
     message = carriage.message
     assert message is not None
-    profile = load.settings.limits.profile
-    planned = fanout.plan_group(members, carriage.participant_sid, message.body, media, profile)
+    planned = fanout.plan_group(
+        members,
+        carriage.participant_sid,
+        message.body,
+        media,
+        load.settings.limits.profile,
+        carriage.item.template if isinstance(carriage.item, Draft) else None,
+    )
     sender = _sender(load, carriage, planned[0].proxy_address) if planned else None
     if sender is None or not any(
         _opted_out(load, message.account_sid, sender, member) for member in members

@@ -76,11 +76,12 @@ def plan_group(
     body: str | None,
     media: Sequence[MediaPart],
     profile: Profile,
+    template: ContentTemplate | None = None,
 ) -> list[Planned]:
     """The same for everybody in a group text: one send, so each gets what the others get."""
     ours = {one.sid: one.projected_address for one in members}
     source = ours.get(author_participant_sid or "")
-    content = fitted("mms", body, media, profile) if source else NOT_OURS
+    content = fitted("mms", body, media, profile, template) if source else NOT_OURS
     return [
         Planned(one.sid, one.address, source or "", content)
         for one in recipients(members, author_participant_sid)

@@ -262,18 +262,15 @@ class Held:
         """
         connection = await self.live()
         try:
-            if not self._begun:
-                await connection.execute("BEGIN")
-            self._begun = False
             try:
+                if not self._begun:
+                    await connection.execute("BEGIN")
+                self._begun = False
                 yield connection
             except BaseException:
-                if not connection.is_closed():
-                    await connection.execute("ROLLBACK")
+                await _roll_back(connection)
                 raise
-            chained = more()
-            await connection.execute("COMMIT AND CHAIN" if chained else "COMMIT")
-            self._begun = chained
+            self._begun = await _commit(connection, chain=more())
         except Exception as error:
             if is_away(error) or connection.is_closed():
                 connection.terminate()
@@ -284,6 +281,33 @@ class Held:
         """Give the connection back to the server."""
         if self._connection is not None and not self._connection.is_closed():
             await self._connection.close(timeout=2)
+
+
+async def _roll_back(connection: asyncpg.Connection) -> None:
+    """End a transaction that failed. A connection on which that fails too is not used again."""
+    if connection.is_closed():
+        return
+    try:
+        await connection.execute("ROLLBACK")
+    except BaseException:
+        connection.terminate()
+        raise
+
+
+async def _commit(connection: asyncpg.Connection, *, chain: bool) -> bool:
+    """Commit; gives whether the next transaction has begun. A server that was told of an error
+    before answers ROLLBACK: nothing may be acknowledged then."""
+    try:
+        tag = await connection.execute("COMMIT AND CHAIN" if chain else "COMMIT")
+    except asyncpg.PostgresError:
+        raise  # it is rolled back
+    except BaseException:
+        connection.terminate()
+        raise
+    if tag != "COMMIT":
+        connection.terminate()
+        raise RuntimeError("the transaction had failed before its commit")
+    return chain
 
 
 def sentence(beside: str, name: str) -> str:

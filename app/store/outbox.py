@@ -41,6 +41,10 @@ DELETE FROM lanes l WHERE l.lane = ANY ($1::text[])
 TURN_HOLDS_S = 2.0
 """How long after its time a rated sender's turn may still be taken."""
 GIVE_BACK = "UPDATE lanes SET lease = NULL, due = $2 WHERE lane = ANY ($1::text[])"
+LOCK_LANES = """
+INSERT INTO lanes AS l (lane, kind, due) SELECT lane, $2, $3 FROM unnest($1::text[]) AS i (lane)
+ORDER BY lane COLLATE "C" ON CONFLICT (lane) DO UPDATE SET kind = l.kind WHERE false
+"""
 UNBEGIN = """
 WITH back AS (UPDATE lanes SET lease = NULL, due = $2 WHERE lane = ANY ($1::text[]))
 UPDATE outbox o SET attempts = o.attempts - 1, started_at = i.unknown_since
@@ -221,6 +225,14 @@ async def fence(sql: asyncpg.Connection, claimed: Sequence[Claimed]) -> set[int]
     held = await sql.fetch(FENCE, sorted({item.lane for item in claimed}))
     lease_of = {row["lane"]: row["lease"] for row in held}
     return {item.seq for item in claimed if lease_of.get(item.lane) == item.lease}
+
+
+async def lock_lanes(
+    sql: asyncpg.Connection, kind: str, lanes: Sequence[str], now: datetime
+) -> None:
+    """Lock these lanes in the order of their names, whether they are there or begin now: for a
+    transaction that settles some and adds to others."""
+    await sql.execute(LOCK_LANES, lanes, kind, now)
 
 
 async def settle(sql: asyncpg.Connection, settled: Sequence[Settled], now: datetime) -> None:

@@ -25,6 +25,10 @@ SELECT address, sender, opted_out, word, date_updated FROM opt_outs
 WHERE account_sid = $1 AND ($2::text IS NULL OR address = $2) AND (address, sender) > ($3, $4)
 ORDER BY address, sender LIMIT $5
 """
+OPTED_OUT_BY = """
+SELECT DISTINCT sender FROM opt_outs
+WHERE account_sid = $1 AND address = ANY ($2::text[]) AND opted_out
+"""
 CLEAR = """
 UPDATE opt_outs SET opted_out = false, word = 'OPERATOR', date_updated = $4
 WHERE account_sid = $1 AND address = $2 AND ($3::text IS NULL OR sender = $3) AND opted_out
@@ -67,6 +71,13 @@ def standing(last_inbound_at: datetime | str | None, opted_out: Sequence[Any] | 
     if isinstance(last_inbound_at, str):
         last_inbound_at = datetime.fromisoformat(last_inbound_at)
     return Standing(last_inbound_at, tuple(opted_out or ()))
+
+
+async def opted_out_by(
+    sql: asyncpg.Connection, account_sid: str, addresses: Sequence[str]
+) -> set[str]:
+    """The senders (addresses, or SIDs of messaging services) that any of these opted out of."""
+    return {row["sender"] for row in await sql.fetch(OPTED_OUT_BY, account_sid, addresses)}
 
 
 async def listed(

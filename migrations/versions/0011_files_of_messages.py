@@ -34,6 +34,10 @@ def upgrade() -> None:
     )
     op.create_index("files_sha256", "files", ["sha256"], unique=True)
     op.add_column("media", sa.Column("conversation_sid", sa.Text(collation="C")))
+    op.execute(
+        "UPDATE media SET conversation_sid = m.conversation_sid"
+        " FROM messages m WHERE m.sid = media.message_sid"
+    )
     op.add_column(
         "media", sa.Column("status", sa.String(), server_default="linked", nullable=False)
     )

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from app.store import deliveries
+from tests.road.test_templates import content
 from tests.support.house import House, house
 from tests.support.settings import SMS
 
@@ -275,3 +276,35 @@ async def test_a_send_that_is_found_is_known_by_each_receipt_that_it_is_for(dsn:
             for receipt in grouped:
                 assert await deliveries.others(tx.sql, "lab", [name], receipt["sid"]) == set()
             assert await deliveries.others(tx.sql, "lab", [name], pair[0]["sid"]) == {name}
+
+
+async def test_who_opts_out_while_a_group_text_waits_is_not_sent_it(dsn: str) -> None:
+    async with house(dsn, delivery={"waits_s": [0.5], "timeout_s": 2}) as one:
+        _, made = await make(one, ANN, BOB, identity="agent")
+        for phone in (ANN, BOB):
+            one.world.behave(phone, refuse="temporary", times=1)
+        message = await one.say(made["sid"], "never", "agent")
+        await one.world.until(lambda: one.world.counts["refuse"] >= 1)
+        _, second = await rows(one, "SELECT address FROM receipts ORDER BY sid")
+        assert (await one.world.phone(second[0]).text(SMS, "STOP")).acknowledged
+
+        def failed() -> bool:
+            told = one.customer.events("onDeliveryUpdated")
+            return [hook.form["Status"] for hook in told].count("failed") == 2
+
+        await one.customer.until(failed)
+        ends = [(each["status"], each["error_code"]) for each in await one.receipts(message)]
+        assert ends == [("failed", 21610)] * 2
+        assert all(one.world.phone(phone).received == [] for phone in (ANN, BOB))
+
+
+async def test_a_group_gets_of_a_template_what_the_fan_out_saw(dsn: str) -> None:
+    async with house(dsn, delivery=QUICK) as one:
+        _, made = await make(one, ANN, BOB, identity="agent")
+        sid = await content(one, {"twilio/media": {"media": ["http://127.0.0.1/x.png"]}})
+        path = f"/v1/Conversations/{made['sid']}/Messages"
+        await one.post(path, ContentSid=sid, Author="agent")
+        await one.world.until(lambda: len(one.world.phone(ANN).received) == 1)
+        assert [part.url for part in one.world.phone(ANN).received[0].media] == [
+            "http://127.0.0.1/x.png"
+        ]

@@ -225,3 +225,27 @@ async def test_whatever_becomes_of_attempts_a_lane_keeps_its_order(
     assert sum(map(len, ended.values())) == len(lanes)
     assert all(tokens == sorted(tokens) for tokens in ended.values())
     assert await sql.fetchval("SELECT count(*) FROM lanes") == 0
+
+
+async def test_who_settles_lanes_and_begins_others_locks_all_in_their_order(
+    dsn: str, sql: asyncpg.Connection
+) -> None:
+    """Two transactions that answer the one lane and begin to wait in the other, crosswise."""
+    now = datetime(2030, 1, 1, tzinfo=UTC)
+    names = ("a:A", "a:Z")
+    added = [NewItem(lane=one, kind="ask", token="t", account_sid="AC", params={}) for one in names]
+    await outbox.add(sql, added, now)
+    claimed = await outbox.claim(sql, "ask", limit=9, lease="L", now=now, lease_s=30, rates={})
+    by_lane = {item.lane: item for item in claimed}
+    met = asyncio.Barrier(2)
+
+    async def walk(answers: str, begins: str) -> None:
+        async with connected(dsn) as own, own.transaction():
+            await met.wait()
+            await outbox.lock_lanes(own, "ask", sorted([answers, begins]), now)
+            assert await outbox.fence(own, [by_lane[answers]]) == {by_lane[answers].seq}
+            one = NewItem(lane=begins, kind="ask", token="t", account_sid="AC", params={})
+            await outbox.add(own, [one], now)
+
+    await asyncio.gather(walk("a:Z", "a:A"), walk("a:A", "a:Z"))
+    assert await sql.fetchval("SELECT count(*) FROM outbox") == 4
