@@ -305,7 +305,8 @@ async def _commit(connection: asyncpg.Connection, *, chain: bool) -> bool:
         connection.terminate()
         raise
     if tag != "COMMIT":
-        connection.terminate()
+        if chain:
+            await _roll_back(connection)
         raise RuntimeError("the transaction had failed before its commit")
     return chain
 
