@@ -9,7 +9,8 @@ import pytest
 
 from tests.faults.ground import Ground
 from tests.faults.load import storm
-from tests.faults.town import Town, town
+from tests.faults.stream import followed, streamed
+from tests.faults.town import STREAMS, Town, town
 from tests.faults.verdict import judge
 
 pytestmark = pytest.mark.faults
@@ -34,13 +35,15 @@ async def take_away(one: Town, *, politely: bool) -> None:
 async def test_the_service_outlives_its_database(
     ground: Ground, tmp_path: Path, seed: int, kills: int, politely: bool
 ) -> None:
-    async with town(ground, tmp_path, seed) as one:
+    async with town(ground, tmp_path, seed, streams=STREAMS) as one:
+        await followed(one)
         async with storm(one) as load:
             for _ in range(max(TIMES, kills // 3)):
                 await asyncio.sleep(one.random.uniform(0.5, 1.5))
                 await load.burst()
                 await take_away(one, politely=politely)
         await judge(one, load)
+        await streamed(one)
         assert one.service.starts == 1, "it recovers by itself"
 
 

@@ -38,6 +38,7 @@ TIMEOUT_S = 1.0
 LEASE_S = 3.0
 LOOK_UP_AFTER_S = 0.8
 DRAIN_S = 5.0
+STREAMS = {"waits_s": WAITS_S, "timeout_s": TIMEOUT_S, "lease_s": LEASE_S}
 
 LEFT = """
 SELECT (SELECT count(*) FROM outbox) AS items, (SELECT count(*) FROM lanes) AS lanes,
