@@ -11,7 +11,8 @@ from collections.abc import Callable
 from app.clock import Clock
 from app.errors import Unavailable
 from app.observe import Failed, Observe
-from app.store.database import Database, is_away
+from app.store.away import is_away
+from app.store.database import Database
 
 CHANNEL = "parley"
 COALESCE_S = 0.002

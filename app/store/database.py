@@ -1,4 +1,4 @@
-"""Connections: a pool for the API's short transactions, held connections for the hot loops.
+"""Connections: a pool for the API's short transactions; `held.py` has those of the hot loops.
 
 Statements are built from the SQLModel tables (SQLAlchemy Core) or written as SQL; both run on the
 same asyncpg connection and in the same transaction. JSON crosses this border as text, both ways:
@@ -20,51 +20,21 @@ from typing import Any, TypeVar, cast
 import asyncpg
 from sqlalchemy import Executable, RowMapping, insert
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.orm.instrumentation import manager_of_class
 from sqlalchemy.pool import NullPool
 from sqlmodel import SQLModel
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_exponential
 
 from app.clock import Clock
 from app.errors import Unavailable
+from app.store.away import AWAY, SESSION, is_away, patiently
+from app.store.held import Held
 
 M = TypeVar("M", bound=SQLModel)
 
-GONE = (
-    OSError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.IdleSessionTimeoutError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.ReadOnlySQLTransactionError,  # the server was demoted: another one is to be asked
-)
-"""What the driver raises when the server is away: nothing happened, or (the connection broke under
-a COMMIT) nobody knows whether it did."""
-
 PLACE_S = 5.0
 """How long somebody waits for a connection when all are taken."""
-
-STATEMENT_S = 30.0
-"""No statement of a loop takes so long, unless the server is gone without a word."""
-
-AWAY = "the database is away"
-
-SESSION = {"application_name": "parley", "idle_in_transaction_session_timeout": "30s"}
-"""A process that freezes (or a machine that is gone without a word) inside a transaction keeps its
-locks, and everybody behind them, no longer than this. Nothing of ours waits so long in one."""
-
-PINNED = {
-    "plan_cache_mode": "force_generic_plan",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
-    "enable_seqscan": "off",
-    "jit": "off",
-}
-"""Plans of the hot loops are pinned: unpinned, the same batch swung by a factor of two."""
 
 
 @dataclass(slots=True)
@@ -199,7 +169,7 @@ class Database:
 
     async def _connect(self) -> tuple[AsyncConnection, Any]:
         """A new connection; while the server restarts it is waited for."""
-        async for attempt in _patiently():
+        async for attempt in patiently():
             with attempt:
                 connection = await self.engine.connect()
                 return connection, (await connection.get_raw_connection()).driver_connection
@@ -217,100 +187,6 @@ class Database:
         await self.engine.dispose()
 
 
-def _never() -> bool:
-    """Nothing more is to be done."""
-    return False
-
-
-class Held:
-    """One connection that one loop keeps for itself: no pool, no reset, prepared statements stay.
-
-    Not for two tasks at once.
-    """
-
-    def __init__(self, dsn: str, *, pinned: bool) -> None:
-        self._dsn = dsn
-        self._settings = SESSION | (PINNED if pinned else {})
-        self._connection: asyncpg.Connection | None = None
-        self._begun = False
-
-    async def live(self) -> asyncpg.Connection:
-        """The connection, made anew when it broke; raises Unavailable after a few seconds."""
-        if self._connection is not None and not self._connection.is_closed():
-            return self._connection
-        try:
-            async for attempt in _patiently():
-                with attempt:
-                    self._begun = False
-                    self._connection = await asyncpg.connect(
-                        self._dsn,
-                        server_settings=self._settings,
-                        timeout=5,
-                        command_timeout=STATEMENT_S,
-                    )
-        except GONE as gone:
-            raise Unavailable(AWAY) from gone
-        assert self._connection is not None
-        return self._connection
-
-    @asynccontextmanager
-    async def begin(self, more: Callable[[], bool] = _never) -> AsyncIterator[asyncpg.Connection]:
-        """A transaction on the held connection; raises Unavailable when the database is away.
-
-        When there is `more` to do at its end, its commit begins the next transaction in the same
-        round trip, and that one must follow at once.
-        """
-        connection = await self.live()
-        try:
-            try:
-                if not self._begun:
-                    await connection.execute("BEGIN")
-                self._begun = False
-                yield connection
-            except BaseException:
-                await _roll_back(connection)
-                raise
-            self._begun = await _commit(connection, chain=more())
-        except Exception as error:
-            if is_away(error) or connection.is_closed():
-                connection.terminate()
-                raise Unavailable(AWAY) from error
-            raise
-
-    async def close(self) -> None:
-        """Give the connection back to the server."""
-        if self._connection is not None and not self._connection.is_closed():
-            await self._connection.close(timeout=2)
-
-
-async def _roll_back(connection: asyncpg.Connection) -> None:
-    """End a transaction that failed. A connection on which that fails too is not used again."""
-    if connection.is_closed():
-        return
-    try:
-        await connection.execute("ROLLBACK")
-    except BaseException:
-        connection.terminate()
-        raise
-
-
-async def _commit(connection: asyncpg.Connection, *, chain: bool) -> bool:
-    """Commit; gives whether the next transaction has begun. A server that was told of an error
-    before answers ROLLBACK: nothing may be acknowledged then."""
-    try:
-        tag = await connection.execute("COMMIT AND CHAIN" if chain else "COMMIT")
-    except asyncpg.PostgresError:
-        raise  # it is rolled back
-    except BaseException:
-        connection.terminate()
-        raise
-    if tag != "COMMIT":
-        if chain:
-            await _roll_back(connection)
-        raise RuntimeError("the transaction had failed before its commit")
-    return chain
-
-
 def sentence(beside: str, name: str) -> str:
     """The text of a .sql file that lies beside a module."""
     return Path(beside).with_name(name).read_text()
@@ -324,14 +200,6 @@ def violates(error: BaseException, constraint: str) -> bool:
     """Whether this is one of `TAKEN` for the unique index with this name."""
     cause = error.orig.__cause__ if isinstance(error, IntegrityError) and error.orig else error
     return getattr(cause, "constraint_name", None) == constraint
-
-
-def is_away(error: BaseException) -> bool:
-    """Whether this says that the server is away, not that we asked wrongly."""
-    if isinstance(error, DBAPIError):
-        cause = error.orig.__cause__ if error.orig is not None else None
-        return error.connection_invalidated or (cause is not None and is_away(cause))
-    return isinstance(error, GONE)
 
 
 @lru_cache
@@ -359,15 +227,6 @@ def _loaded(model: type[M], row: Mapping[str, Any] | RowMapping) -> M:
     loaded: M = manager_of_class(model).new_instance()
     loaded.__dict__.update(row)
     return loaded
-
-
-def _patiently() -> AsyncRetrying:
-    return AsyncRetrying(
-        retry=retry_if_exception(is_away),
-        wait=wait_exponential(multiplier=0.05, max=0.5),
-        stop=stop_after_delay(4),
-        reraise=True,
-    )
 
 
 def _nobody(kind: str) -> None:
