@@ -17,13 +17,14 @@ from app.carriers import discover
 from app.clock import Clock
 from app.errors import ParleyError
 from app.observe import Observe, Said
-from app.ops import explain, hooks_command, keys, logging, trace
+from app.ops import explain, hooks_command, keys_command, logging, trace
 from app.service import ROLES, Service, running, settle_down
 from app.settings import command as check_config
 from app.settings.load import DATABASE_URL, load
 from app.settings.models import Settings
 from app.store import embedded, schema
-from app.store.database import Database, Tx
+from app.store.away import refusal
+from app.store.database import Database
 from app.store.embedded import EmbeddedError
 
 T = TypeVar("T")
@@ -39,12 +40,17 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        if (said := refusal(error)) is None:
+            raise
+        print(f"parley: the database refuses us: {said}", file=sys.stderr)
+        return 1
     return status
 
 
 def _serve(options: argparse.Namespace) -> int:
     settings = _settings(options)
-    roles = tuple(options.role.split(",")) if options.role else ROLES
+    roles = ROLES if options.role is None else tuple(options.role.split(","))
     unknown = sorted(set(roles) - set(ROLES))
     if unknown:
         print(f"parley: no such role: {', '.join(unknown)}; there are {', '.join(ROLES)}")
@@ -145,33 +151,19 @@ def _hooks(options: argparse.Namespace) -> int:
 
 def _keys(options: argparse.Namespace) -> int:
     settings = _settings(options)
-    if (options.action == "revoke") != (options.sid is not None):
-        print("parley: give the SID of a key to revoke it, and only then", file=sys.stderr)
+    if (wrong := keys_command.wrong(options)) is not None:
+        print(f"parley: {wrong}", file=sys.stderr)
         return 2
 
     async def change() -> int:
         async with _database(settings, Observe()) as dsn:
             await schema.migrate(dsn, lambda _: None)
             async with _opened(dsn) as db, db.begin() as tx:
-                told = await _changed_keys(tx, settings, options)
+                told = await keys_command.run(tx, settings, options)
         print(told)
         return 0
 
     return _run(change())
-
-
-async def _changed_keys(tx: Tx, settings: Settings, options: argparse.Namespace) -> str:
-    """Do what was asked with keys; gives what there is to say when it is committed."""
-    if options.action == "list":
-        return await keys.listing(tx)
-    if options.action == "revoke":
-        await keys.revoke(tx, options.sid)
-        return f"{options.sid} is revoked: running servers refuse it within seconds"
-    scopes = options.scopes.split(",")
-    sid, secret = await keys.create(
-        tx, settings, name=options.name, scopes=scopes, account_sid=options.account
-    )
-    return f"key     {sid}\nsecret  {secret}\nThe secret is kept nowhere: it is shown this once."
 
 
 def _migrate(options: argparse.Namespace) -> int:
@@ -316,27 +308,7 @@ _COMMANDS: tuple[
         (_CONFIG, (("sid",), {"metavar": "SID", "help": "any SID, or the carrier's id"})),
     ),
     ("hooks", _hooks, hooks_command.TEXT, (_CONFIG, *hooks_command.ARGUMENTS)),
-    (
-        "keys",
-        _keys,
-        "Make, list and revoke API keys: a user name (SK...) and a secret for HTTP Basic.",
-        (
-            _CONFIG,
-            (("action",), {"choices": ("create", "list", "revoke"), "help": "what to do"}),
-            (("sid",), {"nargs": "?", "metavar": "SK...", "help": "the key to revoke"}),
-            (("--name",), {"metavar": "NAME", "help": "what the new key is for"}),
-            (
-                ("--scopes",),
-                {
-                    "default": ",".join(keys.USUAL),
-                    "metavar": "LIST",
-                    "help": "of read (GET), write (all of the API) and operator (/ops); "
-                    "default: %(default)s",
-                },
-            ),
-            (("--account",), {"metavar": "AC...", "help": "whose; default: the main account"}),
-        ),
-    ),
+    ("keys", _keys, keys_command.TEXT, (_CONFIG, *keys_command.ARGUMENTS)),
     (
         "migrate",
         _migrate,

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
 import pytest
@@ -98,6 +99,25 @@ async def test_a_command_that_cannot_says_why_in_one_line(tmp_path: Path) -> Non
     assert err.count("\n") == 1
     assert "does not exist" in err
     assert (await parley("serve", "--role", "cook", "--config", str(tmp_path)))[0] != 0
+
+
+async def test_no_role_is_not_every_role(config: Path) -> None:
+    status, out, _ = await parley("serve", "--config", str(config), "--role", "")
+    assert status == 2
+    assert out == "parley: no such role: ; there are api, inbound, worker, jobs\n"
+
+
+async def test_a_database_that_refuses_us_is_named_in_one_line(tmp_path: Path, dsn: str) -> None:
+    url = urlsplit(dsn)
+    path = tmp_path / "parley.yaml"
+    for wrong, said in (
+        (url._replace(path="/nowhere"), 'database "nowhere" does not exist'),
+        (url._replace(netloc="nobody@", query=url.query), 'role "nobody" does not exist'),
+    ):
+        path.write_text(CONFIG.replace("folder: FOLDER", f"url: '{urlunsplit(wrong)}'"))
+        status, out, err = await parley("migrate", "--config", str(path))
+        assert (status, out) == (1, "")
+        assert err == f"parley: the database refuses us: {said}\n"
 
 
 async def test_serve_explain_trace_and_the_end(config: Path) -> None:

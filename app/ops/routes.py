@@ -72,6 +72,7 @@ def guarded(asked: Asked, admit: Admit) -> Handler:
             account_sid = await admit(request)
             if account_sid is None:
                 return _error(401, 20003, "Authenticate", CHALLENGE)
+            await _storable(request)
             return await asked(request, account_sid)
         except Forbidden as forbidden:
             return _error(403, forbidden.code, forbidden.message)
@@ -85,6 +86,22 @@ def guarded(asked: Asked, admit: Admit) -> Handler:
             return _error(503, 20503, "Service unavailable", {"Retry-After": "1"})
 
     return guarded
+
+
+async def _storable(request: web.Request) -> None:
+    """Refuse what no text of a database can hold. The path is one that leads nowhere then."""
+    if any("\x00" in value for value in request.match_info.values()):
+        path = request.rel_url.raw_path
+        raise NotFound(20404, f"The requested resource {path} was not found")
+    try:
+        form = await request.post() if request.method == "POST" else request.query
+    except ValueError as unreadable:
+        raise Invalid(20001, "The request's form cannot be read") from unreadable
+    for name, value in (*request.query.items(), *form.items()):
+        if "\x00" in name:
+            raise Invalid(20001, "A parameter's name holds a NUL character")
+        if isinstance(value, str) and "\x00" in value:
+            raise Invalid(20001, f"{name}: a NUL character cannot be kept")
 
 
 def _given(request: web.Request, name: str) -> str:

@@ -21,6 +21,7 @@ from app.settings import address, overrides
 PLAIN = "parley"
 
 _T = TypeVar("_T")
+_PORT = re.compile(r":([^:\]]*)$")
 _UNSAFE = re.compile(r"[\x00-\x20\x7f\\]")
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE)
 
@@ -101,9 +102,15 @@ def flow_sid(text: str) -> str:
 
 def database_url(secret: SecretStr) -> SecretStr:
     """A URL of a PostgreSQL database."""
-    scheme, separator, _ = secret.get_secret_value().partition("://")
+    url = secret.get_secret_value()
+    scheme, separator, rest = url.partition("://")
     if not separator or scheme not in ("postgresql", "postgres"):
         raise ValueError("should be a URL like postgresql://user:password@host/database")
+    hosts = rest.partition("/")[0].partition("?")[0].rpartition("@")[2]
+    for host in hosts.split(","):
+        port = _PORT.search(host)
+        if port and not (port[1].isdecimal() and 0 < int(port[1]) < 65536):
+            raise ValueError("should have a port of 1 to 65535 behind the host's colon")
     return secret
 
 

@@ -25,6 +25,15 @@ SESSION = {"application_name": "parley", "idle_in_transaction_session_timeout": 
 """A process that freezes (or a machine that is gone without a word) inside a transaction keeps its
 locks, and everybody behind them, no longer than this. Nothing of ours waits so long in one."""
 
+REFUSALS = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
+"""What the server says to somebody whom it does not let in: the URL is wrong, not the server."""
+
+
+def refusal(error: BaseException) -> str | None:
+    """What the server said when it did not let us in; None for every other error."""
+    cause = error.orig.__cause__ if isinstance(error, DBAPIError) and error.orig else error
+    return str(cause) if isinstance(cause, REFUSALS) else None
+
 
 def is_away(error: BaseException) -> bool:
     """Whether this says that the server is away, not that we asked wrongly."""

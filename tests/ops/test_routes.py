@@ -76,3 +76,11 @@ async def test_an_unknown_name_is_not_found(client: Client) -> None:
         "more_info": "https://www.twilio.com/docs/errors/20404",
         "status": 404,
     }
+
+
+async def test_what_no_text_can_hold_leads_nowhere(client: Client) -> None:
+    answer = await client.get("/ops/trace/CH%00", headers=AUTH)
+    assert (answer.status, (await answer.json())["code"]) == (404, 20404)
+    answer = await client.get("/ops/explain?To=%00&From=%2B15551230001", headers=AUTH)
+    assert answer.status == 400
+    assert (await answer.json())["message"] == "To: a NUL character cannot be kept"

@@ -390,6 +390,11 @@ flows: {FW00000000000000000000000000000000: {url: "http://a:99999/"}}
             f"6:51: flows.FW{'0' * 32}.url: {URL}",
         ],
     ),
+    (
+        "a port that is none",
+        HEAD + 'database: {url: "postgresql://u:secret@db:54x2,other:5432/parley"}\n',
+        ["2:17: database.url: should have a port of 1 to 65535 behind the host's colon"],
+    ),
     # -- from outside
     (
         "environment",
