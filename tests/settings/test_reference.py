@@ -23,6 +23,7 @@ from app.settings.schema import schema
 from tests.settings.sample import ENVIRONMENT, GOOD, KINDS, write
 from tests.support.vonage_stand_in import PRIVATE_KEY
 
+TWO = ("PARLEY_AUTH_TOKEN", "TWILIO_AUTH_TOKEN")
 REFERENCE = Path(__file__).parents[2] / "config" / "parley.yaml"
 TEXT = REFERENCE.read_text()
 # A setting that is off: a # that is not followed by exactly one space, within a section.
@@ -99,6 +100,11 @@ def declared(model: type[BaseModel]) -> Iterator[tuple[str, Any]]:
 def test_it_loads_with_nothing_but_its_secrets() -> None:
     settings = load(REFERENCE, discover.kinds(), SECRETS)
     assert settings.server.port == 8080
+
+
+def test_the_file_to_start_with_needs_two_secrets() -> None:
+    settings = load(REFERENCE.with_name("start.yaml"), discover.kinds(), dict.fromkeys(TWO, "t"))
+    assert [sender.carrier for sender in settings.senders] == list(settings.carriers)
 
 
 def test_it_loads_with_every_setting_on(full: Path) -> None:
