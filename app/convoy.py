@@ -1,15 +1,17 @@
 """Convoys: whatever waits goes through one transaction together, then each is answered.
 
-Half of a small transaction's cost is its commit: a convoy shares it. One convoy is under way at a
-time and leaves as soon as the walker is free (waiting for more costs more than it brings). When a
-convoy fails it is walked again one by one, so that one poisoned item cannot harm its neighbours.
+Half of a small transaction's cost is its commit: a convoy shares it. A convoy leaves as soon as a
+walker is free (waiting for more costs more than it brings), and beside one that is under way only
+when enough wait to fill another: while one waits for the database, the next one is got ready. What
+must stay in order never goes in two convoys at once. When a convoy fails it is walked again one by
+one, so that one poisoned item cannot harm its neighbours.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 from app.errors import Unavailable
@@ -20,15 +22,48 @@ R = TypeVar("R")
 Walk = Callable[[Sequence[T]], Awaitable[Sequence[R | Exception]]]
 """Takes a convoy through one transaction; gives a result, or the refusal, for each in its place."""
 
+Waiting = tuple[T, asyncio.Future[R]]
+"""An item and who waits for it."""
+
+
+def _all_alike(_: object) -> Hashable:
+    """One order for everything."""
+    return None
+
+
+class Line(Generic[T, R]):
+    """The items of one order, as they came; `under_way`: the first of them are in a convoy."""
+
+    __slots__ = ("items", "under_way")
+
+    def __init__(self) -> None:
+        self.items: deque[Waiting[T, R]] = deque()
+        self.under_way = False
+
 
 class Convoy(Generic[T, R]):
-    """A bounded queue and its walker. At most `longest` go together, at most `waiting_max` wait."""
+    """A bounded queue and its walkers. At most `longest` go together, at most `waiting_max` wait.
 
-    def __init__(self, walk: Walk[T, R], *, longest: int, waiting_max: int) -> None:
-        self._walk = walk
+    What has the same `order` (all, unless it is given) goes as it came, one convoy after the other.
+    A convoy leaves beside another one with at least `beside` items.
+    """
+
+    def __init__(
+        self,
+        *walks: Walk[T, R],
+        longest: int,
+        waiting_max: int,
+        order: Callable[[T], Hashable] = _all_alike,
+        beside: int = 1,
+    ) -> None:
+        self._walks = walks
         self._longest = longest
         self._waiting_max = waiting_max
-        self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
+        self._order = order
+        self._beside = beside
+        self._lines: dict[Hashable, Line[T, R]] = {}
+        self._turns: deque[Hashable] = deque()
+        self._count = self._ready = self._walking = 0
         self._arrived = asyncio.Event()
         self._closing = False
 
@@ -39,16 +74,24 @@ class Convoy(Generic[T, R]):
 
     def enqueue(self, item: T) -> asyncio.Future[R]:
         """The same without waiting: items enqueued one after the other keep their order."""
-        if self._closing or len(self._waiting) >= self._waiting_max:
+        if self._closing or self._count >= self._waiting_max:
             raise Unavailable("too much is waiting; try again")
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
-        self._arrived.set()
+        order = self._order(item)
+        line = self._lines.get(order)
+        if line is None:
+            line = self._lines[order] = Line()
+            self._turns.append(order)
+        line.items.append((item, future))
+        self._count += 1
+        if not line.under_way:
+            self._ready += 1
+            self._arrived.set()
         return future
 
     def waiting(self) -> bool:
         """Whether another convoy leaves when this one has arrived."""
-        return bool(self._waiting)
+        return self._count > 0
 
     def close(self) -> None:
         """Take nothing more; `run` returns when all that waits is answered."""
@@ -58,26 +101,35 @@ class Convoy(Generic[T, R]):
     async def run(self) -> None:
         """Walk until closed and empty. When cancelled, whoever waits is told to try again."""
         try:
-            while self._waiting or not self._closing:
-                if self._waiting:
-                    await self._depart()
-                    continue
-                self._arrived.clear()
-                await self._arrived.wait()
+            async with asyncio.TaskGroup() as walkers:
+                for walk in self._walks:
+                    walkers.create_task(self._run(walk))
         finally:
             self.close()
-            _turn_away(future for _, future in self._waiting)
-            self._waiting.clear()
+            _turn_away(one for line in self._lines.values() for one in line.items)
+            self._lines.clear()
+            self._turns.clear()
+            self._count = self._ready = 0
 
-    async def _depart(self) -> None:
-        count = min(len(self._waiting), self._longest)
-        convoy = [self._waiting.popleft() for _ in range(count)]
-        convoy = [(item, future) for item, future in convoy if not future.cancelled()]
+    async def _run(self, walk: Walk[T, R]) -> None:
+        while self._count or not self._closing:
+            if self._ready and (not self._walking or self._ready >= self._beside):
+                await self._depart(walk)
+                continue
+            self._arrived.clear()
+            await self._arrived.wait()
+
+    async def _depart(self, walk: Walk[T, R]) -> None:
+        orders, convoy = self._board()
+        self._walking += 1
         try:
-            results = await self._results(convoy)
+            results = await self._results(convoy, walk)
         except asyncio.CancelledError:
-            _turn_away(future for _, future in convoy)
+            _turn_away(convoy)
             raise
+        finally:
+            self._walking -= 1
+            self._let_go(orders)
         for future, result in results:
             if future.cancelled():
                 continue
@@ -86,24 +138,50 @@ class Convoy(Generic[T, R]):
             else:
                 future.set_result(result)
 
+    def _board(self) -> tuple[list[Hashable], list[Waiting[T, R]]]:
+        """Who goes now, and their orders, which are under way from now on."""
+        orders: list[Hashable] = []
+        convoy: list[Waiting[T, R]] = []
+        while self._turns and len(convoy) < self._longest:
+            orders.append(self._turns.popleft())
+            line = self._lines[orders[-1]]
+            line.under_way = True
+            self._ready -= len(line.items)
+            while line.items and len(convoy) < self._longest:
+                convoy.append(line.items.popleft())
+        self._count -= len(convoy)
+        return orders, [one for one in convoy if not one[1].cancelled()]
+
+    def _let_go(self, orders: Sequence[Hashable]) -> None:
+        """What waited behind these takes its turn; a walker that waits looks again."""
+        for order in orders:
+            line = self._lines[order]
+            if not line.items:
+                del self._lines[order]
+                continue
+            line.under_way = False
+            self._ready += len(line.items)
+            self._turns.append(order)
+        self._arrived.set()
+
     async def _results(
-        self, convoy: Sequence[tuple[T, asyncio.Future[R]]]
+        self, convoy: Sequence[Waiting[T, R]], walk: Walk[T, R]
     ) -> list[tuple[asyncio.Future[R], R | Exception]]:
         futures = [future for _, future in convoy]
         try:
-            results = await self._walk([item for item, _ in convoy])
+            results = await walk([item for item, _ in convoy])
             return list(zip(futures, results, strict=True))
         except Unavailable as away:
             return [(future, away) for future in futures]
         except Exception as error:
             if len(convoy) == 1:
                 return [(futures[0], error)]
-        alone = [await self._results([one]) for one in convoy]
+        alone = [await self._results([one], walk) for one in convoy]
         return [pair for pairs in alone for pair in pairs]
 
 
-def _turn_away(futures: Iterable[asyncio.Future[R]]) -> None:
+def _turn_away(convoy: Iterable[Waiting[T, R]]) -> None:
     """We stop before these were walked, or before it is known that they were."""
-    for future in futures:
+    for _, future in convoy:
         if not future.done():
             future.set_exception(Unavailable("we are stopping; try again"))

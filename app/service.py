@@ -38,9 +38,9 @@ from app.ops.metrics import Metrics
 from app.ops.opt_outs import OptOutRoutes
 from app.ops.routes import operator_routes, probe_routes
 from app.road.items import Road
-from app.road.walk import Walker
+from app.road.walk import Walker, order_of
 from app.runtime import Runtime
-from app.settings.models import Settings
+from app.settings.models import RoadSettings, Settings
 from app.store import schema
 from app.store.bells import Ringer, listen
 from app.store.database import Database
@@ -54,6 +54,8 @@ from app.webhooks.after import Teller, Telling, hook_loop
 GC_THRESHOLDS = (10_000, 20, 50)
 ROLES = ("api", "inbound", "worker", "jobs")
 WALKERS_WAITING_MAX = 10_000
+BESIDE = 6
+"""Messages for which a walker leaves while another one is under way: fewer share too little."""
 """Attempts and statuses that may wait to be settled; carriers are told 503 beyond."""
 
 
@@ -152,11 +154,10 @@ async def _parts(
     """Walkers, loops, doors, jobs: started in this order, drained in reverse."""
     settings = runtime.settings
     health = Health(runtime, await asyncio.to_thread(schema.head))
-    walker, settler, teller = Walker(runtime), Settler(runtime), Teller(runtime)
-    walk = settings.road
-    road: Road = Convoy(walker, longest=walk.convoy_max, waiting_max=walk.queue_max)
+    walkers, settler, teller = _walkers(runtime), Settler(runtime), Teller(runtime)
+    road = _road(settings.road, walkers)
     settling: Settling = Convoy(settler, longest=128, waiting_max=WALKERS_WAITING_MAX)
-    walker.more, settler.more = road.waiting, settling.waiting
+    settler.more = settling.waiting
     telling: Telling = Convoy(teller, longest=128, waiting_max=WALKERS_WAITING_MAX)
     deliveries = delivery_loop(runtime, settling)
     hooks = hook_loop(runtime, telling, teller.queue)
@@ -197,8 +198,23 @@ async def _parts(
             await closing
             for task in standing:
                 task.cancel()
-    for part in (walker, settler, teller):
-        await part.close()
+    held: list[Walker | Settler | Teller] = [*walkers, settler, teller]
+    for one in held:
+        await one.close()
+
+
+def _walkers(runtime: Runtime) -> list[Walker]:
+    return [Walker(runtime) for _ in range(runtime.settings.road.walkers)]
+
+
+def _road(walk: RoadSettings, walkers: Sequence[Walker]) -> Road:
+    return Convoy(
+        *walkers,
+        longest=walk.convoy_max,
+        waiting_max=walk.queue_max,
+        order=order_of,
+        beside=BESIDE,
+    )
 
 
 def _bells(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from random import Random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from app.convoy import Convoy
 from app.errors import Invalid, Unavailable
@@ -26,6 +29,40 @@ class Recorder:
         if any(item.startswith("!") for item in items):
             raise RuntimeError("poison")
         return [Invalid(1, item) if item.startswith("?") else item.upper() for item in items]
+
+
+class Gated:
+    """Walks that arrive when they are let through; `under_way` are those that did not yet."""
+
+    def __init__(self) -> None:
+        self.under_way: dict[str, asyncio.Future[None]] = {}
+        self.arrived: list[str] = []
+
+    async def __call__(self, items: Sequence[str]) -> Sequence[str | Exception]:
+        convoy = " ".join(items)
+        gate = self.under_way[convoy] = asyncio.get_running_loop().create_future()
+        try:
+            await gate
+        finally:
+            del self.under_way[convoy]
+        self.arrived += items
+        return [item.upper() for item in items]
+
+    async def departed(self, count: int) -> None:
+        """Wait until so many are under way."""
+        async with asyncio.timeout(10):
+            while len(self.under_way) < count:
+                await asyncio.sleep(0)
+
+    def let(self, convoy: str) -> None:
+        """This one arrives."""
+        self.under_way[convoy].set_result(None)
+
+
+async def settled() -> None:
+    """Everybody who can go on has done so."""
+    for _ in range(20):
+        await asyncio.sleep(0)
 
 
 async def walked(
@@ -93,14 +130,87 @@ async def test_who_stopped_waiting_is_left_behind() -> None:
 
 
 async def test_who_waits_when_it_is_cancelled_is_told_to_try_again() -> None:
-    recorder = Recorder()
-    convoy: Convoy[str, str] = Convoy(recorder, longest=1, waiting_max=10)
+    walker = Gated()
+    convoy: Convoy[str, str] = Convoy(walker, longest=1, waiting_max=10)
     futures = [convoy.enqueue(item) for item in "abc"]
     running = asyncio.get_running_loop().create_task(convoy.run())
-    while not recorder.convoys:
-        await asyncio.sleep(0)
+    await walker.departed(1)
     running.cancel()
     results = await asyncio.gather(*futures, running, return_exceptions=True)
     assert [type(result) for result in results] == [*[Unavailable] * 3, asyncio.CancelledError]
     with pytest.raises(Unavailable):
         await convoy.submit("d")
+
+
+async def test_what_is_of_one_order_waits_and_others_go_beside_it() -> None:
+    walker = Gated()
+    convoy: Convoy[str, str] = Convoy(
+        walker, walker, longest=2, waiting_max=20, order=lambda item: item[0], beside=2
+    )
+    async with asyncio.TaskGroup() as group:
+        first = [convoy.enqueue(item) for item in ("a1", "a2", "a3")]
+        group.create_task(convoy.run())
+        await walker.departed(1)
+        alone = convoy.enqueue("b1")
+        await settled()
+        assert set(walker.under_way) == {"a1 a2"}  # one is too few for a convoy beside it
+        second = convoy.enqueue("c1")
+        last = convoy.enqueue("a4")
+        await walker.departed(2)
+        assert set(walker.under_way) == {"a1 a2", "b1 c1"}
+        walker.let("b1 c1")
+        assert [await alone, await second] == ["B1", "C1"]
+        await settled()
+        assert set(walker.under_way) == {"a1 a2"}
+        walker.let("a1 a2")
+        assert [await one for one in first[:2]] == ["A1", "A2"]
+        await walker.departed(1)
+        assert set(walker.under_way) == {"a3 a4"}
+        walker.let("a3 a4")
+        assert [await first[2], await last] == ["A3", "A4"]
+        convoy.close()
+
+
+@given(
+    orders=st.lists(st.sampled_from("abcde"), max_size=60),
+    walkers=st.integers(1, 4),
+    longest=st.integers(1, 5),
+    beside=st.integers(1, 6),
+    seed=st.integers(0, 2**32),
+)
+@settings(deadline=None, max_examples=60)
+async def test_whatever_waits_each_order_goes_as_it_came_and_all_arrive(
+    orders: list[str], walkers: int, longest: int, beside: int, seed: int
+) -> None:
+    draw = Random(seed).randrange
+    arrived: list[str] = []
+    under_way: list[str] = []
+
+    async def walk(items: Sequence[str]) -> Sequence[str | Exception]:
+        assert not {item[0] for item in items} & {item[0] for item in under_way}
+        assert 0 < len(items) <= longest
+        under_way.extend(items)
+        for _ in range(draw(5)):
+            await asyncio.sleep(0)
+        for item in items:
+            under_way.remove(item)
+        arrived.extend(items)
+        return list(items)
+
+    convoy: Convoy[str, str] = Convoy(
+        *[walk] * walkers, longest=longest, waiting_max=100, order=lambda i: i[0], beside=beside
+    )
+    items = [f"{order}{number}" for number, order in enumerate(orders)]
+    async with asyncio.TaskGroup() as group:
+        group.create_task(convoy.run())
+        futures = []
+        for item in items:
+            futures.append(convoy.enqueue(item))
+            for _ in range(draw(3)):
+                await asyncio.sleep(0)
+        assert await asyncio.gather(*futures) == items
+        convoy.close()
+    assert sorted(arrived) == sorted(items)
+    for order in "abcde":
+        mine = [item for item in items if item[0] == order]
+        assert [item for item in arrived if item[0] == order] == mine

@@ -22,7 +22,7 @@ lanes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Hashable, Sequence
 from typing import cast
 
 import asyncpg
@@ -42,7 +42,7 @@ from app.road import (
     replies,
     standing,
 )
-from app.road.convoy import Carriage, Load, Stale
+from app.road.convoy import Carriage, Load, Stale, pair_of
 from app.road.items import Arrival, Draft, Posted, Taken
 from app.rules.groups import numbers_of
 from app.runtime import Runtime
@@ -55,20 +55,25 @@ ROUNDS = 5
 Result = Taken | Posted | Exception
 
 
+def order_of(item: Arrival | Draft) -> Hashable:
+    """What keeps its order: the messages of one pair or number group; those that are posted to one
+    conversation."""
+    return item.conversation_sid if isinstance(item, Draft) else pair_of(item)
+
+
 class Walker:
-    """Walks convoys on a connection of its own. `more` says whether another one follows at once."""
+    """Walks convoys on a connection of its own."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._held = runtime.db.hold(pinned=True)
-        self.more: Callable[[], bool] = bool
 
     async def __call__(self, convoy: Sequence[Arrival | Draft]) -> Sequence[Result]:
         """Take the convoy through; gives what became of each, committed."""
         for left in reversed(range(ROUNDS)):
             load = Load.of(convoy, self._runtime.settings, self._runtime.clock.now())
             try:
-                async with self._held.begin(self.more) as sql:
+                async with self._held.begin() as sql:
                     await walk(sql, load)
             except Stale:
                 if not left and len(convoy) > 1:

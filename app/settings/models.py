@@ -138,9 +138,11 @@ class OpsSettings(Model):
 
 
 class RoadSettings(Model):
-    """How the road is walked: the longest convoy and how many may wait before doors say 503."""
+    """How the road is walked: the longest convoy, how many go beside each other (a connection to
+    the database each), and how many messages may wait before doors say 503."""
 
     convoy_max: Annotated[int, Field(ge=1, le=256)] = 64
+    walkers: Annotated[int, Field(ge=1, le=16)] = 3
     queue_max: Annotated[int, Field(ge=1)] = 2048
 
 
