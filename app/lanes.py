@@ -25,6 +25,7 @@ from app.observe import Failed, Observe
 from app.store import outbox
 from app.store.database import Database
 from app.store.outbox import Claimed
+from app.turnstile import Turnstile
 
 P = TypeVar("P")
 T = TypeVar("T")
@@ -89,7 +90,13 @@ class OneQueue:
 class LaneLoop(Generic[P, T]):
     """One loop for one kind of item: `load` reads what a batch needs, `attempt` tries one item,
     `broken` says what an attempt that broke came to, `settle` writes it down. `queue` is where the
-    items come from; without one, from the lanes of the kind, `rates` giving their senders' pace."""
+    items come from; without one, from the lanes of the kind, `rates` giving their senders' pace.
+    With `rung`, whoever settles rings the bell when a lane can go on: an attempt that ended says
+    nothing new then, unless there was no room before.
+
+    Attempts begin one in each turn of the event loop: many that begin at once would leave the
+    answers of the database unread.
+    """
 
     def __init__(
         self,
@@ -107,6 +114,7 @@ class LaneLoop(Generic[P, T]):
         lease_s: float,
         rates: dict[tuple[str, str], float] | None = None,
         queue: Queue | None = None,
+        rung: bool = False,
     ) -> None:
         self._kind, self._bell, self._clock, self._observe = kind, bell, clock, observe
         self._load, self._attempt = load, attempt
@@ -114,6 +122,8 @@ class LaneLoop(Generic[P, T]):
         self._held = db.hold(pinned=True)
         self._in_flight, self._lease_s = in_flight, lease_s
         self._queue = queue or OneQueue(kind, rates or {})
+        self._turnstile = Turnstile()
+        self._rung, self._full = rung, True
         self._busy = 0
         self._left: list[Claimed] = []
         self._closing = False
@@ -157,7 +167,8 @@ class LaneLoop(Generic[P, T]):
         for item, parcel in claimed:
             self._busy += 1
             group.create_task(self._one(item, parcel, cut_at))
-        if len(claimed) < room or room <= 0:
+        self._full = len(claimed) >= room
+        if not self._full or room <= 0:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._bell.wait(), wait_s)
 
@@ -185,14 +196,16 @@ class LaneLoop(Generic[P, T]):
         finally:
             self._busy -= 1
             self._queue.ended(item)
-            self._bell.set()
+            if self._full or not self._rung:
+                self._bell.set()
 
     async def _in_time(self, item: Claimed, parcel: P | None, cut_at: float) -> T:
         """The attempt, cut before its lease ends. Whatever breaks in it becomes an outcome like
         any other, so that it is tried again on the schedule and its lane goes on."""
-        left_s = cut_at - self._clock.monotonic()
         _cut_at.set(cut_at)
         try:
+            await self._turnstile.enter()
+            left_s = cut_at - self._clock.monotonic()
             if left_s <= 0:
                 raise TimeoutError("the lease is too old to begin")
             async with asyncio.timeout(left_s):

@@ -32,9 +32,14 @@ class Segments:
     encoding: Encoding
 
 
+ONE = Segments(1, "GSM-7")
+
+
 def segments(body: str) -> Segments:
     """The segments of a text; an empty one takes one as well."""
     if ALPHABET.issuperset(body):
+        if len(body) <= ROOM["GSM-7"][0] // 2:
+            return ONE  # nearly always; even if each character took two places
         return Segments(_count("GSM-7", (2 if char in EXTENDED else 1 for char in body)), "GSM-7")
     return Segments(_count("UCS-2", (2 if char > "\uffff" else 1 for char in body)), "UCS-2")
 

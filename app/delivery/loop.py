@@ -37,4 +37,5 @@ def delivery_loop(runtime: Runtime, settling: Settling) -> LaneLoop[Parcel, Trie
         in_flight=schedule.in_flight,
         lease_s=schedule.effective_lease_s(2 * schedule.timeout_s + SETTLE_S),
         rates=rates,
+        rung=True,
     )
