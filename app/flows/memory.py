@@ -24,7 +24,8 @@ class Trigger:
 
     event: one of TRIGGERS. fields: the onMessageAdded form for the messages, the parameters for a
     request; `contact` is the other side's address (or identity), `address` ours. `parent` is what a
-    flow that enters this one says of itself (flow_sid, execution_sid, parameters).
+    flow that enters this one says of itself (flow_sid, execution_sid, parameters); the message
+    that began it is then in `fields`.
     """
 
     event: str

@@ -75,13 +75,11 @@ def opening(trigger: Trigger) -> dict[str, Any]:
     if trigger.event == "incomingRequest":
         data = clean(dict(trigger.fields))
         began["request"] = {"parameters": data, "to": trigger.contact, "from": trigger.address}
-    elif trigger.event == "incomingParent":
-        began["parent"] = clean(dict(trigger.parent))
     else:
         shown = message(trigger.fields)
         shown.setdefault("From", trigger.contact)
         shown.setdefault("To", trigger.address)
-        began = {"message": shown, "conversation": shown}
+        began = {"message": shown, "conversation": shown, "parent": clean(dict(trigger.parent))}
     return {
         "trigger": {kind: began.get(kind, {}) for kind in TRIGGERS.values()},
         "widgets": {},
