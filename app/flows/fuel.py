@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from math import isfinite
 from typing import Any
 
 from app.clock import Clock
@@ -65,7 +66,9 @@ def clean(value: Any, depth: int = 0) -> Any:
         return None
     if isinstance(value, str):
         return _UNTEXT.sub("\ufffd", value)
-    if isinstance(value, bool | int | float) or value is None:
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, bool | int) or value is None:
         return value
     if isinstance(value, list | tuple):
         return [clean(one, depth + 1) for one in value]
