@@ -24,6 +24,7 @@ that is not there is nothing. `include` and `render` do not exist: a flow has no
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -37,7 +38,13 @@ from app.flows import filters
 from app.flows.fuel import ITEMS_MAX, TEXT_MAX, Exceeded, Fuel
 
 TEMPLATE_MAX = 32_768  # characters
+TAG_MAX = 2_000
+SPACES_MAX = 40  # beside each other in a tag
 SAID_MAX = 160
+
+_OPEN = re.compile(r"\{\{|\{%")
+_SPACES = re.compile(rf"\s{{{SPACES_MAX}}}")
+_KEPT = re.compile(r"-?\s*(raw|doc)\s*-?")  # what is in these is no Liquid
 
 
 class _Context(RenderContext):
@@ -93,7 +100,9 @@ def render(text: str, context: Mapping[str, Any], now: datetime, fuel: Fuel) -> 
     hidden = {filters.FUEL: fuel, filters.NOW: now, filters.SIZE: len(text)}
     try:
         made = _parsed(text).render({**context, **hidden})
-    except (LiquidError, RecursionError, ValueError, ArithmeticError, TypeError) as error:
+    except Exceeded:
+        raise
+    except Exception as error:  # filters of others raise anything when they are given anything
         raise Exceeded(f"Liquid: {_said(error)}") from None
     if len(made) > TEXT_MAX:
         raise Exceeded(f"Liquid: a text of more than {TEXT_MAX} characters")
@@ -108,7 +117,30 @@ def _is_template(text: str) -> bool:
 def _parsed(text: str) -> BoundTemplate:
     if len(text) > TEMPLATE_MAX:
         raise Exceeded(f"a template has at most {TEMPLATE_MAX} characters")
+    _closed(text)
     return _ENVIRONMENT.from_string(text)
+
+
+def _closed(text: str) -> None:
+    """Every tag is closed and of some size: for others the library looks for the end again and
+    again, and takes minutes for a few thousand braces or spaces. Raises Exceeded."""
+    at = 0
+    while found := _OPEN.search(text, at):
+        end = "%}" if found[0] == "{%" else "}}"
+        at = text.find(end, found.end()) + 2
+        if at == 1:
+            raise Exceeded(f"a tag is open: expected {end}")
+        inside = text[found.end() : at - 2]
+        if len(inside) > TAG_MAX or _SPACES.search(inside):
+            raise Exceeded(f"a tag has at most {TAG_MAX} characters, and little space in it")
+        if found[0] == "{%" and (kept := _KEPT.fullmatch(inside)):
+            ending = re.compile(
+                rf"\{{%-?\s{{0,{SPACES_MAX}}}end{kept[1]}\s{{0,{SPACES_MAX}}}-?%\}}"
+            )
+            closing = ending.search(text, at)
+            if closing is None:
+                raise Exceeded(f"{kept[1]} is open: expected end{kept[1]}")
+            at = closing.end()
 
 
 def _filters(template: BoundTemplate) -> Iterator[str]:
