@@ -239,7 +239,7 @@ STATES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=400, deadline=5_000)
+@settings(max_examples=200, deadline=5_000)
 @given(st.lists(STATES | THINGS, max_size=4), THINGS)
 def test_any_document_is_a_flow_or_has_problems_with_lines(states: Any, more: Any) -> None:
     trigger = state("Trigger", "trigger", {"incomingMessage": "a"})
