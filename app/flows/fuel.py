@@ -10,7 +10,7 @@ from typing import Any
 from app.clock import Clock
 from app.errors import ParleyError
 
-FUEL = 250_000  # about a loop's turn with 16 characters of template each
+FUEL = 150_000  # about a variable, or a loop's turn with 16 characters of template, each
 PATTERN_S = 0.1  # one regular expression
 PATTERNS_S = 0.5  # all those of one event
 TEXT_MAX = 65_536  # characters of a text that Liquid makes

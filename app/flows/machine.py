@@ -34,6 +34,12 @@ def hears(flow: Flow, event: str) -> bool:
     return flow.states[flow.initial_state].next(event) is not None
 
 
+def message_event(flow: Flow) -> str | None:
+    """The trigger by which a message of a conversation begins this flow; None: it does not."""
+    events = ("incomingConversationMessage", "incomingMessage")
+    return next((event for event in events if hears(flow, event)), None)
+
+
 def begin(flow: Flow, trigger: Trigger) -> Memory:
     """Start an execution at `trigger.at` and walk to its first ask, or its end. A trigger that
     fills more than half of what may be remembered fails at once."""

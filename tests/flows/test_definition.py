@@ -216,6 +216,18 @@ def test_the_largest_definition_is_read_in_time() -> None:
     assert time.perf_counter() - began < 10
 
 
+def test_a_definition_with_everything_wrong_is_refused_in_time() -> None:
+    nowhere = [{"event": "sent", "next": f"nowhere {at}"} for at in range(80)]
+    states = [
+        {"name": f"some state {at}", "type": "send-message", "transitions": nowhere}
+        for at in range(80)
+    ]
+    began = time.perf_counter()
+    found = problems(flowing.definition(*states))
+    assert len(found) == definition.PROBLEMS_MAX
+    assert time.perf_counter() - began < 20
+
+
 WORDS = st.sampled_from(
     ["", "a", "b", "Trigger", "sent", "match", "noMatch", "next", "{{ a }}", "{{ a | x", "regex"]
 )

@@ -47,7 +47,7 @@ def test_it_ends_where_nothing_is_connected(events: tuple[Said | TimedOut | Refu
 
 def test_only_messages_of_conversations_begin_it() -> None:
     bots = parse(BOTS.read_bytes())
-    assert machine.hears(bots, "incomingConversationMessage")
+    assert machine.message_event(bots) == "incomingConversationMessage"
     assert not machine.hears(bots, "incomingMessage")
     assert not machine.hears(bots, "incomingRequest")
     assert not machine.hears(bots, "no such event")

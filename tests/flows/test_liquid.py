@@ -139,6 +139,9 @@ HOSTILE = [
     "{% capture c %}{{ long }}{{ long }}{{ long }}{{ long }}{{ long }}{% endcapture %}",
     "{{ 'now' | timezone: '../../etc/passwd' }}",
     "{{ 1 | divided_by: 0 }}",
+    "{% for i in (1..1000) %}" + "{% if long contains last %}{% endif %}" * 90 + "{% endfor %}",
+    "{% for i in (1..1000) %}" + "{% if many == more %}{% endif %}" * 90 + "{% endfor %}",
+    "{% for i in (1..1000) %}{{ many | uniq | size }}{% endfor %}",
     "{% cycle %}",
 ]
 
@@ -147,7 +150,9 @@ HOSTILE = [
 def test_hostile_templates_are_refused_in_time(template: str) -> None:
     began = time.perf_counter()
     with pytest.raises(Exceeded):
-        made(template, {"long": "x" * TEXT_MAX, "many": ["x"] * 900})
+        many = [{"x": at} for at in range(900)]
+        words = {"long": "x" * TEXT_MAX, "last": "x" * 300 + "y", "many": many, "more": [*many]}
+        made(template, words)
     assert time.perf_counter() - began < 5
 
 

@@ -418,6 +418,7 @@ def test_a_trigger_to_which_a_flow_leads_back_ends_it() -> None:
 def test_each_trigger_begins_what_is_connected_to_it(event: str) -> None:
     made = flow(say("it", "x"), event=event)
     assert machine.hears(made, event)
+    assert machine.message_event(made) == (None if event == "incomingRequest" else event)
     assert isinstance(machine.begin(made, trigger(event)).ask, Say)
     other = "incomingParent"
     ended = machine.begin(made, trigger(other)).ended
