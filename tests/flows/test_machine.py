@@ -262,6 +262,24 @@ def test_what_is_remembered_is_bounded() -> None:
     assert ended.error == "it: a widget keeps at most 65536 bytes"
 
 
+def test_what_steps_show_is_bounded() -> None:
+    variables = [{"key": str(at), "value": "x" * 2_000} for at in range(20)]
+    memory = begun(
+        state("it", "set-variables", {"next": "it"}, variables=variables),
+    )
+    assert memory.ended is not None
+    assert memory.ended.reason == "failed"
+    assert len(memory.steps) > 10
+    assert weight(memory.to_json()["steps"]) < 2 * machine.SHOWN_EVENT_BYTES_MAX
+    large = begun(
+        state(
+            "it", "set-variables", {"next": "say"}, variables=[{"key": "k", "value": "x" * 9_000}]
+        ),
+        say("say", "x"),
+    )
+    assert large.steps[1].variables == {"k": "(9002 bytes)"}
+
+
 def test_a_trigger_that_is_too_large_fails_at_once() -> None:
     made = flow(say("it", "x"), event="incomingRequest")
     memory = machine.begin(made, trigger("incomingRequest", fields={"x": "y" * 200_000}))
