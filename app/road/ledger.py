@@ -117,7 +117,7 @@ def _decision(carriage: Carriage) -> dict[str, Any]:
     result = carriage.result()
     assert isinstance(result, Taken)
     inbound = arrival.inbound
-    row = {
+    row: dict[str, Any] = {
         "sid": ids.new("RD"),
         "account_sid": arrival.account_sid,
         "carrier": inbound.carrier,
