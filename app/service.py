@@ -28,6 +28,7 @@ from app.delivery.settle import Settler, Settling
 from app.files import shelves
 from app.inbound.asking import ask_loop
 from app.inbound.door import Doors
+from app.inbound.gaps import RING_S, Gaps
 from app.lanes import punctual
 from app.media.fetch import fetch_loop
 from app.observe import Observe
@@ -162,7 +163,8 @@ async def _parts(
     hooks = hook_loop(runtime, telling, teller.queue)
     asks, fetches = ask_loop(runtime, road), fetch_loop(runtime)
     sequencer, followers = Sequencer(runtime), Followers(runtime)
-    jobs = Jobs(runtime, settling.submit)
+    gaps = Gaps(runtime, road, settling.submit)
+    jobs = Jobs(runtime, settling.submit, [("gaps", gaps.turn, RING_S)])
     application = _application(runtime, road, settling, health, metrics, roles)
     async with asyncio.TaskGroup() as group:
         walking = [group.create_task(part.run()) for part in (road, settling, telling)]
@@ -183,6 +185,7 @@ async def _parts(
         finally:
             left_s = _deadline(runtime.clock, settings.server.drain_s)
             health.drain()
+            gaps.close()
             await jobs.stop()
             for loop in (deliveries, hooks, asks, fetches, sequencer, followers):
                 loop.close()

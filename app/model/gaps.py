@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index
+from sqlalchemy import Index, text
 from sqlmodel import Field, SQLModel
 
 from app.model import columns as c
+
+TRIES_MAX = 5
+"""A find that breaks the road so often is passed over; it stays for operators to look at."""
 
 
 class GapLook(SQLModel, table=True):
@@ -41,10 +44,19 @@ class GapLook(SQLModel, table=True):
 
 class GapFind(SQLModel, table=True):
     """A message that a carrier lists and that never came; it waits to be taken in, in the order of
-    `sent_at`. `tries` counts walks that broke."""
+    `sent_at`. `tries` counts walks that broke; after `TRIES_MAX` it waits no more."""
 
     __tablename__ = "gap_finds"
-    __table_args__ = (Index("gap_finds_order", "carrier", "sent_at", "external_id"),)
+    __table_args__ = (
+        Index(
+            "gap_finds_order",
+            "carrier",
+            "sent_at",
+            "external_id",
+            postgresql_where=text(f"tries < {TRIES_MAX}"),
+        ),
+        Index("gap_finds_age", "sent_at", postgresql_where=text(f"tries >= {TRIES_MAX}")),
+    )
 
     carrier: str = Field(primary_key=True)
     external_id: str = Field(primary_key=True)

@@ -45,7 +45,15 @@ def upgrade() -> None:
         sa.Column("tries", sa.Integer(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("carrier", "external_id", name="gap_finds_pkey"),
     )
-    op.create_index("gap_finds_order", "gap_finds", ["carrier", "sent_at", "external_id"])
+    op.create_index(
+        "gap_finds_order",
+        "gap_finds",
+        ["carrier", "sent_at", "external_id"],
+        postgresql_where=sa.text("tries < 5"),
+    )
+    op.create_index(
+        "gap_finds_age", "gap_finds", ["sent_at"], postgresql_where=sa.text("tries >= 5")
+    )
     op.add_column(
         "decisions", sa.Column("recovered", sa.Boolean(), server_default="false", nullable=False)
     )
