@@ -135,6 +135,10 @@ class Records:
         """Every message that was taken, oldest first."""
         return (record for record in self._all if isinstance(record, Received))
 
+    def everything(self) -> Iterator[Received | Texted]:
+        """Every message, either way, oldest first."""
+        return iter(self._all)
+
     def texts(self, after: str | None, longest: int) -> tuple[list[Message], bool]:
         """What phones wrote, newest first, behind the text with this id (None: from the first), and
         whether there is more. Behind one that is forgotten there is nothing."""
