@@ -175,6 +175,7 @@ async def _parts(
             working = [group.create_task(part.run()) for part in loops]
         stack = AsyncExitStack()
         try:
+            await gaps.meet()
             probes = probe_routes(health, metrics)
             site = await _serve(stack, application, probes, listening, settings)
             service = Service(runtime, _origin(listening), site or _origin(listening), health)

@@ -34,7 +34,7 @@ from app.runtime import Runtime
 from app.store import gaps
 from app.store.gaps import Look, Lost
 
-RING_S = 5.0
+RING_S = 1.0
 """How often it is seen whether a look is due."""
 LEASE_S = 75.0
 """Longer than the longest call of a carrier (60 s and 5 s to connect)."""
@@ -92,13 +92,16 @@ class Gaps:
         """Begin nothing more."""
         self._closing = True
 
+    async def meet(self) -> None:
+        """Begin with carriers that we never met: what comes from now on is ours to take. Call it
+        before our doors open."""
+        if self._listers:
+            first = timedelta(seconds=self._runtime.settings.reconcile.every_s)
+            async with self._runtime.db.begin() as tx:
+                await gaps.meet(tx.sql, self._listers, tx.now, first)
+
     async def turn(self) -> None:
         """A turn of each carrier whose look is due."""
-        if not self._listers:
-            return
-        first = timedelta(seconds=self._runtime.settings.reconcile.every_s)
-        async with self._runtime.db.begin() as tx:
-            await gaps.meet(tx.sql, self._listers, tx.now, first)
         async with asyncio.TaskGroup() as group:
             for name, lister in self._listers.items():
                 group.create_task(self._carrier(name, lister))
@@ -201,7 +204,7 @@ class Gaps:
         async with self._runtime.db.begin() as tx:
             if absent:
                 missing = [one for one in ours if one.external_id in absent]
-                await gaps.find(tx.sql, look.carrier, missing)
+                await gaps.find(tx.sql, look.carrier, missing, look.pages + tally.pages)
             asked = await gaps.ask_now(tx.sql, lanes, tx.now) if lanes else 0
             leased_until = tx.now + timedelta(seconds=LEASE_S)
             await gaps.turn_page(tx.sql, look, page.following, leased_until)

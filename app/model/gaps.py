@@ -44,7 +44,8 @@ class GapLook(SQLModel, table=True):
 
 class GapFind(SQLModel, table=True):
     """A message that a carrier lists and that never came; it waits to be taken in, in the order of
-    `sent_at`. `tries` counts walks that broke; after `TRIES_MAX` it waits no more."""
+    `sent_at`, and of those at one moment, in the order of `place` (the last of the list is the
+    first). `tries` counts walks that broke; after `TRIES_MAX` it waits no more."""
 
     __tablename__ = "gap_finds"
     __table_args__ = (
@@ -52,7 +53,7 @@ class GapFind(SQLModel, table=True):
             "gap_finds_order",
             "carrier",
             "sent_at",
-            "external_id",
+            "place",
             postgresql_where=text(f"tries < {TRIES_MAX}"),
         ),
         Index("gap_finds_age", "sent_at", postgresql_where=text(f"tries >= {TRIES_MAX}")),
@@ -61,5 +62,6 @@ class GapFind(SQLModel, table=True):
     carrier: str = Field(primary_key=True)
     external_id: str = Field(primary_key=True)
     sent_at: datetime = c.moment()
+    place: int = c.number()
     payload: dict[str, Any] = c.document()
     tries: int = c.number()

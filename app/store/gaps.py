@@ -17,6 +17,9 @@ from app.model.gaps import TRIES_MAX
 from app.model.outbox import DELIVERY
 from app.model.traffic import Inbound, restored, stored
 
+PAGE_MAX = 10_000
+"""No page has so many entries."""
+
 # Each carrier is met once: what it dates before that moment was somebody else's to take.
 MEET = """
 INSERT INTO gap_looks (carrier, since, complete_until, due)
@@ -65,16 +68,17 @@ WHERE NOT EXISTS (SELECT FROM inbox i WHERE i.carrier = $1 AND i.external_id = n
 """
 
 FIND = """
-INSERT INTO gap_finds (carrier, external_id, sent_at, payload)
-SELECT $1, n.external_id, n.sent_at, n.payload::jsonb
-FROM unnest($2::text[], $3::timestamptz[], $4::text[]) AS n (external_id, sent_at, payload)
+INSERT INTO gap_finds (carrier, external_id, sent_at, payload, place)
+SELECT $1, n.external_id, n.sent_at, n.payload::jsonb, $5 - n.number
+FROM unnest($2::text[], $3::timestamptz[], $4::text[])
+  WITH ORDINALITY AS n (external_id, sent_at, payload, number)
 ORDER BY n.external_id
 ON CONFLICT (carrier, external_id) DO NOTHING
 """
 
 NEXT = f"""
 SELECT external_id, payload::text AS payload FROM gap_finds
-WHERE carrier = $1 AND tries < {TRIES_MAX} ORDER BY sent_at, external_id LIMIT $2
+WHERE carrier = $1 AND tries < {TRIES_MAX} ORDER BY sent_at, place LIMIT $2
 """
 
 FORGET = "DELETE FROM gap_finds WHERE carrier = $1 AND external_id = ANY ($2::text[])"
@@ -176,14 +180,18 @@ async def missing(sql: asyncpg.Connection, carrier: str, externals: Sequence[str
     return {row["external_id"] for row in rows}
 
 
-async def find(sql: asyncpg.Connection, carrier: str, inbounds: Sequence[Inbound]) -> None:
-    """Keep what was missing until the whole window is read; what is kept already stays."""
+async def find(
+    sql: asyncpg.Connection, carrier: str, inbounds: Sequence[Inbound], page: int
+) -> None:
+    """Keep what was missing until the whole window is read; what is kept already stays. Lists are
+    newest first: of what was sent at one moment, what stands further behind comes first."""
     await sql.execute(
         FIND,
         carrier,
         [one.external_id for one in inbounds],
         [one.sent_at for one in inbounds],
         [orjson.dumps(stored(one)).decode() for one in inbounds],
+        -page * PAGE_MAX,
     )
 
 

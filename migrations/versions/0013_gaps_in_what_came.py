@@ -39,6 +39,7 @@ def upgrade() -> None:
         sa.Column("carrier", sa.String(), nullable=False),
         sa.Column("external_id", sa.String(), nullable=False),
         sa.Column("sent_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("place", sa.Integer(), server_default="0", nullable=False),
         sa.Column(
             "payload", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False
         ),
@@ -48,7 +49,7 @@ def upgrade() -> None:
     op.create_index(
         "gap_finds_order",
         "gap_finds",
-        ["carrier", "sent_at", "external_id"],
+        ["carrier", "sent_at", "place"],
         postgresql_where=sa.text("tries < 5"),
     )
     op.create_index(
