@@ -62,18 +62,18 @@ async def page(
         raise Unlisted("garbage", "a page of the list of messages names itself as the next one")
     inbounds: list[Inbound] = []
     sent: list[Sent] = []
-    junk, last = 0, None
+    junk, dates = 0, list[datetime]()
     for row in said["messages"]:
         try:
-            last = _moment(row)
+            dates.append(at := _moment(row))
             if str(row.get("direction")).startswith(INBOUND):
-                inbounds.append(_inbound(line, row, last))
-            elif (one := _sent(line, row, last)) is not None:
+                inbounds.append(_inbound(line, row, at))
+            elif (one := _sent(line, row, at)) is not None:
                 sent.append(one)
         except Junk:
             junk += 1
-    if last is not None and last < since:
-        following = None  # from here on everything is older
+    if dates and max(dates) < since:
+        following = None  # behind a page like this everything is older
     place = _after(lines, line, following)
     return Listed(tuple(inbounds), tuple(sent), place, junk)
 

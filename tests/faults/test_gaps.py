@@ -11,7 +11,7 @@ import pytest
 from tests.faults.ground import Ground
 from tests.faults.load import Load, storm
 from tests.faults.test_kills import strike
-from tests.faults.town import Town, town
+from tests.faults.town import SMS, Town, town
 from tests.faults.verdict import judge
 from tests.support.database import connected
 
@@ -57,3 +57,38 @@ async def test_what_webhooks_lost_is_recovered_once_whoever_is_killed_meanwhile(
             left = await sql.fetchval("SELECT count(*) FROM gap_finds")
         assert marked >= one.world.counts["lost"], one.story(f"{marked} are marked")
         assert left == 0
+
+
+LISTED = "SELECT count(*) FROM gap_finds"
+WAITS = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+
+
+async def test_a_kill_in_the_middle_of_a_recovery_loses_and_doubles_nothing(
+    ground: Ground, tmp_path: Path, seed: int
+) -> None:
+    async with town(ground, tmp_path, seed, reconcile=HURRY) as one:
+        load = Load(one)
+        await load.set_up()
+        load.text("+15552000001", SMS[1])
+        await one.quiet()
+        one.world.behave(inbound_lost_share=1.0)
+        for _ in range(30):
+            load.text("+15552000001", SMS[1])
+        async with connected(one.dsn) as sql:
+            async with sql.transaction():
+                await sql.execute("SELECT FROM conversations FOR UPDATE")
+                async with connected(one.dsn) as other, asyncio.timeout(WITHIN_S):
+                    while not (await other.fetchval(LISTED) and await other.fetchval(WAITS)):
+                        await asyncio.sleep(0.02)
+                one.service.kill()
+            assert await sql.fetchval(LISTED) == 30
+        one.service.start()
+        await one.ready()
+        await recovered(one, load)
+        await judge(one, load)
+        async with connected(one.dsn) as sql:
+            rows = await sql.fetch(
+                "SELECT m.body FROM messages m JOIN decisions d ON d.message_sid = m.sid"
+                " WHERE d.recovered ORDER BY m.index"
+            )
+        assert [row["body"] for row in rows] == [text.body for text in load.texts[1:]]
