@@ -72,8 +72,8 @@ class Recovered:
 
     carrier: str
     outcome: str
-    rule: str
-    decision: str
+    rule: str | None
+    decision: str | None
     autocreate: str | None
     late_s: float
     external_id: str

@@ -287,8 +287,8 @@ class Gaps:
             Recovered(
                 carrier=turn.look.carrier,
                 outcome=outcome,
-                rule=taken.rule if taken else "none",
-                decision=taken.outcome if taken else "failed",
+                rule=taken.rule if taken else None,
+                decision=taken.outcome if taken else None,
                 autocreate=taken.autocreate if taken else None,
                 late_s=max(0.0, (self._runtime.clock.now() - sent_at).total_seconds()),
                 external_id=inbound.external_id,

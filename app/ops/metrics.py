@@ -296,7 +296,7 @@ def _gauges(
     made |= {("stream_lag_seconds", sink): lag.labels(sink) for sink in SINKS}
     behind = Gauge(
         "parley_gap_behind_seconds",
-        "Until when a list was compared",
+        "Age of what was not compared yet with a carrier's list",
         ["carrier"],
         registry=registry,
     )
