@@ -269,6 +269,8 @@ class Gaps:
         clock, whole = self._runtime.clock, list[Inbound]()
         kept = clock.monotonic()
         for one in found:
+            if self._closing:
+                break
             try:
                 whole.append(await turn.lister.whole(one, self._runtime.context))
             except Unlisted as unlisted:

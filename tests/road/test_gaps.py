@@ -22,6 +22,7 @@ from app.carriers.contract import Request
 from app.carriers.sandbox_records import Texted
 from app.carriers.sandbox_wire import Media, Send
 from app.convoy import Convoy
+from app.delivery.attempt import attempt
 from app.delivery.settle import Settler, Settling
 from app.inbound.gaps import LEASE_S, PAGES_MAX, Gaps
 from app.model.gaps import TRIES_MAX
@@ -30,6 +31,7 @@ from app.ops.trace import text, trace
 from app.road.items import Arrival, Draft, Road, Taken
 from app.road.walk import Walker
 from app.runtime import Runtime
+from app.store import deliveries, outbox
 from app.store import gaps as store
 from app.store.database import Database
 from app.store.declared import declare
@@ -494,6 +496,26 @@ async def test_a_send_of_which_nobody_knows_is_asked_about_as_soon_as_the_list_h
     await town.sql.execute("UPDATE outbox SET started_at = NULL")
     done = await town.look()
     assert done is not None and done.asked == 0, "nothing is in doubt"
+
+
+async def test_and_then_it_is_settled_and_not_sent_again(town: Town) -> None:
+    receipt = await _sent(town)
+    later = town.clock.now() + timedelta(hours=2)
+    await town.sql.execute("UPDATE outbox SET started_at = $1", town.clock.now())
+    await town.sql.execute("UPDATE lanes SET due = $1", later)
+    external_id = await _take(town, receipt)
+    done = await town.look()
+    assert done is not None and done.asked == 1
+    async with town.runtime.db.begin() as tx:
+        [item] = await outbox.claim(
+            tx.sql, "delivery", limit=10, lease="l", now=tx.now, lease_s=60, rates={}
+        )
+        parcels = await deliveries.parcels(tx.sql, [item])
+    assert await town.settling.submit(await attempt(town.runtime, item, parcels[item.seq]))
+    row = await town.sql.fetchrow("SELECT external_id, status FROM receipts")
+    assert row["external_id"] == external_id
+    assert town.twilio.requests == [], "nothing was sent"
+    assert await town.sql.fetchval("SELECT count(*) FROM outbox WHERE kind = 'delivery'") == 0
 
 
 OUT = "SELECT opted_out FROM opt_outs WHERE address = $1"
