@@ -45,6 +45,9 @@ LOOK_PAGES_MAX = 5000
 """A million messages: a list that is longer has no end."""
 BATCH = 20
 WAIT_MAX_S = 3600.0
+PATIENCE = 3
+"""After so many failures in a row what was found so far is taken in, although more may be missing
+that was sent before it."""
 DETAIL_CHARS_MAX = 300
 
 SEEN_AS: Mapping[str, str] = {"dropped": "unroutable", "duplicate": "duplicate"}
@@ -174,16 +177,29 @@ class Gaps:
                 return "partial"
             if look.pages + tally.pages >= LOOK_PAGES_MAX:
                 raise Unlisted("garbage", "the list has no end")
-            page = await turn.lister.listed(turn.from_, position, self._runtime.context)
+            try:
+                page = await turn.lister.listed(turn.from_, position, self._runtime.context)
+            except Unlisted:
+                if look.failures >= PATIENCE:
+                    await self._walk(turn)  # better out of order than never
+                raise
             await self._compare(turn, page)
             position, read = page.following, page.following is None
-        while not self._closing and tally.recovered < WALKED_MAX:
+        outcome = await self._walk(turn)
+        if outcome == "complete":
+            async with self._runtime.db.begin() as tx:
+                await gaps.close_window(tx.sql, look)
+        return outcome
+
+    async def _walk(self, turn: Turn) -> str:
+        """Take in what was missing, the earliest first; complete when nothing is left."""
+        look = turn.look
+        while not self._closing and turn.tally.recovered < WALKED_MAX:
             async with self._runtime.db.begin() as tx:
                 await gaps.keep(tx.sql, look, tx.now + timedelta(seconds=LEASE_S))
                 found = await gaps.finds(tx.sql, look.carrier, BATCH)
-                if not found:
-                    await gaps.close_window(tx.sql, look)
-                    return "complete"
+            if not found:
+                return "complete"
             if not await self._take_in(turn, found):
                 return "failed"
         return "partial"

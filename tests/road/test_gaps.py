@@ -24,7 +24,7 @@ from app.carriers.sandbox_wire import Media, Send
 from app.convoy import Convoy
 from app.delivery.attempt import attempt
 from app.delivery.settle import Settler, Settling
-from app.inbound.gaps import LEASE_S, PAGES_MAX, Gaps
+from app.inbound.gaps import LEASE_S, PAGES_MAX, PATIENCE, Gaps
 from app.model.gaps import TRIES_MAX
 from app.observe import Failed, GapsSought, Observation, Observe, Recovered, Said
 from app.ops.trace import text, trace
@@ -352,6 +352,31 @@ async def test_a_position_that_means_nothing_any_more_begins_anew(town: Town) ->
     assert done is not None and (done.outcome, done.pages) == ("expired", 1)
     done = await town.look()
     assert done is not None and (done.outcome, done.recovered) == ("complete", 3)
+
+
+async def test_a_list_that_breaks_off_every_time_keeps_nothing_back_for_ever(town: Town) -> None:
+    town.twilio.page_max = 1
+    await town.lose("behind")
+    town.clock.turn(1)
+    await town.lose("in front")
+
+    def breaks_off(request: web.Request) -> web.StreamResponse:
+        town.twilio.troubles.append(lambda _: web.Response(status=500))
+        rows = [town.twilio._row(one) for one in town.twilio._found(request.query)]
+        following = f"{request.rel_url}&PageToken={rows[0]['sid']}"
+        return web.json_response({"messages": rows[:1], "next_page_uri": following})
+
+    for failures in range(PATIENCE + 1):
+        town.twilio.troubles.append(
+            breaks_off if not failures else lambda _: web.Response(status=500)
+        )
+        assert await town.bodies() == []
+        done = await town.look()
+        assert done is not None and done.outcome == "unreachable"
+    assert await town.bodies() == ["in front"]
+    done = await town.look()
+    assert done is not None and (done.outcome, done.recovered) == ("complete", 1)
+    assert await town.bodies() == ["in front", "behind"]
 
 
 async def test_what_is_not_ours_or_was_before_us_is_left_alone(town: Town) -> None:
