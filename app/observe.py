@@ -46,6 +46,44 @@ class InboundDecided:
 
 
 @dataclass(frozen=True, slots=True)
+class GapsSought:
+    """A turn at a carrier's list of messages. outcome: complete, partial (there is more to read or
+    take in), throttled, refused, unreachable, garbage, expired, failed. Of `listed` messages
+    `missing` never came, `recovered` were taken in, and `statuses` of ours were news; `asked` sends
+    with an unknown outcome are asked about at once."""
+
+    carrier: str
+    outcome: str
+    pages: int
+    listed: int
+    junk: int
+    missing: int
+    recovered: int
+    statuses: int
+    asked: int
+    took_s: float
+    detail: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """A message that no webhook brought walked the road, `late_s` after the carrier got it.
+    outcome: as of `InboundSeen`; duplicate: its webhook came after all."""
+
+    carrier: str
+    outcome: str
+    rule: str | None
+    decision: str | None
+    autocreate: str | None
+    late_s: float
+    external_id: str
+    message_sid: str | None
+    conversation_sid: str | None
+    address: str
+    proxy_address: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryTried:
     """One attempt at one recipient. `lag_s` is from the message's commit to the carrier's answer;
     `reason` is a short word or error code, never free text."""
@@ -193,6 +231,8 @@ class Failed:
 Observation = (
     InboundSeen
     | InboundDecided
+    | GapsSought
+    | Recovered
     | DeliveryTried
     | HookTried
     | TargetPaused

@@ -28,6 +28,7 @@ from app.delivery.settle import Settler, Settling
 from app.files import shelves
 from app.inbound.asking import ask_loop
 from app.inbound.door import Doors
+from app.inbound.gaps import RING_S, Gaps
 from app.lanes import punctual
 from app.media.fetch import fetch_loop
 from app.observe import Observe
@@ -163,7 +164,8 @@ async def _parts(
     hooks = hook_loop(runtime, telling, teller.queue)
     asks, fetches = ask_loop(runtime, road), fetch_loop(runtime)
     sequencer, followers = Sequencer(runtime), Followers(runtime)
-    jobs = Jobs(runtime, settling.submit)
+    gaps = Gaps(runtime, road, settling.submit)
+    jobs = Jobs(runtime, settling.submit, [("gaps", gaps.turn, RING_S)])
     application = _application(runtime, road, settling, health, metrics, roles)
     async with asyncio.TaskGroup() as group:
         walking = [group.create_task(part.run()) for part in (road, settling, telling)]
@@ -174,6 +176,7 @@ async def _parts(
             working = [group.create_task(part.run()) for part in loops]
         stack = AsyncExitStack()
         try:
+            await gaps.meet()
             probes = probe_routes(health, metrics)
             site = await _serve(stack, application, probes, listening, settings)
             service = Service(runtime, _origin(listening), site or _origin(listening), health)
@@ -184,6 +187,7 @@ async def _parts(
         finally:
             left_s = _deadline(runtime.clock, settings.server.drain_s)
             health.drain()
+            gaps.close()
             await jobs.stop()
             for loop in (deliveries, hooks, asks, fetches, sequencer, followers):
                 loop.close()

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import aiohttp
@@ -134,6 +135,55 @@ class MediaKeeper(Protocol):
 
     async def media_source(self, url: str, context: Context) -> MediaSource:
         """Where the file that an inbound named `url` is now. Raises Temporary or Permanent."""
+        ...
+
+
+class Unlisted(Exception):
+    """A carrier's list could not be read now. outcome: throttled, refused (who asks), unreachable,
+    garbage (no list at all), expired (the position means nothing any more). The text may be logged.
+    """
+
+    def __init__(self, outcome: str, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.outcome, self.message, self.retry_after_s = outcome, message, retry_after_s
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One of our own messages in a carrier's list, and its status by now."""
+
+    status: Status
+    address: str
+    proxy_address: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One page of what a carrier remembers, newest first. Its inbounds are `recovered` and have a
+    `sent_at`; `following` is the position of the next page, None behind the last one; `junk` is how
+    many entries could not be read."""
+
+    inbounds: tuple[Inbound, ...]
+    sent: tuple[Sent, ...]
+    following: str | None
+    junk: int = 0
+
+
+@runtime_checkable
+class Listing(Protocol):
+    """A carrier whose list of messages can be read, when `lists`: what its webhooks lost."""
+
+    name: str
+    lists: bool
+
+    async def listed(self, since: datetime, position: str | None, context: Context) -> Listed:
+        """The page at this position (None: the first) of everything that came and went since then,
+        and perhaps of more. What is added meanwhile hides nothing. Raises Unlisted."""
+        ...
+
+    async def whole(self, found: Inbound, context: Context) -> Inbound:
+        """An inbound of a page with its files. Raises Unlisted."""
         ...
 
 

@@ -25,7 +25,7 @@ _NUMBER = re.compile(r"(?<![0-9A-Za-z])\+?[0-9]{3,}([0-9]{4})(?![0-9A-Za-z])")
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A carrier's answer. `body` is empty when it was longer than ANSWER_BYTES_MAX."""
+    """A carrier's answer. `body` is empty when it was longer than we take."""
 
     status: int
     headers: Mapping[str, str]
@@ -49,6 +49,7 @@ async def call(
     headers: Mapping[str, str] | None = None,
     params: Mapping[str, str] | None = None,
     data: aiohttp.FormData | bytes | None = None,
+    bytes_max: int = ANSWER_BYTES_MAX,
 ) -> Reply:
     """The answer, whatever its status; redirects are not followed.
 
@@ -68,7 +69,7 @@ async def call(
             timeout=timeout,
             allow_redirects=False,
         ) as response:
-            return Reply(response.status, response.headers, await _bounded(response))
+            return Reply(response.status, response.headers, await _bounded(response, bytes_max))
     except (
         aiohttp.ClientConnectorError,
         aiohttp.ConnectionTimeoutError,
@@ -98,11 +99,11 @@ def without_numbers(text: str) -> str:
     return _NUMBER.sub(r"***\1", text)[:300]
 
 
-async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+async def _bounded(response: aiohttp.ClientResponse, bytes_max: int) -> bytes:
     body = bytearray()
     async for chunk in response.content.iter_chunked(65_536):
         body += chunk
-        if len(body) > ANSWER_BYTES_MAX:
+        if len(body) > bytes_max:
             response.close()
             return b""
     return bytes(body)

@@ -8,14 +8,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from datetime import datetime
 from typing import Annotated
 
 from aiohttp import web
 from pydantic import Field, ValidationError
 
 from app.carriers import posted, sandbox_http
-from app.carriers.contract import Answer, Carrier, Context, Junk, Kind, Request
+from app.carriers.contract import (
+    Answer,
+    Carrier,
+    Context,
+    Junk,
+    Kind,
+    Listed,
+    Request,
+    Unlisted,
+)
 from app.carriers.exchange import call
 from app.carriers.sandbox_behaviour import Behaviour, Cut, Refusal
 from app.carriers.sandbox_wire import (
@@ -25,11 +36,12 @@ from app.carriers.sandbox_wire import (
     Report,
     SandboxDialect,
     Send,
+    Texts,
     verify,
 )
 from app.carriers.sandbox_world import RECORDS_MAX, World
 from app.channels.address import channel_of
-from app.errors import Permanent, Temporary, Unknown
+from app.errors import CarrierError, Permanent, Temporary, Unknown
 from app.ids import RECEIPT, is_sid
 from app.model.traffic import (
     Accepted,
@@ -44,6 +56,8 @@ from app.settings.types import PublicUrl, Secret
 
 CHANNELS = frozenset({"sms", "mms", "whatsapp", "messenger", "email", "rcs"})
 BAD_MEDIA = 21620
+TEXTS_MAX = 100
+"""Texts in one page of the list."""
 STATUSES: dict[str, DeliveryStatus | None] = {
     "queued": None,
     "sent": "sent",
@@ -58,13 +72,15 @@ class Options(Model):
     """The keys of `kind: sandbox` in the YAML.
 
     `secret` signs what the World says to our doors and opens its pages. `look_up` false makes a
-    carrier that cannot be asked what became of a send. `seed`, `behaviour` and `records_max` are
+    carrier that cannot be asked what became of a send, `reconcile` false one whose list of texts is
+    not read for what got lost. `seed`, `behaviour` and `records_max` are
     for the World in our own process.
     """
 
     url: PublicUrl | None = None
     secret: Secret | None = None
     look_up: bool = True
+    reconcile: bool = True
     look_up_after_s: Annotated[float, Field(ge=0)] = 1.0
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 10.0
     seed: int | None = None
@@ -83,6 +99,7 @@ class _Sandbox:
     def __init__(self, name: str, options: Options) -> None:
         self.name = name
         self.can_look_up = options.look_up
+        self.lists = options.reconcile
         self.look_up_after_s = options.look_up_after_s
         self._timeout_s = options.timeout_s
         self._secret = options.secret.get_secret_value() if options.secret else None
@@ -127,6 +144,22 @@ class _Sandbox:
         """An empty JSON object."""
         return Answer("{}", "application/json")
 
+    async def whole(self, found: Inbound, context: Context) -> Inbound:
+        """A text of the list has its files."""
+        return found
+
+    def _page(self, messages: Sequence[Message], since: datetime, more: bool) -> Listed:
+        inbounds: list[Inbound] = []
+        for message in messages:
+            with suppress(Junk):
+                found = _inbound(self.name, message)
+                sent_at = found.sent_at or since
+                marked = replace(found, recovered=True, signature="unchecked", sent_at=sent_at)
+                inbounds.append(marked)
+        older = any(one.sent_at is not None and one.sent_at < since for one in messages)
+        following = messages[-1].id if more and not older else None
+        return Listed(tuple(inbounds), (), following, len(messages) - len(inbounds))
+
 
 class HomeSandbox(_Sandbox):
     """A sandbox whose World lives in our own process (contract.Hosted)."""
@@ -167,13 +200,18 @@ class HomeSandbox(_Sandbox):
         found = self.world.records.referenced(outgoing.reference)
         return [Accepted(one.external_id) for one in found[-1:]]
 
+    async def listed(self, since: datetime, position: str | None, context: Context) -> Listed:
+        """A page of what phones wrote."""
+        messages, more = self.world.records.texts(position, TEXTS_MAX)
+        return self._page(messages, since, more)
+
 
 class AwaySandbox(_Sandbox):
     """A sandbox whose World is called over HTTP."""
 
     def __init__(self, name: str, options: Options, url: str) -> None:
         super().__init__(name, options)
-        self._url = f"{url}/messages"
+        self._url, self._texts_url = f"{url}/messages", f"{url}/texts"
         self._headers = {"Content-Type": "application/json"}
         if self._secret is not None:
             self._headers["Authorization"] = f"Bearer {self._secret}"
@@ -214,6 +252,29 @@ class AwaySandbox(_Sandbox):
         if reply.status != 200 or not isinstance(found, list):
             raise Temporary(f"the sandbox answered {reply.status} to a look-up")
         return [Accepted(str(one["id"])) for one in found[-1:]]
+
+    async def listed(self, since: datetime, position: str | None, context: Context) -> Listed:
+        """A page of what phones wrote; raises Unlisted."""
+        params = {"size": str(TEXTS_MAX)} | ({"after": position} if position else {})
+        try:
+            reply = await call(
+                context,
+                "GET",
+                self._texts_url,
+                timeout_s=self._timeout_s,
+                headers=self._headers,
+                params=params,
+            )
+        except CarrierError as error:
+            raise Unlisted("unreachable", error.message) from error
+        if reply.status != 200:
+            outcome = "refused" if reply.status in (401, 403) else "unreachable"
+            raise Unlisted(outcome, f"the sandbox answered {reply.status}")
+        try:
+            texts = Texts.model_validate_json(reply.body)
+        except ValidationError as error:
+            raise Unlisted("garbage", _wrong(error)) from None
+        return self._page(texts.messages, since, texts.more)
 
 
 def build(name: str, options: Options) -> Carrier:

@@ -24,6 +24,7 @@ class Behaviour(BaseModel):
     after, so that the sender cannot know. `times`: how many sends meet refusals and cuts; then all
     is well again; None: without end. `bounce`: taken, then undelivered with this code. `offline`:
     taken and sent; the phone gets it when it is back. Statuses come `status_gap_s` apart.
+    `inbound_lost_share`: what the phone writes is in the list of texts, and comes to no door.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,6 +45,7 @@ class Behaviour(BaseModel):
     status_double_share: Share = 0.0
     status_reorder_share: Share = 0.0
     inbound_double_share: Share = 0.0
+    inbound_lost_share: Share = 0.0
 
 
 class Refusal(Exception):

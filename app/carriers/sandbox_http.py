@@ -2,6 +2,7 @@
 
     POST messages                {reference, channel, from, to, body, media, status_url} -> 201
     GET  messages?reference=     every message taken under this reference
+    GET  texts?after=ID&size=N   what phones wrote, newest first: {messages, more}
     GET  phones/{address}        what the phone got and sent
     POST phones/{address}/send   {to, body, media, others, channel, metadata, id, wait}
     POST behaviour               {address?, inbound_url?, ...Behaviour}
@@ -44,6 +45,7 @@ def pages(world: World, secret: str | None = None) -> web.Application:
         [
             web.post("/messages", take),
             web.get("/messages", look_up),
+            web.get("/texts", texts),
             web.get("/phones/{address}", phone),
             web.post("/phones/{address}/send", send),
             web.post("/behaviour", behave),
@@ -88,6 +90,14 @@ async def look_up(request: web.Request) -> web.StreamResponse:
     """Every message under a reference."""
     found = request.app[WORLD].records.referenced(request.query.get("reference", ""))
     return _json({"messages": [received.view() for received in found]})
+
+
+async def texts(request: web.Request) -> web.StreamResponse:
+    """A page of what phones wrote."""
+    size = min(max(int(request.query.get("size", "100")), 1), 1000)
+    found, more = request.app[WORLD].records.texts(request.query.get("after"), size)
+    shown = [one.model_dump(mode="json", by_alias=True, exclude_none=True) for one in found]
+    return _json({"messages": shown, "more": more})
 
 
 async def phone(request: web.Request) -> web.StreamResponse:

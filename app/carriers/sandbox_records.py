@@ -6,8 +6,10 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import dropwhile, islice
 from typing import Any, TypeVar
 
+from app.carriers.sandbox_wire import Message
 from app.model.traffic import MediaPart
 
 T = TypeVar("T")
@@ -49,15 +51,33 @@ class Received:
 
 @dataclass(slots=True, eq=False)
 class Texted:
-    """One message from a phone. `tries` are the door's answers: HTTP statuses, or `lost`."""
+    """One message from a phone. `tries` are the door's answers: HTTP statuses, or `lost`; none when
+    it comes to no door at all."""
 
-    external_id: str
-    sender: str
-    to: str
-    body: str | None
+    message: Message
     tries: list[str] = field(default_factory=list)
     acknowledged: bool = False
     done: bool = False
+
+    @property
+    def external_id(self) -> str:
+        """The World's name for it."""
+        return self.message.id
+
+    @property
+    def sender(self) -> str:
+        """Whose phone it is."""
+        return self.message.sender
+
+    @property
+    def to(self) -> str:
+        """A number of ours."""
+        return self.message.to
+
+    @property
+    def body(self) -> str | None:
+        """What it says."""
+        return self.message.body
 
     def view(self) -> dict[str, Any]:
         """For the pages."""
@@ -114,6 +134,20 @@ class Records:
     def taken(self) -> Iterator[Received]:
         """Every message that was taken, oldest first."""
         return (record for record in self._all if isinstance(record, Received))
+
+    def everything(self) -> Iterator[Received | Texted]:
+        """Every message, either way, oldest first."""
+        return iter(self._all)
+
+    def texts(self, after: str | None, longest: int) -> tuple[list[Message], bool]:
+        """What phones wrote, newest first, behind the text with this id (None: from the first), and
+        whether there is more. Behind one that is forgotten there is nothing."""
+        every: Iterator[Texted] = (one for one in reversed(self._all) if isinstance(one, Texted))
+        if after is not None:
+            every = dropwhile(lambda texted: texted.external_id != after, every)
+            next(every, None)
+        found = [texted.message for texted in islice(every, longest + 1)]
+        return found[:longest], len(found) > longest
 
     def phones(self) -> list[str]:
         """The phones that got or sent anything."""

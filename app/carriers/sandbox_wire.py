@@ -80,6 +80,13 @@ class Message(Wire):
     sent_at: datetime | None = None
 
 
+class Texts(Wire):
+    """A page of what phones wrote, newest first."""
+
+    messages: tuple[Message, ...]
+    more: bool = False
+
+
 class Report(Wire):
     """What became of a send: `status` is a word like sent, delivered, read, undelivered. Of a group
     text each phone has its own, which names the `others`."""

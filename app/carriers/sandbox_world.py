@@ -275,15 +275,19 @@ class World:
             raise RuntimeError("the World does not know an inbound door: set inbound_url")
         if self.behaviour_of(message.sender).offline:
             raise ValueError("the phone is offline")
-        texted = Texted(message.id, message.sender, message.to, message.body)
+        texted = Texted(message)
         self.records.texted(texted)
         self._count("texted")
         return texted
 
     async def _deliver(self, message: Message, texted: Texted) -> None:
         chance = faults.luck(self._seed, "inbound", message.id)
-        share = self.behaviour_of(message.sender).inbound_double_share
-        copies = 2 if chance("double") < share else 1
+        behaviour = self.behaviour_of(message.sender)
+        if chance("lost") < behaviour.inbound_lost_share:
+            texted.done = True
+            self._count("lost")
+            return
+        copies = 2 if chance("double") < behaviour.inbound_double_share else 1
 
         async def once() -> None:
             taken = await self._doors.call(self._inbound(message), self.via, texted.tries)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Annotated
 
 from multidict import MultiMapping
 from pydantic import Field
 
-from app.carriers import rotation, signature, twilio_form, twilio_messages
-from app.carriers.contract import Answer, Context, Kind, MediaSource, Request
+from app.carriers import rotation, signature, twilio_form, twilio_list, twilio_messages
+from app.carriers.contract import Answer, Context, Kind, Listed, MediaSource, Request
 from app.model.traffic import Accepted, Inbound, Outgoing, SignatureResult, Status
 from app.settings.models import Model
 from app.settings.types import AccountSid, MessagingServiceSid, PublicUrl
@@ -31,6 +32,7 @@ class Options(Model):
     `auth_token` is one token or, while tokens are rotated, a list: a request may be signed with any
     of them, calls use the first. `accounts` gives the tokens of subaccounts whose webhooks come to
     the same door. `look_up_after_s`: how long Twilio's list may take to show what was just sent.
+    `reconcile`: whether that list is read for what its webhooks lost.
     """
 
     account_sid: AccountSid
@@ -40,6 +42,7 @@ class Options(Model):
     messaging_service_sid: MessagingServiceSid | None = None
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 10.0
     look_up_after_s: Annotated[float, Field(ge=0)] = 30.0
+    reconcile: bool = True
 
 
 class Twilio:
@@ -54,6 +57,7 @@ class Twilio:
     def __init__(self, name: str, options: Options) -> None:
         self.name = name
         self.look_up_after_s = options.look_up_after_s
+        self.lists = options.reconcile
         self._tokens = {options.account_sid: rotation.plain(options.auth_token)}
         for account_sid, tokens in options.accounts.items():
             known = self._tokens.get(account_sid, ())
@@ -107,10 +111,26 @@ class Twilio:
         one opens those of its subaccounts too); nobody else gets to see it."""
         if not url.startswith(f"{self._line.base_url}/"):
             return MediaSource(url, {})
-        named, line = ACCOUNT_OF.search(url), self._line
-        if named is not None and (tokens := self._tokens.get(named[1])):
-            line = replace(line, account_sid=named[1], auth_token=tokens[0])
+        named = ACCOUNT_OF.search(url)
+        line = self._line_of(named[1] if named is not None else "")
         return MediaSource(url, {"Authorization": line.headers["Authorization"]})
+
+    async def listed(self, since: datetime, position: str | None, context: Context) -> Listed:
+        """A page of the Messages list, of the account and then its subaccounts; raises Unlisted."""
+        lines = [self._line_of(account_sid) for account_sid in self._tokens]
+        return await twilio_list.page(lines, since, position, context)
+
+    async def whole(self, found: Inbound, context: Context) -> Inbound:
+        """With the files in the message's Media list; raises Unlisted."""
+        line = self._line_of(found.form.get("AccountSid", ""))
+        return await twilio_list.with_media(line, found, context)
+
+    def _line_of(self, account_sid: str) -> twilio_messages.Line:
+        """How the API is asked for this account; one that we do not know is the main one's."""
+        tokens = self._tokens.get(account_sid)
+        if not tokens:
+            return self._line
+        return replace(self._line, account_sid=account_sid, auth_token=tokens[0])
 
 
 KIND = Kind("twilio", Options, Twilio)

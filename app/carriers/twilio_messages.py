@@ -132,7 +132,7 @@ async def find(line: Line, outgoing: Outgoing, context: Context) -> list[Accepte
     for _ in range(PAGES_MAX):
         page = await _page(line, url, params, context)
         found += [row for row in _rows(page) if _matches(line, row, outgoing, since)]
-        following = _next(line, page)
+        following = next_page(line, page)
         if following is None:
             return [_named(row) for row in found]
         url, params = following, {}
@@ -201,7 +201,7 @@ def _rows(page: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [row for row in page["messages"] if isinstance(row, dict)]
 
 
-def _next(line: Line, page: Mapping[str, Any]) -> str | None:
+def next_page(line: Line, page: Mapping[str, Any]) -> str | None:
     """The next page, never away from the API: it is called with our credentials."""
     path = page.get("next_page_uri")
     if not isinstance(path, str) or not path.startswith("/"):

@@ -7,6 +7,7 @@ from app.model.addresses import AddressConfiguration, MessagingService, Sender
 from app.model.contents import Content, ContentApproval
 from app.model.conversations import Binding, Conversation, NumberGroup, Participant
 from app.model.files import DoomedFile, File
+from app.model.gaps import GapFind, GapLook
 from app.model.messages import Media, Message, Receipt
 from app.model.outbox import Attempt, DeadLetter, Endpoint, Lane, OutboxItem
 from app.model.people import Role, User
@@ -43,6 +44,8 @@ __all__ = [
     "Endpoint",
     "File",
     "Follower",
+    "GapFind",
+    "GapLook",
     "IdempotencyKey",
     "Inbox",
     "Lane",

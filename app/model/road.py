@@ -33,7 +33,8 @@ class Decision(SQLModel, table=True):
     """Why an inbound went where it went: the rule that took it and those that were passed over.
 
     `digest` says what came, of a group text that comes to several numbers of ours; copies of one
-    message have the same, and name it in `message_sid`.
+    message have the same, and name it in `message_sid`. `recovered`: no webhook brought it, the
+    carrier's list did; `sent_at` is the carrier's time of such a one.
     """
 
     __tablename__ = "decisions"
@@ -64,6 +65,8 @@ class Decision(SQLModel, table=True):
     message_sid: str | None = c.sid(null=True)
     digest: str | None = c.sid(null=True)
     received_at: datetime = c.moment()
+    recovered: bool = c.flag(False)
+    sent_at: datetime | None = c.moment(null=True)
 
 
 class EarlyStatus(SQLModel, table=True):

@@ -34,7 +34,8 @@ class Inbound:
 
     `carrier` is the configured name; (`carrier`, `external_id`) is unique for ever. `address` is
     theirs, `proxy_address` ours, both normalised. `form` is what came, kept for the sender's own
-    webhook and for operators. `others` are the further members of a group message.
+    webhook and for operators. `others` are the further members of a group message. `recovered`:
+    no webhook brought it, the carrier's list of messages did.
     """
 
     carrier: str
@@ -49,6 +50,7 @@ class Inbound:
     form: dict[str, str] = field(default_factory=dict)
     sent_at: datetime | None = None
     signature: SignatureResult = "valid"
+    recovered: bool = False
 
 
 def stored(inbound: Inbound) -> dict[str, Any]:

@@ -12,14 +12,17 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import asyncpg
 from aiohttp import web
 
+from app.clock import iso_seconds
 from app.errors import ParleyError, Unavailable
 from app.observe import Failed, Measured, Observe, Said
 from app.runtime import Runtime
 from app.store import schema
+from app.store.gaps import progress
 
 TICK_S = 0.25
 STILL_S = 1.0
@@ -65,6 +68,7 @@ class Health:
         self._lags: deque[float] = deque(maxlen=WORST_OF)
         self._draining = False
         self._asked: tuple[float, Mapping[str, str | None]] | None = None
+        self._looks: Mapping[str, Mapping[str, Any]] = {}
         self._asking = asyncio.Lock()
 
     def drain(self) -> None:
@@ -95,6 +99,8 @@ class Health:
         try:
             async with asyncio.timeout(ANSWER_S), self._runtime.db.begin() as tx:
                 revision = await schema.current(tx.sql)
+                if revision == self._revision:
+                    self._looks = {one["carrier"]: _look(one) for one in await progress(tx.sql)}
         except (Unavailable, TimeoutError) as away:
             reason = str(away) or f"no answer within {ANSWER_S:g} s"
             return {"database": reason, "schema": "not known: the database does not answer"}
@@ -129,8 +135,14 @@ class Health:
             name: {"ok": reason is None} | ({"reason": reason} if reason else {})
             for name, reason in found.checks.items()
         }
-        body = {"ready": found.ready, "checks": checks}
+        body = {"ready": found.ready, "checks": checks, "recovered": self._looks}
         return web.json_response(body, status=200 if found.ready else 503)
+
+
+def _look(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """How far a carrier's list is compared with what came. It takes nobody out of service."""
+    known = {"messages": row["recovered"], "complete_until": iso_seconds(row["complete_until"])}
+    return known | ({"error": row["error"]} if row["error"] else {})
 
 
 async def check_server(sql: asyncpg.Connection, observe: Observe, now: datetime) -> None:

@@ -8,7 +8,7 @@ says so and is rung again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, timedelta
 from functools import partial
@@ -24,7 +24,7 @@ from app.model.traffic import Status
 from app.observe import Failed, Measured, Said, TimerFired
 from app.ops import retention
 from app.runtime import Runtime
-from app.store import credentials, deliveries, gauges, timers
+from app.store import credentials, deliveries, gaps, gauges, timers
 from app.store.timers import Elapsed, Step
 from app.webhooks import tell
 from app.webhooks.events import Event, conversation_state_updated
@@ -51,10 +51,13 @@ UNDER_WAY = timedelta(minutes=10)
 
 
 class Jobs:
-    """The jobs of one process, rung between `start` and `stop`; `report` settles statuses."""
+    """The jobs of one process, rung between `start` and `stop`; `report` settles statuses, and
+    `further` are jobs of other rooms (name, job, seconds)."""
 
-    def __init__(self, runtime: Runtime, report: Report) -> None:
-        self._runtime, self._report = runtime, report
+    def __init__(
+        self, runtime: Runtime, report: Report, further: Sequence[tuple[str, Job, float]] = ()
+    ) -> None:
+        self._runtime, self._report, self._further = runtime, report, further
         self._scheduler = AsyncIOScheduler(timezone=UTC)
         self._running = 0
         self._stopping = False
@@ -70,6 +73,7 @@ class Jobs:
             ("retention", self.retain, RETENTION_S),
             ("sealing", self.reseal, RESEAL_S),
             ("media", self.collect, MEDIA_S),
+            *self._further,
         ):
             self._scheduler.add_job(
                 self._run,
@@ -153,11 +157,15 @@ class Jobs:
             waiting = await gauges.unordered_s(tx.sql, tx.now)
             lags = await gauges.stream_lags(tx.sql, (WEBHOOK, KINESIS), tx.now)
             losses = await gauges.stream_losses(tx.sql)
+            looks = await gaps.progress(tx.sql)
         observe(Measured("db_pool_wait_seconds", waited_s))
         observe(Measured("hook_targets_paused", paused))
         for kind in kinds:
             observe(Measured("outbox_oldest_seconds", oldest[kind], kind))
             observe(Measured("dead_letters", dead[kind], kind))
+        for look in looks:
+            behind_s = max(0.0, (clock.now() - look["complete_until"]).total_seconds())
+            observe(Measured("gap_behind_seconds", behind_s, look["carrier"]))
         observe(Measured("dead_letters", losses, STREAM))
         observe(Measured("stream_intake_oldest_seconds", waiting))
         for sink, lag_s in lags.items():
@@ -172,6 +180,7 @@ class Jobs:
             (retention.decisions, days.decisions_days),
             (retention.dead_letters, days.dead_letters_days),
             (retention.dropped, days.dropped_days),
+            (retention.gap_finds, days.dropped_days),
             (retention.early_statuses, retention.EARLY_DAYS),
             (retention.idempotency_keys, retention.IDEMPOTENCY_DAYS),
             (events, streams.retention_days),

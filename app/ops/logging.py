@@ -23,12 +23,14 @@ from app.observe import (
     DeadLettered,
     DeliveryTried,
     Failed,
+    GapsSought,
     HookTried,
     InboundDecided,
     InboundSeen,
     MediaFetched,
     MediaStored,
     Observation,
+    Recovered,
     Said,
     StreamLost,
     StreamTried,
@@ -44,6 +46,8 @@ from app.settings.models import OpsSettings
 EVENTS: Mapping[type[Any], str] = {
     InboundSeen: "inbound",
     InboundDecided: "inbound decided",
+    Recovered: "inbound recovered",
+    GapsSought: "gaps",
     DeliveryTried: "delivery",
     HookTried: "hook",
     TargetPaused: "hook target paused",
@@ -65,7 +69,12 @@ def _fields(kind: type[Any]) -> tuple[Sequence[str], Callable[[Any], Sequence[An
 
 
 FIELDS = {kind: _fields(kind) for kind in EVENTS}
-LOUD = frozenset({"bad_signature", "throttled", "failed", "permanent"})
+LOUD = frozenset(
+    {
+        *("bad_signature", "throttled", "failed", "permanent"),
+        *("garbage", "expired"),
+    }
+)
 """Outcomes that are written as warnings."""
 
 ALARMS = (DeadLettered, StreamLost, TargetPaused)

@@ -29,6 +29,7 @@ from app.model.outbox import ASK, DELIVERY, HOOK, MEDIA
 from app.model.streams import KINESIS, STREAM, WEBHOOK
 from app.observe import (
     DeliveryTried,
+    GapsSought,
     HookTried,
     InboundDecided,
     InboundSeen,
@@ -36,6 +37,7 @@ from app.observe import (
     MediaFetched,
     MediaStored,
     Observation,
+    Recovered,
     StreamLost,
     StreamTried,
     TargetPaused,
@@ -48,6 +50,11 @@ UNKNOWN_CARRIER = "unknown"
 INBOUND_OUTCOMES = (
     *("accepted", "duplicate", "bad_signature", "unroutable", "throttled", "junk", "failed"),
 )
+GAP_OUTCOMES = (
+    *("complete", "partial", "throttled", "refused", "unreachable"),
+    *("garbage", "expired", "failed"),
+)
+RECOVERED_OUTCOMES = ("accepted", "duplicate", "unroutable", "failed")
 RESOLUTIONS = (
     ("sender", "dropped"),
     ("binding", "joined"),
@@ -133,6 +140,18 @@ class Metrics:
             ("carrier", "outcome"),
             product(names, INBOUND_OUTCOMES),
         )
+        self._gap_looks = counter(
+            "gap_looks_total",
+            "Turns at carriers' lists of messages",
+            ("carrier", "outcome"),
+            product(names, GAP_OUTCOMES),
+        )
+        self._recovered = counter(
+            "recovered_total",
+            "Inbounds that no webhook brought",
+            ("carrier", "outcome"),
+            product(names, RECOVERED_OUTCOMES),
+        )
         self._counted = {given[0]: counter(*given) for given in COUNTERS}
         self._pauses = Counter(
             "parley_hook_target_pauses_total",
@@ -145,10 +164,12 @@ class Metrics:
         self._timer_lag = histogram(
             "timer_lag_seconds", "Due time of a conversation's timer to its transition", TIMER_S
         )
-        self._gauges = _gauges(registry)
+        self._gauges = _gauges(registry, names)
         self._consumers: Mapping[type, Callable[[Any], None]] = {
             InboundSeen: self._inbound_seen,
             InboundDecided: self._decided,
+            GapsSought: lambda sought: self._gap_looks.add(sought.carrier, sought.outcome),
+            Recovered: self._recovered_one,
             DeliveryTried: self._delivery_tried,
             HookTried: self._hook_tried,
             TargetPaused: lambda _: self._pauses.inc(),
@@ -183,7 +204,11 @@ class Metrics:
         self._ack.observe(seen.ack_s)
         self._decided(seen)
 
-    def _decided(self, seen: InboundSeen | InboundDecided) -> None:
+    def _recovered_one(self, recovered: Recovered) -> None:
+        self._recovered.add(recovered.carrier, recovered.outcome)
+        self._decided(recovered)
+
+    def _decided(self, seen: InboundSeen | InboundDecided | Recovered) -> None:
         if seen.rule is not None and seen.decision is not None:
             self._counted["resolution_total"].add(seen.rule, seen.decision)
             if seen.autocreate is not None:
@@ -254,7 +279,9 @@ def _makers(registry: CollectorRegistry) -> tuple[Callable[..., Counted], Callab
     return counter, histogram
 
 
-def _gauges(registry: CollectorRegistry) -> dict[tuple[str, str | None], Gauge]:
+def _gauges(
+    registry: CollectorRegistry, carriers: Sequence[str]
+) -> dict[tuple[str, str | None], Gauge]:
     """Every gauge by the name and label of what is measured."""
     made: dict[tuple[str, str | None], Gauge] = {}
     for name, text, kinds in (
@@ -267,6 +294,13 @@ def _gauges(registry: CollectorRegistry) -> dict[tuple[str, str | None], Gauge]:
         "parley_stream_lag_seconds", "Age of the oldest unsent", ["sink"], registry=registry
     )
     made |= {("stream_lag_seconds", sink): lag.labels(sink) for sink in SINKS}
+    behind = Gauge(
+        "parley_gap_behind_seconds",
+        "Age of what was not compared yet with a carrier's list",
+        ["carrier"],
+        registry=registry,
+    )
+    made |= {("gap_behind_seconds", name): behind.labels(name) for name in carriers}
     for name, text in (
         ("hook_targets_paused", "Targets of webhooks that fail and are left alone"),
         ("stream_intake_oldest_seconds", "Age of the oldest event that is not in its log yet"),

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
+from app.model.gaps import TRIES_MAX
 from app.model.traffic import Status
 from app.store import idempotency
 
@@ -45,6 +46,12 @@ EARLY_STATUSES = """
 DELETE FROM early_statuses WHERE (carrier, external_id) IN (
   SELECT carrier, external_id FROM early_statuses WHERE received_at < $1
   LIMIT $2 FOR UPDATE SKIP LOCKED)
+"""
+
+GAP_FINDS = f"""
+DELETE FROM gap_finds WHERE (carrier, external_id) IN (
+  SELECT carrier, external_id FROM gap_finds WHERE sent_at < $1 AND tries >= {TRIES_MAX}
+  ORDER BY sent_at LIMIT $2 FOR UPDATE SKIP LOCKED)
 """
 
 IDEMPOTENCY_KEYS = """
@@ -106,6 +113,12 @@ async def dropped(sql: asyncpg.Connection, now: datetime, days: int) -> int:
 async def early_statuses(sql: asyncpg.Connection, now: datetime, days: int) -> int:
     """Delete a batch of statuses for which no send was found in `days`; gives how many."""
     return await _trim(sql, EARLY_STATUSES, now, days)
+
+
+async def gap_finds(sql: asyncpg.Connection, now: datetime, days: int) -> int:
+    """Delete a batch of messages from more than `days` ago that a carrier lists and that could not
+    be taken in; gives how many."""
+    return await _trim(sql, GAP_FINDS, now, days)
 
 
 async def idempotency_keys(sql: asyncpg.Connection, now: datetime, days: int) -> int:

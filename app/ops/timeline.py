@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -15,6 +15,8 @@ from app.model.outbox import ASK, HOOK
 from app.ops.hiding import hidden, person, plain_url
 from app.rules.standing import expires_at
 from app.store.trace import Found, Row
+
+T = TypeVar("T")
 
 NAMES: Mapping[str, str] = {HOOK: "hook", ASK: "pre-event"}
 """What an attempt at an item is called, by its kind."""
@@ -58,6 +60,8 @@ def _decision(row: Row, *, steps: bool) -> Iterator[Entry]:
         address=masked(row["address"]),
         proxy_address=masked(row["proxy_address"]),
         signature=row["signature"],
+        recovered=row["recovered"] or None,
+        sent_at=_maybe(iso_millis, row["sent_at"]),
     )
     for rule, said in orjson.loads(row["said"]) if steps else ():
         yield _entry(at, "rule", rule=rule, said=said)
@@ -221,5 +225,5 @@ def _entry(at: datetime, what: str, **details: Any) -> Entry:
     return Entry(at, what, {name: value for name, value in details.items() if value is not None})
 
 
-def _maybe(shown: Callable[[str], str], text: str | None) -> str | None:
-    return None if text is None else shown(text)
+def _maybe(shown: Callable[[T], str], given: T | None) -> str | None:
+    return None if given is None else shown(given)

@@ -100,7 +100,8 @@ class Load:
     """The convoy: its carriages in the order in which they came, and what the steps found.
 
     `windows` are the sessions that its inbounds open (when they were written), `chosen` who opts
-    out or in by them (account, sender or messaging service, address), `replies` what we answer.
+    out or in by them (account, sender or messaging service, address), `late` who did so in a
+    recovered message, and when; `replies` what we answer.
     """
 
     carriages: list[Carriage]
@@ -119,6 +120,7 @@ class Load:
     forwarded: list[Carriage] = field(default_factory=list)
     windows: dict[tuple[str, str, str], datetime] = field(default_factory=dict)
     chosen: dict[tuple[str, str, str], Kind] = field(default_factory=dict)
+    late: dict[tuple[str, str, str], tuple[Kind, datetime]] = field(default_factory=dict)
     replies: list[Carriage] = field(default_factory=list)
 
     @classmethod

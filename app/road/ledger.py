@@ -117,7 +117,7 @@ def _decision(carriage: Carriage) -> dict[str, Any]:
     result = carriage.result()
     assert isinstance(result, Taken)
     inbound = arrival.inbound
-    row = {
+    row: dict[str, Any] = {
         "sid": ids.new("RD"),
         "account_sid": arrival.account_sid,
         "carrier": inbound.carrier,
@@ -132,6 +132,8 @@ def _decision(carriage: Carriage) -> dict[str, Any]:
         "conversation_sid": result.conversation_sid,
         "message_sid": result.message_sid,
     }
+    if inbound.recovered:
+        row |= {"recovered": True, "sent_at": inbound.sent_at}
     return row if carriage.digest is None else row | {"digest": carriage.digest}
 
 

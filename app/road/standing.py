@@ -1,5 +1,6 @@
 """What an inbound changes between a person and the sender that they wrote to, whatever becomes of
-the message itself: it opens a session, and a word like STOP or START opts them out or in.
+the message itself: it opens a session, and a word like STOP or START opts them out or in. Such a
+word of a recovered message is as old as that: it changes nothing that was chosen since.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from app.road.convoy import Carriage, Load
 from app.road.items import Arrival
 from app.rules import opt_outs
 from app.settings.models import SenderSettings, Settings
+from app.settings.opt_outs import Kind
 from app.store.road import Below
 
 
@@ -47,15 +49,21 @@ def written(load: Load) -> dict[str, list[dict[str, Any]]]:
             for (account_sid, proxy_address, address), at in load.windows.items()
         ],
         "opt_outs": [
-            {
-                "account_sid": account_sid,
-                "address": address,
-                "sender": sender,
-                "opted_out": kind == "stop",
-                "word": kind.upper(),
-            }
-            for (account_sid, sender, address), kind in load.chosen.items()
+            *(_choice(key, kind, None) for key, kind in load.chosen.items()),
+            *(_choice(key, *late) for key, late in load.late.items() if key not in load.chosen),
         ],
+    }
+
+
+def _choice(key: tuple[str, str, str], kind: Kind, said_at: datetime | None) -> dict[str, Any]:
+    account_sid, sender, address = key
+    return {
+        "account_sid": account_sid,
+        "address": address,
+        "sender": sender,
+        "opted_out": kind == "stop",
+        "word": kind.upper(),
+        "said_at": said_at,
     }
 
 
@@ -103,8 +111,10 @@ def _note(load: Load, carriage: Carriage) -> None:
         pair = account_sid, inbound.proxy_address, inbound.address
         load.windows[pair] = max(at, load.windows.get(pair, at))
     kind = opt_outs.meant(found[1].opt_outs, inbound)
-    if kind == "stop":
-        load.chosen[account_sid, opt_outs.scopes(*found)[0], inbound.address] = kind
-    elif kind == "start":
-        for name in opt_outs.scopes(*found):
-            load.chosen[account_sid, name, inbound.address] = kind
+    scopes = opt_outs.scopes(*found) if kind in ("stop", "start") else ()
+    for name in scopes[:1] if kind == "stop" else scopes:
+        key = account_sid, name, inbound.address
+        if kind is not None and inbound.recovered:
+            load.late[key] = kind, min(inbound.sent_at or load.now, load.now)
+        elif kind is not None:
+            load.chosen[key] = kind

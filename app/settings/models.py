@@ -18,6 +18,7 @@ from app.settings.autocreation import AutoCreationSettings as AutoCreationSettin
 from app.settings.contents import ContentSettings
 from app.settings.limits import LimitSettings as LimitSettings
 from app.settings.media import MediaSettings
+from app.settings.reconcile import ReconcileSettings
 from app.settings.retries import DeliverySettings, HookSettings
 from app.settings.retries import RetrySettings as RetrySettings
 from app.settings.sealing import SealingSettings
@@ -179,6 +180,7 @@ class Settings(Model):
     hooks: HookSettings = HookSettings()
     streams: StreamSettings = StreamSettings()
     media: MediaSettings = MediaSettings()
+    reconcile: ReconcileSettings = ReconcileSettings()
     egress: EgressSettings = EgressSettings()
     limits: LimitSettings = LimitSettings()
     retention: RetentionSettings = RetentionSettings()

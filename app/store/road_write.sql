@@ -33,13 +33,13 @@ WITH message AS (
 ), decision AS (
   INSERT INTO decisions (
     sid, account_sid, carrier, external_id, address, proxy_address, signature, rule, outcome,
-    reason, steps, conversation_sid, message_sid, digest, received_at)
+    reason, steps, conversation_sid, message_sid, digest, received_at, recovered, sent_at)
   SELECT sid, account_sid, carrier, external_id, address, proxy_address, signature, rule, outcome,
-    reason, steps, conversation_sid, message_sid, digest, $8
+    reason, steps, conversation_sid, message_sid, digest, $8, coalesce(recovered, false), sent_at
   FROM json_to_recordset($4::text::json) AS d (
     sid text, account_sid text, carrier text, external_id text, address text, proxy_address text,
     signature text, rule text, outcome text, reason text, steps jsonb, conversation_sid text,
-    message_sid text, digest text)
+    message_sid text, digest text, recovered boolean, sent_at timestamptz)
 ), medium AS (
   INSERT INTO media AS o (
     sid, account_sid, chat_service_sid, conversation_sid, message_sid, position, content_type,

@@ -19,8 +19,8 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from app.carriers import discover, sandbox_http
-from app.carriers.contract import Carrier, Context, Hosted, Request
-from app.carriers.sandbox import HomeSandbox
+from app.carriers.contract import Carrier, Context, Hosted, Listing, Request, Unlisted
+from app.carriers.sandbox import TEXTS_MAX, HomeSandbox
 from app.carriers.sandbox_http import serving
 from app.carriers.sandbox_wire import SandboxDialect
 from app.carriers.sandbox_world import World
@@ -325,6 +325,60 @@ async def test_the_world_reaches_doors_behind_another_origin(lab: Lab) -> None:
         "POST", lab.world.inbound_url, request.headers, request.query, request.form, request.body
     )
     assert sandbox().verify(public) == "valid"
+
+
+async def test_a_lost_text_comes_to_no_door_and_is_in_the_list(lab: Lab) -> None:
+    lister: Any = lab.carrier
+    assert isinstance(lister, Listing) and lister.lists
+    since = Clock().now()
+    lab.world.behave(inbound_lost_share=1)
+    lost = await lab.world.phone(PHONE).text(OURS, "lost", media=["https://p.example/1"])
+    assert (lost.done, lost.acknowledged, lost.tries) == (True, False, [])
+    assert lab.world.counts["lost"] == 1
+    lab.world.behave(inbound_lost_share=0)
+    came = await lab.world.phone(PHONE).text(OURS, "came")
+    assert [said["id"] for said in lab.door.said] == [came.external_id]
+    page = await lister.listed(since, None, lab.context)
+    assert [one.external_id for one in page.inbounds] == [came.external_id, lost.external_id]
+    assert (page.following, page.junk, page.sent) == (None, 0, ())
+    for one in page.inbounds:
+        assert one.recovered and one.signature == "unchecked" and one.sent_at >= since
+    assert await lister.whole(page.inbounds[1], lab.context) == page.inbounds[1]
+    [brought] = lab.carrier.parse_inbound(lab.door.requests[-1])
+    assert replace(page.inbounds[0], recovered=False, signature=brought.signature) == brought
+
+
+async def test_the_list_of_texts_has_pages_that_newer_ones_do_not_move(lab: Lab) -> None:
+    lister: Any = lab.carrier
+    since = Clock().now()
+    lab.world.behave(inbound_lost_share=1)
+    phone = lab.world.phone(PHONE)
+    made = [(await phone.text(OURS, str(number))).external_id for number in range(TEXTS_MAX + 5)]
+    first = await lister.listed(since, None, lab.context)
+    assert [one.external_id for one in first.inbounds] == made[:4:-1]
+    await phone.text(OURS, "newer")
+    second = await lister.listed(since, first.following, lab.context)
+    assert [one.external_id for one in second.inbounds] == made[4::-1]
+    assert second.following is None
+    later = await lister.listed(Clock().now(), None, lab.context)
+    assert later.following is None, "everything behind is older"
+    assert (await lister.listed(since, "SM0", lab.context)).inbounds == ()
+
+
+async def test_a_list_that_is_away_or_not_ours_is_said() -> None:
+    home = sandbox()
+    assert isinstance(home, HomeSandbox)
+    async with aiohttp.ClientSession() as http:
+        context = Context(http, Clock())
+        async with home.world, serving(home.world, secret=SECRET) as url:
+            stranger: Any = sandbox(url=url, secret="another")
+            with pytest.raises(Unlisted) as refused:
+                await stranger.listed(Clock().now(), None, context)
+        known: Any = sandbox(url=url)
+        with pytest.raises(Unlisted) as away:
+            await known.listed(Clock().now(), None, context)
+    assert (refused.value.outcome, away.value.outcome) == ("refused", "unreachable")
+    assert not getattr(sandbox(reconcile=False), "lists", None)
 
 
 async def fates(seed: int) -> list[str]:

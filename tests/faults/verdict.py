@@ -74,15 +74,16 @@ def _numbers(town: Town, load: Load) -> str:
 
 
 async def _inbounds(town: Town, load: Load) -> list[str]:
-    """a) and b): what was acknowledged is there, once; what was not is there once at most."""
+    """a) and b): what was acknowledged is there, once, and so is what came to no door at all (the
+    carrier's list has it); what was not is there once at most."""
     kept = {row["external_id"]: row for row in await rows(town.dsn, INBOUNDS)}
     wrong = []
     for text in load.texts:
         row = kept.pop(text.external_id, None)
-        if not text.acknowledged:
+        if not text.acknowledged and text.tries:
             wrong.append(f"{text.external_id} was never acknowledged: {text.tries[-5:]}")
         elif row is None or row["message_sid"] is None:
-            wrong.append(f"{text.external_id} ({text.body}) was acknowledged and is lost")
+            wrong.append(f"{text.external_id} ({text.body}) is lost: {text.tries[-5:]}")
         elif (row["body"], row["author"]) != (text.body, text.sender):
             wrong.append(f"{text.external_id} became {row['message_sid']}, which is another's")
         if row is not None and row["message_sid"] and (row["copies"], row["decisions"]) != (1, 1):

@@ -21,6 +21,9 @@ from app.ops.metrics import Metrics, reason
 LABELS: Mapping[str, set[str]] = {
     "parley_inbound_total": {"carrier", "outcome"},
     "parley_inbound_ack_seconds_count": set(),
+    "parley_gap_looks_total": {"carrier", "outcome"},
+    "parley_gap_behind_seconds": {"carrier"},
+    "parley_recovered_total": {"carrier", "outcome"},
     "parley_resolution_total": {"rule", "outcome"},
     "parley_autocreate_total": {"type", "outcome"},
     "parley_delivery_attempts_total": {"channel", "outcome", "reason"},

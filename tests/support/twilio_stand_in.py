@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hmac
 from base64 import b64encode
-from collections.abc import AsyncIterator, Iterator
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from email.utils import format_datetime
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -21,7 +23,7 @@ from multidict import MultiMapping
 
 from app.carriers import signature
 from app.carriers.sandbox_behaviour import Cut, Refusal
-from app.carriers.sandbox_records import Received
+from app.carriers.sandbox_records import Received, Texted
 from app.carriers.sandbox_wire import Call, Media, Message, Report, Send
 from app.carriers.sandbox_world import World
 from app.ids import RECEIPT, is_sid
@@ -31,6 +33,8 @@ AUTH_TOKEN = "token-of-the-stand-in"
 API = "/2010-04-01/Accounts/{account}"
 MEDIA_TYPE = "image/jpeg"
 BODY_MAX = 1600
+
+Trouble = Callable[[web.Request], web.StreamResponse]
 
 # What the API says of a create that it does not take: (HTTP status, code, message).
 Error = tuple[int, int, str]
@@ -93,11 +97,17 @@ class TwilioDialect:
 
 
 class TwilioStandIn:
-    """The API on top of a World that speaks TwilioDialect."""
+    """The API on top of a World that speaks TwilioDialect. `reads` are the targets of all GETs;
+    `troubles` are what the next ones meet instead of an answer. `words` are statuses that no
+    callback told; `page_max` is how many rows a page has at most."""
 
     def __init__(self, world: World, dialect: TwilioDialect | None = None) -> None:
         self.world = world
         self.requests: list[dict[str, list[str]]] = []
+        self.reads: list[str] = []
+        self.troubles: deque[Trouble] = deque()
+        self.page_max = 1000
+        self.words: dict[str, str] = {}
         self._account_sid = (dialect or TwilioDialect()).account_sid
         self._auth_token = (dialect or TwilioDialect()).auth_token
 
@@ -109,6 +119,7 @@ class TwilioStandIn:
                 web.post(f"{API}/Messages.json", self.create),
                 web.get(f"{API}/Messages.json", self.page),
                 web.get(f"{API}/Messages/{{sid}}.json", self.fetch),
+                web.get(f"{API}/Messages/{{sid}}/Media.json", self.media),
             ]
         )
         return app
@@ -145,18 +156,23 @@ class TwilioStandIn:
         return web.json_response(self._resource(received, "queued"), status=201)
 
     async def page(self, request: web.Request) -> web.StreamResponse:
-        """GET Messages.json with To, From, DateSent, DateSent> and DateSent<; newest first."""
-        wrong = self._refused(request)
-        if wrong is not None:
-            return _error(wrong)
-        size, number = int(request.query.get("PageSize", "50")), int(request.query.get("Page", "0"))
+        """GET Messages.json with To, From, DateSent, DateSent> and DateSent<; newest first. The
+        next page begins behind a row (PageToken), whatever comes meanwhile."""
+        if (instead := self._instead(request)) is not None:
+            return instead
+        size = min(int(request.query.get("PageSize", "50")), self.page_max)
+        number = int(request.query.get("Page", "0"))
         found = list(self._found(request.query))
-        shown = found[number * size : (number + 1) * size]
-        following = request.rel_url.update_query(Page=str(number + 1))
-        more = len(found) > (number + 1) * size
+        if after := request.query.get("PageToken"):
+            found = found[[_sid(one) for one in found].index(after) + 1 :]
+        shown, more = found[:size], len(found) > size
+        following = None
+        if more:
+            token = _sid(shown[-1])
+            following = request.rel_url.update_query(Page=str(number + 1), PageToken=token)
         return web.json_response(
             {
-                "messages": [self._resource(received) for received in shown],
+                "messages": [self._row(one) for one in shown],
                 "page": number,
                 "page_size": size,
                 "uri": str(request.rel_url),
@@ -166,13 +182,35 @@ class TwilioStandIn:
 
     async def fetch(self, request: web.Request) -> web.StreamResponse:
         """GET Messages/{sid}.json"""
-        wrong = self._refused(request)
-        if wrong is not None:
-            return _error(wrong)
+        if (instead := self._instead(request)) is not None:
+            return instead
         for received in self.world.records.taken():
             if received.external_id == request.match_info["sid"]:
                 return web.json_response(self._resource(received))
         return _error(NOT_FOUND)
+
+    async def media(self, request: web.Request) -> web.StreamResponse:
+        """GET Messages/{sid}/Media.json"""
+        if (instead := self._instead(request)) is not None:
+            return instead
+        sid = request.match_info["sid"]
+        for one in self.world.records.everything():
+            if isinstance(one, Texted) and one.external_id == sid:
+                rows = [self._medium(sid, number) for number in range(len(one.message.media))]
+                return web.json_response({"media_list": rows, "next_page_uri": None})
+        return _error(NOT_FOUND)
+
+    def _medium(self, sid: str, number: int) -> dict[str, Any]:
+        path = f"{API.format(account=self._account_sid)}/Messages/{sid}/Media/ME{number:032x}"
+        return {"sid": f"ME{number:032x}", "content_type": MEDIA_TYPE, "uri": f"{path}.json"}
+
+    def _instead(self, request: web.Request) -> web.StreamResponse | None:
+        """What a read meets instead of its answer: a trouble, or a refusal."""
+        self.reads.append(request.rel_url.raw_path_qs)
+        if self.troubles:
+            return self.troubles.popleft()(request)
+        wrong = self._refused(request)
+        return None if wrong is None else _error(wrong)
 
     def _refused(self, request: web.Request) -> Error | None:
         pair = f"{self._account_sid}:{self._auth_token}".encode()
@@ -182,16 +220,45 @@ class TwilioStandIn:
             return UNAUTHORISED
         return NOT_FOUND if request.match_info["account"] != self._account_sid else None
 
-    def _found(self, query: MultiMapping[str]) -> Iterator[Received]:
-        for received in reversed(list(self.world.records.taken())):
-            day = received.taken_at.date().isoformat()
+    def _found(self, query: MultiMapping[str]) -> Iterator[Received | Texted]:
+        for one in reversed(list(self.world.records.everything())):
+            day = _at(one).date().isoformat()
             if (
-                query.get("To", received.to) == received.to
-                and query.get("From", received.sender) == received.sender
+                query.get("To", one.to) == one.to
+                and query.get("From", one.sender) == one.sender
                 and query.get("DateSent", day) == day
                 and query.get("DateSent>", day) <= day <= query.get("DateSent<", day)
             ):
-                yield received
+                yield one
+
+    def _row(self, one: Received | Texted) -> dict[str, Any]:
+        return self._resource(one) if isinstance(one, Received) else self._inbound(one)
+
+    def _inbound(self, texted: Texted) -> dict[str, Any]:
+        message, sid = texted.message, texted.external_id
+        at = format_datetime(_at(texted).replace(microsecond=0))
+        uri = f"{API.format(account=self._account_sid)}/Messages/{sid}"
+        return {
+            "sid": sid,
+            "account_sid": self._account_sid,
+            "messaging_service_sid": None,
+            "api_version": "2010-04-01",
+            "body": message.body or "",
+            "date_created": at,
+            "date_sent": at,
+            "date_updated": at,
+            "direction": "inbound",
+            "error_code": None,
+            "error_message": None,
+            "from": message.sender,
+            "num_media": str(len(message.media)),
+            "num_segments": "1",
+            "price": None,
+            "status": "received",
+            "subresource_uris": {"media": f"{uri}/Media.json"},
+            "to": message.to,
+            "uri": f"{uri}.json",
+        }
 
     def _resource(self, received: Received, status: str | None = None) -> dict[str, Any]:
         words = received.statuses
@@ -208,7 +275,8 @@ class TwilioStandIn:
             "from": received.sender,
             "num_media": str(len(received.media)),
             "num_segments": "1",
-            "status": status or (words[-1] if words else "queued"),
+            "status": status
+            or self.words.get(received.external_id, words[-1] if words else "queued"),
             "to": received.to,
             "uri": f"{API.format(account=self._account_sid)}/Messages/{received.external_id}.json",
         }
@@ -224,6 +292,16 @@ async def standing_in(
         stand_in = TwilioStandIn(made)
         async with stand_in.serving() as url:
             yield stand_in, url
+
+
+def _sid(one: Received | Texted) -> str:
+    return one.external_id
+
+
+def _at(one: Received | Texted) -> datetime:
+    at = one.taken_at if isinstance(one, Received) else one.message.sent_at
+    assert at is not None
+    return at
 
 
 def _wrong(fields: dict[str, list[str]]) -> Error | None:
