@@ -3,7 +3,7 @@ one conformance suite."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, runtime_checkable
@@ -14,7 +14,15 @@ from multidict import MultiMapping
 from pydantic import BaseModel
 
 from app.clock import Clock
-from app.model.traffic import Accepted, ApprovalStatus, Inbound, Outgoing, SignatureResult, Status
+from app.model.traffic import (
+    Accepted,
+    ApprovalStatus,
+    Inbound,
+    MediaPart,
+    Outgoing,
+    SignatureResult,
+    Status,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +49,25 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenFile:
+    """A file that is being read: how many bytes it has (None: that is not known), and they."""
+
+    size: int | None
+    chunks: AsyncIterator[bytes]
+
+
+Opener = Callable[[MediaPart], AbstractAsyncContextManager[OpenFile]]
+"""Opens a file of an outgoing message. Raises Temporary or Permanent, also while it is read."""
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
-    """What a carrier may use: a client for outgoing HTTP and the clock."""
+    """What a carrier may use: a client for outgoing HTTP, the clock, and, for those that bring
+    files along instead of naming their URLs, what opens the files of the message."""
 
     http: aiohttp.ClientSession
     clock: Clock
+    open_file: Opener | None = None
 
 
 class Junk(Exception):
@@ -134,6 +156,19 @@ class MediaKeeper(Protocol):
 
     async def media_source(self, url: str, context: Context) -> MediaSource:
         """Where the file that an inbound named `url` is now. Raises Temporary or Permanent."""
+        ...
+
+
+@runtime_checkable
+class Mailing(Protocol):
+    """A carrier of mails: they bring their files along, so a request is large. `body_bytes_max` is
+    how large; `per_minute_max` how many mails of one pair are posted in a minute."""
+
+    body_bytes_max: int
+    per_minute_max: int
+
+    def admits(self, request: Request) -> bool:
+        """Whether a request with this head may bring its body: of a stranger's none is read."""
         ...
 
 

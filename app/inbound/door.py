@@ -14,10 +14,11 @@ from typing import cast
 
 from aiohttp import web
 
-from app.carriers.contract import Approving, Carrier, Challenged, Junk, Request
+from app.carriers.contract import Approving, Carrier, Challenged, Junk, Mailing, Request
 from app.channels.address import masked
 from app.errors import Unavailable
 from app.inbound import requests
+from app.inbound.mail import Mailroom
 from app.inbound.requests import BadRequest
 from app.model.traffic import ApprovalStatus, Inbound, SignatureResult, Status
 from app.observe import Failed, InboundSeen
@@ -28,6 +29,11 @@ from app.turnstile import Turnstile
 
 Report = Callable[[Status], Awaitable[bool]]
 """Settles one status; says whether its receipt was found."""
+
+MAILS_AT_ONCE, MAILS_WAITING_MAX = 4, 64
+"""Mails are read into memory, one by one with their files."""
+MAIL_S = 60.0
+"""How long a mail may take to come in."""
 
 SEEN_AS = {"dropped": "unroutable", "duplicate": "duplicate"}
 """The metric's word for what the road made of an inbound; everything else is accepted."""
@@ -43,6 +49,8 @@ class Doors:
         self._report = report
         carriers = runtime.carriers.items()  # asked once: at a door it took a tenth of our own time
         self._approving = {name: one for name, one in carriers if isinstance(one, Approving)}
+        self._mailing = {name: one for name, one in carriers if isinstance(one, Mailing)}
+        self._mailroom = Mailroom(runtime)
 
     def routes(self) -> list[web.RouteDef]:
         """What the service serves."""
@@ -69,6 +77,16 @@ class Doors:
 
     async def inbound(self, request: web.Request) -> web.Response:
         """A message came; answered when what it caused is committed."""
+        mailing = self._mailing.get(request.match_info["carrier"])
+        if mailing is None:
+            return await self._inbound(request, None)
+        try:
+            async with self._runtime.turns.take("mails", MAILS_AT_ONCE, MAILS_WAITING_MAX):
+                return await self._inbound(request, mailing)
+        except Unavailable as error:
+            return _unavailable(error)
+
+    async def _inbound(self, request: web.Request, mailing: Mailing | None) -> web.Response:
         started = self._runtime.clock.monotonic()
         try:
             carrier, read, signature = await self._open(request)
@@ -77,6 +95,8 @@ class Doors:
                 await self._settle(carrier.parse_status(read))
             if (approving := self._approving.get(carrier.name)) is not None:
                 await self._approve(carrier.name, approving.parse_approvals(read))
+            if mailing is not None:
+                messages = await self._mailroom.sort(messages, mailing.per_minute_max)
         except Exception as error:
             return self._turned_away(request, started, error)
         arrivals = [self._arrival(message, signature) for message in messages]
@@ -121,15 +141,29 @@ class Doors:
         if carrier is None:
             raise BadRequest(404, f"no carrier {name!r} is configured")
         settings = self._runtime.settings
-        read = await requests.read(request, settings.server, self._runtime.public_url)
-        await self._turnstile.enter()
         mode = settings.carriers[name].signature
+        read = await self._read(request, name, mode)
+        await self._turnstile.enter()
         if mode == "off":
             return carrier, read, "unchecked"
         signature = carrier.verify(read)
         if signature == "invalid" and mode == "enforce":
             raise BadRequest(403, "the signature is not valid for this URL and body")
         return carrier, read, signature
+
+    async def _read(self, request: web.Request, name: str, mode: str) -> Request:
+        server, public_url = self._runtime.settings.server, self._runtime.public_url
+        mailing = self._mailing.get(name)
+        if mailing is None:
+            return await requests.read(request, server, public_url)
+        if mode == "enforce" and not mailing.admits(requests.head(request, public_url)):
+            raise BadRequest(403, "the signature is not valid for this URL and body")
+        most = mailing.body_bytes_max
+        try:
+            async with asyncio.timeout(MAIL_S):
+                return await requests.read(request, server, public_url, bytes_max=most)
+        except TimeoutError:
+            raise BadRequest(408, f"the mail did not come within {MAIL_S:g} seconds") from None
 
     def _arrival(self, message: Inbound, signature: SignatureResult) -> Arrival:
         account_sid = self._runtime.settings.owner(message.proxy_address)

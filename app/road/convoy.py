@@ -100,7 +100,8 @@ class Load:
     """The convoy: its carriages in the order in which they came, and what the steps found.
 
     `windows` are the sessions that its inbounds open (when they were written), `chosen` who opts
-    out or in by them (account, sender or messaging service, address), `replies` what we answer.
+    out or in by them (account, sender or messaging service, address), `replies` what we answer,
+    `files` the names under which the files that came along are kept, by their own.
     """
 
     carriages: list[Carriage]
@@ -120,6 +121,7 @@ class Load:
     windows: dict[tuple[str, str, str], datetime] = field(default_factory=dict)
     chosen: dict[tuple[str, str, str], Kind] = field(default_factory=dict)
     replies: list[Carriage] = field(default_factory=list)
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, convoy: Sequence[Arrival | Draft], settings: Settings, now: datetime) -> Load:
