@@ -3,6 +3,7 @@ one conformance suite."""
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -159,6 +160,19 @@ class MediaKeeper(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class MailPort:
+    """Where mail servers bring mails themselves, by SMTP or LMTP. With `tls` they may, and with
+    `tls_required` have to, begin with STARTTLS."""
+
+    host: str
+    port: int
+    lmtp: bool
+    connections_max: int
+    tls: ssl.SSLContext | None = None
+    tls_required: bool = False
+
+
 @runtime_checkable
 class Mailing(Protocol):
     """A carrier of mails: they bring their files along, so a request is large. `body_bytes_max` is
@@ -166,6 +180,17 @@ class Mailing(Protocol):
 
     body_bytes_max: int
     per_minute_max: int
+    mail_port: MailPort | None
+
+    def recipient(self, address: str) -> str:
+        """The address of ours that this one, of an envelope, stands for. Raises ValueError."""
+        ...
+
+    def read_mail(
+        self, raw: bytes, sender: str, recipients: Sequence[str]
+    ) -> tuple[Sequence[Inbound], Sequence[Status]]:
+        """The messages in a mail with this envelope, and what it reports; raises Junk."""
+        ...
 
     def admits(self, request: Request) -> bool:
         """Whether a request with this head may bring its body: of a stranger's none is read."""

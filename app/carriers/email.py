@@ -1,4 +1,4 @@
-"""E-mail: out by SMTP, in by the forms that providers post for each mail.
+"""E-mail: out by SMTP, in by the forms that providers post for each mail, or by SMTP or LMTP.
 
 Each attempt at a message writes the same mail with the same Message-ID, made of its receipt's SID.
 A server cannot be asked what became of a mail whose reply was lost; when it is sent once more
@@ -18,6 +18,7 @@ from app.carriers import (
     email_compose,
     email_form,
     email_inbound,
+    email_mail,
     email_report,
 )
 from app.carriers import email_smtp as smtp
@@ -26,6 +27,7 @@ from app.carriers.email_form import Keys
 from app.carriers.email_inbound import Reading
 from app.carriers.email_mail import Mail
 from app.carriers.email_options import Options
+from app.channels.address import normalise
 from app.clock import Clock
 from app.errors import Permanent, Temporary
 from app.model.traffic import Accepted, Inbound, Outgoing, SignatureResult, Status
@@ -47,6 +49,7 @@ class Email:
         self.look_up_after_s = options.unknown_wait_s
         self.body_bytes_max = options.bytes_max
         self.per_minute_max = options.per_minute_max
+        self.mail_port = options.listen.mail_port() if options.listen else None
         self._options, self._clock = options, clock or Clock()
         self._line = _line(options)
         self._turns = asyncio.Semaphore(options.smtp.connections_max)
@@ -57,6 +60,19 @@ class Email:
         )
         self._reading = Reading(name, options.strip_quotes)
         self._held: tuple[Request, Mail] | None = None
+
+    def recipient(self, address: str) -> str:
+        """The address of ours that this one, of an envelope, stands for. Raises ValueError."""
+        return normalise(email_address.unplus(address)[0])
+
+    def read_mail(
+        self, raw: bytes, sender: str, recipients: Sequence[str]
+    ) -> tuple[Sequence[Inbound], Sequence[Status]]:
+        """The messages in a mail with this envelope, and what it reports; raises Junk."""
+        mail = email_mail.read(raw, sender, tuple(recipients))
+        if email_report.is_report(mail):
+            return [], email_report.statuses(self.name, mail)
+        return email_inbound.messages(self._reading, mail), []
 
     def admits(self, request: Request) -> bool:
         """Whether its head alone keeps it out, before a large body is read."""

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from app.carriers.contract import MailPort
 from app.carriers.options import Secrets
 from app.settings.models import Model
 from app.settings.types import PLAIN, Secret
@@ -71,8 +72,40 @@ class Form(Model):
         return self
 
 
+class Listen(Model):
+    """Where mail servers bring mails to us, by SMTP or LMTP. With `certificate` and `key` (PEM)
+    they may begin with STARTTLS; with `tls_required` they have to. Each of `connections_max` may
+    have a whole mail in our memory."""
+
+    protocol: Literal["smtp", "lmtp"] = "smtp"
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 2525
+    certificate: File | None = None
+    key: File | None = None
+    tls_required: bool = False
+    connections_max: Annotated[int, Field(ge=1, le=1000)] = 10
+
+    @model_validator(mode="after")
+    def _whole(self) -> Listen:
+        if (self.certificate is None) != (self.key is None):
+            raise PydanticCustomError(PLAIN, "certificate and key are given together")
+        if self.tls_required and self.certificate is None:
+            raise PydanticCustomError(PLAIN, "tls_required needs a certificate and a key")
+        return self
+
+    def mail_port(self) -> MailPort:
+        """The port as the service opens it. Raises OSError for files that cannot be read."""
+        tls = None
+        if self.certificate is not None:
+            tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            tls.load_cert_chain(self.certificate, self.key)
+        lmtp = self.protocol == "lmtp"
+        return MailPort(self.host, self.port, lmtp, self.connections_max, tls, self.tls_required)
+
+
 class Options(Model):
-    """The keys of `kind: email` in the YAML. Without `form` its doors take nothing.
+    """The keys of `kind: email` in the YAML. Without `form` its doors take nothing, without
+    `listen` no mail server can bring mails.
 
     `bytes_max` is for a whole mail, both ways. With `plus_address` answers are asked for at
     name+token@domain. `unknown_wait_s`: how long a mail whose reply was lost waits for a report
@@ -82,6 +115,7 @@ class Options(Model):
 
     smtp: Smtp
     form: Form | None = None
+    listen: Listen | None = None
     sender_name: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     subject: Annotated[str, Field(min_length=1, max_length=256)] = "New message"
     plus_address: bool = True

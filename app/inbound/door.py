@@ -90,7 +90,7 @@ class Doors:
         started = self._runtime.clock.monotonic()
         try:
             carrier, read, signature = await self._open(request)
-            messages = carrier.parse_inbound(read)
+            messages = await self._parsed(carrier, read)
             if carrier.one_door:
                 await self._settle(carrier.parse_status(read))
             if (approving := self._approving.get(carrier.name)) is not None:
@@ -99,12 +99,7 @@ class Doors:
                 messages = await self._mailroom.sort(messages, mailing.per_minute_max)
         except Exception as error:
             return self._turned_away(request, started, error)
-        arrivals = [self._arrival(message, signature) for message in messages]
-        results = await self._walk(arrivals)
-        took = self._runtime.clock.monotonic() - started
-        for arrival, result in zip(arrivals, results, strict=True):
-            self._seen(arrival, result, took)
-        failed = next((one for one in results if isinstance(one, BaseException)), None)
+        failed = await self._take(messages, signature, started)
         if failed is not None:
             return _unavailable(failed)
         answer = carrier.answer(messages)
@@ -121,6 +116,40 @@ class Doors:
         except Exception as error:
             return _refusal(error, self._runtime)
         return web.Response(text="")
+
+    async def mail(self, carrier: str, raw: bytes, sender: str, recipients: Sequence[str]) -> None:
+        """A mail came to the port of this carrier; returns when what it caused is committed. Raises
+        Junk, Unavailable and what the road raises."""
+        mailing, started = self._mailing[carrier], self._runtime.clock.monotonic()
+        async with self._runtime.turns.take("mails", MAILS_AT_ONCE, MAILS_WAITING_MAX):
+            try:
+                read = await asyncio.to_thread(mailing.read_mail, raw, sender, recipients)
+            except Junk:
+                took = self._runtime.clock.monotonic() - started
+                self._runtime.observe(InboundSeen(carrier, "junk", took, signature="unchecked"))
+                raise
+            await self._settle(read[1])
+            messages = await self._mailroom.sort(read[0], mailing.per_minute_max)
+            failed = await self._take(messages, "unchecked", started)
+        if failed is not None:
+            raise failed
+
+    async def _parsed(self, carrier: Carrier, read: Request) -> Sequence[Inbound]:
+        """Mails are large: meanwhile others go on."""
+        if carrier.name in self._mailing:
+            return await asyncio.to_thread(carrier.parse_inbound, read)
+        return carrier.parse_inbound(read)
+
+    async def _take(
+        self, messages: Sequence[Inbound], signature: SignatureResult, started: float
+    ) -> BaseException | None:
+        """Walk the road with all of them; gives what kept one of them from it."""
+        arrivals = [self._arrival(message, signature) for message in messages]
+        results = await self._walk(arrivals)
+        took = self._runtime.clock.monotonic() - started
+        for arrival, result in zip(arrivals, results, strict=True):
+            self._seen(arrival, result, took)
+        return next((one for one in results if isinstance(one, BaseException)), None)
 
     async def _settle(self, statuses: Sequence[Status]) -> None:
         await asyncio.gather(*(self._report(status) for status in statuses))
