@@ -77,7 +77,7 @@ class Mailroom:
         return full
 
     async def _kept(self, message: Inbound) -> tuple[MediaPart, ...]:
-        if message.guard is not None:
+        if message.guard is not None or not self._runtime.settings.sender(message.proxy_address):
             return ()
         try:
             return tuple([await self._keep(one) for one in message.attachments])
