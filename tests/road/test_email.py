@@ -216,6 +216,40 @@ async def test_a_report_moves_the_receipt(place: Place) -> None:
     assert len(await place.messages(ch)) == 3, "a report is no message"
 
 
+async def test_an_agent_writes_first(place: Place) -> None:
+    ch = (await place.house.post("/v1/Conversations", FriendlyName="Order 7"))["sid"]
+    path = f"/v1/Conversations/{ch}"
+    await place.house.post(f"{path}/Participants", 400, MessagingBinding_Address=ANN)
+    await place.house.post(path, 200, Bindings_Email_Address=DESK, Bindings_Email_Name="Ann's Shop")
+    made = await place.house.post(f"{path}/Participants", MessagingBinding_Address=ANN)
+    assert made["messaging_binding"] == {"type": "email", "address": ANN, "proxy_address": DESK}
+    await place.house.say(ch, "Your order is ready.")
+    await place.mails(1)
+    got = place.server.taken[0].mail
+    assert (got["From"], got["Subject"]) == ("Ann's Shop <desk@example.com>", "Order 7")
+    await place.write("Thanks", In_Reply_To=got["Message-ID"], message_id="q1@example.net")
+    assert [one["body"] for one in await place.messages(ch)] == ["Your order is ready.", "Thanks"]
+    await place.house.say(ch, "Bye", Subject="About that")
+    await place.mails(2)
+    got = place.server.taken[1].mail
+    assert (got["Subject"], got["In-Reply-To"]) == ("About that", "<q1@example.net>")
+
+
+async def test_an_address_configuration_of_type_email_creates(dsn: str, tmp_path: Path) -> None:
+    async with _place(dsn, tmp_path) as place:
+        made = await place.house.post(
+            "/v1/Configuration/Addresses",
+            Type="email",
+            Address="desk@Example.com",
+            AutoCreation_Enabled="true",
+            AutoCreation_Type="default",
+        )
+        assert (made["type"], made["address"]) == ("email", DESK)
+        await place.write("Hello", message_id="q1@example.net")
+        async with place.house.service.runtime.db.begin() as tx:
+            assert await tx.sql.fetchval("SELECT rule FROM decisions") == "address"
+
+
 MACHINES: list[tuple[str, dict[str, str], str]] = [
     ("an absence", {"Auto_Submitted": "auto-replied"}, "Auto-Submitted"),
     ("a list", {"Precedence": "list"}, "Precedence is list"),
