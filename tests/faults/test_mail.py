@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from base64 import b64encode
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -15,11 +16,12 @@ import asyncpg
 import pytest
 
 from tests.faults.child import Child, _reserved
-from tests.support.mail_server import certificate
+from tests.support.mail_server import MailServer, certificate, standing_in
 from tests.support.mails import ANN, DESK, mail
 
 pytestmark = pytest.mark.faults
 
+ACCOUNT, TOKEN = "AC" + "a" * 32, "the-account-token"
 WRITERS, MAILS, KILLS = 4, 12, 3
 CONFIG = """
 account: {{sid: {account}, auth_token: the-account-token}}
@@ -30,12 +32,14 @@ ops: {{port: {ops_port}}}
 carriers:
   post:
     kind: email
-    smtp: {{host: 127.0.0.1, port: 9, security: none}}
+    smtp: {{host: 127.0.0.1, port: {smtp_port}, security: none}}
+    unknown_wait_s: 0.1
     listen: {{port: {mail_port}, certificate: {crt}, key: {key}, tls_required: true}}
     per_minute_max: 1000
 senders:
   - {{address: {desk}, carrier: post, messaging_service: default}}
 messaging_services: {{default: {{autocreate: true}}}}
+delivery: {{waits_s: [0.1, 0.1, 0.1, 0.1], timeout_s: 0.5, lease_s: 1.5}}
 """
 
 
@@ -46,6 +50,7 @@ class Post:
     child: Child
     port: int
     tls: ssl.SSLContext
+    world: MailServer
     lost: int = 0
 
     def raw(self, number: int) -> bytes:
@@ -90,27 +95,33 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 @pytest.fixture
 async def post(dsn: str, tmp_path: Path, http: aiohttp.ClientSession) -> AsyncIterator[Post]:
     child, reserved = Child("mail", tmp_path, dsn), _reserved()
-    crt, key = certificate(tmp_path)
+    crt, _ = certificate(tmp_path)
     port = reserved.getsockname()[1]
+    async with standing_in() as world:
+        _configure(child, world, port, tmp_path)
+        child.start()
+        await child.ready(http)
+        try:
+            yield Post(child, port, ssl.create_default_context(cafile=str(crt)), world)
+        finally:
+            child.close()
+            reserved.close()
+
+
+def _configure(child: Child, world: MailServer, port: int, folder: Path) -> None:
     child.config.write_text(
         CONFIG.format(
-            account="AC" + "a" * 32,
+            account=ACCOUNT,
             port=child.port,
             ops_port=child.ops_port,
-            folder=tmp_path / "media",
+            folder=folder / "media",
+            smtp_port=world.port,
             mail_port=port,
-            crt=crt,
-            key=key,
+            crt=folder / "server.crt",
+            key=folder / "server.key",
             desk=DESK,
         )
     )
-    child.start()
-    await child.ready(http)
-    try:
-        yield Post(child, port, ssl.create_default_context(cafile=str(crt)))
-    finally:
-        child.close()
-        reserved.close()
 
 
 async def bodies(sql: asyncpg.Connection) -> Counter[str]:
@@ -146,6 +157,30 @@ async def test_a_mail_whose_250_was_lost_is_not_doubled(
     await post.child.ready(http)
     await post.bring(0)
     await whole(sql, 1)
+
+
+async def test_a_mail_whose_reply_was_lost_goes_again_as_the_same_mail(
+    post: Post, sql: asyncpg.Connection, http: aiohttp.ClientSession
+) -> None:
+    await post.bring(0)
+    post.world.cut = ["DATA"]
+    ch = await sql.fetchval("SELECT sid FROM conversations")
+    url = f"{post.child.url}/v1/Conversations/{ch}/Messages"
+    login = {"Authorization": f"Basic {b64encode(f'{ACCOUNT}:{TOKEN}'.encode()).decode()}"}
+    async with http.post(url, data={"Author": "ann", "Body": "Hello"}, headers=login) as answer:
+        assert answer.status == 201
+    await post.world.until(lambda: bool(post.world.taken))
+    post.child.kill()
+    post.child.start()
+    await post.child.ready(http)
+    await post.world.until(lambda: len(post.world.taken) == 2)
+    first, again = post.world.taken
+    assert first.raw == again.raw
+    async with asyncio.timeout(20):
+        while await sql.fetchval("SELECT status FROM receipts") != "sent":
+            await asyncio.sleep(0.02)
+    external_id = await sql.fetchval("SELECT external_id FROM receipts")
+    assert again.mail["Message-ID"] == f"<{external_id}>"
 
 
 async def test_mails_survive_kills(
