@@ -55,7 +55,10 @@ class Smtp(Model):
         """What its certificate is checked with. Raises OSError for a file that cannot be read."""
         if self.security == "none":
             return None
-        return ssl.create_default_context(cafile=self.ca_file)
+        try:
+            return ssl.create_default_context(cafile=self.ca_file)
+        except OSError as error:
+            raise OSError(f"smtp.ca_file {self.ca_file}: {error.strerror or error}") from None
 
 
 class Form(Model):
@@ -98,7 +101,11 @@ class Listen(Model):
         tls = None
         if self.certificate is not None:
             tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            tls.load_cert_chain(self.certificate, self.key)
+            try:
+                tls.load_cert_chain(self.certificate, self.key)
+            except OSError as error:
+                named = f"{self.certificate} and {self.key}"
+                raise OSError(f"listen.certificate, key: {named}: {error.strerror}") from None
         lmtp = self.protocol == "lmtp"
         return MailPort(self.host, self.port, lmtp, self.connections_max, tls, self.tls_required)
 

@@ -8,7 +8,8 @@ we could not store it (the carrier tries again).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import cast
 
@@ -30,8 +31,8 @@ from app.turnstile import Turnstile
 Report = Callable[[Status], Awaitable[bool]]
 """Settles one status; says whether its receipt was found."""
 
-MAILS_AT_ONCE, MAILS_WAITING_MAX = 4, 64
-"""Mails are read into memory, one by one with their files."""
+LARGE_AT_ONCE, LARGE_WAITING_MAX = 2, 64
+"""Mails larger than usual bodies: they are read in memory with their files."""
 MAIL_S = 60.0
 """How long a mail may take to come in."""
 
@@ -81,7 +82,7 @@ class Doors:
         if mailing is None:
             return await self._inbound(request, None)
         try:
-            async with self._runtime.turns.take("mails", MAILS_AT_ONCE, MAILS_WAITING_MAX):
+            async with self._large(request.content_length):
                 return await self._inbound(request, mailing)
         except Unavailable as error:
             return _unavailable(error)
@@ -121,7 +122,7 @@ class Doors:
         """A mail came to the port of this carrier; returns when what it caused is committed. Raises
         Junk, Unavailable and what the road raises."""
         mailing, started = self._mailing[carrier], self._runtime.clock.monotonic()
-        async with self._runtime.turns.take("mails", MAILS_AT_ONCE, MAILS_WAITING_MAX):
+        async with self._large(len(raw)):
             try:
                 read = await asyncio.to_thread(mailing.read_mail, raw, sender, recipients)
             except Junk:
@@ -133,6 +134,16 @@ class Doors:
             failed = await self._take(messages, "unchecked", started)
         if failed is not None:
             raise failed
+
+    @asynccontextmanager
+    async def _large(self, size: int | None) -> AsyncIterator[None]:
+        """A mail takes several times its size while it is read: few large ones at once. Raises
+        Unavailable when too many wait."""
+        if size is not None and size <= self._runtime.settings.server.body_bytes_max:
+            yield
+            return
+        async with self._runtime.turns.take("large mails", LARGE_AT_ONCE, LARGE_WAITING_MAX):
+            yield
 
     async def _parsed(self, carrier: Carrier, read: Request) -> Sequence[Inbound]:
         """Mails are large: meanwhile others go on."""

@@ -1,8 +1,8 @@
 """What a mail needs before it walks the road: its conversation, and a place for its files.
 
-An answer belongs to whom the answered mail went to, also when it comes from another address of
-theirs. Its files are put on our shelf first, as nobody's; the road takes them in the transaction in
-which the message comes into being, and what it does not take is collected.
+An answer belongs to whom the answered mail went to, also when it comes from another address: who
+has the mail may answer it. Its files are put on our shelf first, as nobody's; the road takes them
+in the transaction in which the message comes into being, and what it does not take is collected.
 """
 
 from __future__ import annotations

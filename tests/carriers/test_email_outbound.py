@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from pydantic import ValidationError
 
 from app.carriers.contract import Context, OpenFile
 from app.carriers.email import Email
@@ -276,6 +277,36 @@ async def test_starttls_and_a_login(context: Context, tmp_path: Path) -> None:
         with pytest.raises(Temporary):  # no STARTTLS here: nothing is said in the clear
             await carrier(server, good).send(OUTGOING, context)
         assert server.taken == []
+
+
+def test_files_that_are_not_there_are_named(tmp_path: Path) -> None:
+    nothing, empty = str(tmp_path / "nothing"), tmp_path / "empty"
+    empty.write_text("")
+    for file in (nothing, str(empty)):
+        given = {"smtp": {"host": "mx", "ca_file": file}}
+        with pytest.raises(OSError, match=f"ca_file {file}"):
+            Email("post", Options.model_validate(given))
+        listen = {"certificate": file, "key": file}
+        with pytest.raises(OSError, match=f"certificate, key: {file}"):
+            Email("post", Options.model_validate({"smtp": {"host": "mx"}, "listen": listen}))
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"smtp": {"host": "mx", "username": "u"}}, "given together"),
+        (
+            {"smtp": {"host": "mx", "username": "u", "password": "p", "security": "none"}},
+            "in the clear",
+        ),
+        ({"smtp": {"host": "mx"}, "form": {}}, "secrets or signing_keys"),
+        ({"smtp": {"host": "mx"}, "listen": {"key": "k"}}, "given together"),
+        ({"smtp": {"host": "mx"}, "listen": {"tls_required": True}}, "needs a certificate"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options: dict[str, Any], text: str) -> None:
+    with pytest.raises(ValidationError, match=text):
+        Options.model_validate(options)
 
 
 async def test_no_more_connections_than_allowed(context: Context) -> None:
