@@ -14,7 +14,7 @@ from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.message import Message
 from email.parser import BytesFeedParser, BytesParser
-from email.policy import compat32
+from email.policy import Compat32
 from email.utils import getaddresses, parsedate_to_datetime
 
 from app.carriers import email_text, storable
@@ -24,7 +24,7 @@ from app.model.traffic import Attachment
 HEADER_CHARS_MAX = 20_000
 SHOWN_CHARS_MAX = 1000
 TEXT_BYTES_MAX = 1_048_576
-FILES_MAX, PARTS_MAX = 50, 500
+FILES_MAX, PARTS_MAX, MULTIPARTS_MAX = 50, 500, 50
 NAME_CHARS_MAX = 256
 PIECE_BYTES = 65_536
 # Codecs of Python that are slow or that no mail means.
@@ -32,6 +32,18 @@ NOT_CHARSETS = frozenset({"idna", "punycode", "undefined", "unicode_escape", "ra
 
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, MessageError, RecursionError)
 """What the parser of the standard library raises for the strangest mails."""
+
+
+class _Bounded(Compat32):
+    """Headers are cut where they are read: what takes them apart needs far more time for long ones
+    than they are worth."""
+
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
+        name, text = super().header_source_parse(sourcelines)
+        return name, text[:HEADER_CHARS_MAX]
+
+
+POLICY = _Bounded()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +101,9 @@ def read(raw: bytes, sender: str | None = None, recipients: tuple[str, ...] = ()
 
 def parsed(raw: bytes) -> Message:
     """The parts of a mail. Raises Junk."""
-    parser = BytesFeedParser(policy=compat32)
+    if raw.count(b"multipart/") > MULTIPARTS_MAX:
+        raise Junk("the mail has too many layers")
+    parser = BytesFeedParser(policy=POLICY)
     try:
         # In pieces: the parser widens what it is given to four times its size.
         for at in range(0, len(raw), PIECE_BYTES):
@@ -102,7 +116,7 @@ def parsed(raw: bytes) -> Message:
 def headers(raw: bytes) -> Message:
     """The headers of a mail of which the rest is known. Raises Junk."""
     try:
-        return BytesParser(policy=compat32).parsebytes(raw, headersonly=True)
+        return BytesParser(policy=POLICY).parsebytes(raw, headersonly=True)
     except UNREADABLE:
         raise Junk("the headers cannot be read") from None
 

@@ -4,7 +4,7 @@ quotes of the mails before."""
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
+from html import unescape
 
 HTML_CHARS_MAX = 300_000
 """What is beyond this of an HTML mail is not read."""
@@ -25,6 +25,14 @@ VOID = frozenset(
     }
 )
 
+OPEN_MAX, LOOK_BACK, QUOTED_MAX = 500, 50, 5
+"""Elements within elements beyond this are as if they were not there."""
+
+# Every token begins where it can be told to, so that no text is looked at twice.
+_TOKEN = re.compile(r"<(?P<end>/?)(?P<tag>[A-Za-z][A-Za-z0-9]*)(?P<rest>[^<>]*)>|[^<]+|<")
+_CLASS = re.compile(r"""class\s*=\s*["']?([^"'>]{0,500})""", re.IGNORECASE)
+# html.unescape does not take numbers of thousands of digits.
+_ENDLESS = re.compile(r"&#[xX]?[0-9a-fA-F]{8,};?")
 _SPACES = re.compile(r"[ \t\r\n\f]+")
 _LINES = re.compile(r"\n{3,}")
 # "On Fri, 20 Nov 2026 at 10:00, Ann <ann@example.com> wrote:", over at most two lines, in the
@@ -40,10 +48,10 @@ _ORIGINAL = re.compile(
 
 def from_html(html: str) -> str:
     """What a reader of this HTML sees, roughly: its words, in lines; quotes marked with >."""
-    reader = _Reader()
-    reader.feed(html[:HTML_CHARS_MAX])
-    reader.close()
-    return reader.text()
+    seen = html[:HTML_CHARS_MAX]
+    for begin, end in (("<!--", "-->"), ("<!", ">"), ("<?", ">")):
+        seen = _without(seen, begin, end)
+    return _Reader().read(seen)
 
 
 def without_quotes(text: str) -> str:
@@ -71,23 +79,35 @@ def _without_last_quote(lines: list[str]) -> list[str]:
     return lines[:end]
 
 
-class _Reader(HTMLParser):
+class _Reader:
     """Collects the words; `_hidden` and `_quoted` are how many open elements hide or quote."""
 
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
         self._parts: list[str] = []
         self._open: list[tuple[str, bool, bool]] = []
         self._hidden = self._quoted = 0
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def read(self, html: str) -> str:
+        """What is to be seen of this HTML."""
+        for token in _TOKEN.finditer(html):
+            if token["tag"] is None:
+                self._say(token[0])
+            elif token["end"]:
+                self._end(token["tag"].lower())
+            else:
+                self._begin(token["tag"].lower(), token["rest"])
+        lines = "".join(self._parts).replace("\xa0", " ").split("\n")
+        return _LINES.sub("\n\n", "\n".join(line.rstrip() for line in lines)).strip()
+
+    def _begin(self, tag: str, rest: str) -> None:
         if tag == "br":
             self._break()
         elif tag in BLOCKS:
             self._break(once=True)
-        if tag in VOID:
+        if tag in VOID or rest.endswith("/") or len(self._open) >= OPEN_MAX:
             return
-        words = (dict(attrs).get("class") or "").split()
+        match = _CLASS.search(rest)
+        words = match[1].split() if match else ()
         quotes = tag == "blockquote" or not QUOTES.isdisjoint(words)
         hides = tag in UNSEEN
         self._open.append((tag, hides, quotes))
@@ -96,8 +116,8 @@ class _Reader(HTMLParser):
         if quotes:
             self._break(once=True)
 
-    def handle_endtag(self, tag: str) -> None:
-        if not any(name == tag for name, _, _ in self._open[-50:]):
+    def _end(self, tag: str) -> None:
+        if not any(name == tag for name, _, _ in self._open[-LOOK_BACK:]):
             return
         while self._open:
             name, hides, quotes = self._open.pop()
@@ -110,22 +130,29 @@ class _Reader(HTMLParser):
         if tag == "p":
             self._break()
 
-    def handle_data(self, data: str) -> None:
+    def _say(self, text: str) -> None:
         if self._hidden:
             return
-        said = _SPACES.sub(" ", data)
+        said = _SPACES.sub(" ", unescape(_ENDLESS.sub("", text)))
         begins = not self._parts or self._parts[-1].endswith("\n")
         said = said.lstrip() if begins else said
         if said:
-            mark = "> " * self._quoted if begins else ""
+            mark = "> " * min(self._quoted, QUOTED_MAX) if begins else ""
             self._parts.append(mark + said)
-
-    def text(self) -> str:
-        """What was collected."""
-        lines = "".join(self._parts).replace("\xa0", " ").split("\n")
-        return _LINES.sub("\n\n", "\n".join(line.rstrip() for line in lines)).strip()
 
     def _break(self, *, once: bool = False) -> None:
         if self._hidden or (once and (not self._parts or self._parts[-1].endswith("\n"))):
             return
         self._parts.append("\n")
+
+
+def _without(html: str, begin: str, end: str) -> str:
+    """Without what stands between these; what never ends goes to the end."""
+    kept, at = [], 0
+    while (start := html.find(begin, at)) >= 0:
+        kept.append(html[at:start])
+        stop = html.find(end, start + len(begin))
+        if stop < 0:
+            return "".join(kept)
+        at = stop + len(end)
+    return "".join([*kept, html[at:]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from time import process_time
 
 import orjson
 import pytest
@@ -373,3 +374,23 @@ def test_a_mail_of_a_thousand_layers_is_read_or_junk() -> None:
     )
     with pytest.raises(Junk):
         read(HEAD + layers)
+
+
+HTML = b"Content-Type: text/html\r\n\r\n"
+LONG: list[tuple[str, bytes]] = [
+    ("parameters", b"Content-Type: text/plain; " + b"a=b;" * 200_000 + b"\r\n\r\nhi"),
+    ("comments in names", b"Cc: " + b"(" * 200_000 + b"\r\n\r\nhi"),
+    ("comments", HTML + b"<!--" * 75_000),
+    ("sections", HTML + b"<![CDATA[" * 30_000),
+    ("tags", HTML + b"<a " * 100_000),
+    ("elements", HTML + b"<div>" * 60_000),
+    ("a number", HTML + b"&#" + b"9" * 250_000 + b";"),
+    ("quotes", b"\r\nOn " + b"schrieb " * 100_000 + b"\n> x"),
+]
+
+
+@pytest.mark.parametrize("case", LONG, ids=lambda case: case[0])
+def test_no_mail_takes_long_to_read(case: tuple[str, bytes]) -> None:
+    before = process_time()
+    read(HEAD + case[1])
+    assert process_time() - before < 8, "on a slow machine a tenth of it"
