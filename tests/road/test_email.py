@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from app.carriers.sandbox_wire import Media
+from app.ops.trace import text, trace
 from tests.support.house import House, house
 from tests.support.mail_server import MailServer, standing_in
 from tests.support.mails import ANN, BOUNDARY, DESK, PNG, form, mail, report
@@ -268,8 +269,11 @@ async def test_what_a_machine_wrote_is_not_posted_and_says_why(
     assert (await place.house.get("/v1/Conversations"))["conversations"] == []
     async with place.house.service.runtime.db.begin() as tx:
         row = await tx.sql.fetchrow("SELECT rule, outcome, reason FROM decisions")
+        traced = await trace(tx.sql, f"m1@example.net/{DESK}")
     assert (row["rule"], row["outcome"]) == ("loop_guard", "dropped")
     assert why in row["reason"]
+    assert traced is not None
+    assert why in text(traced)
 
 
 async def test_two_machines_that_answer_each_other_are_stopped(dsn: str, tmp_path: Path) -> None:
