@@ -29,6 +29,7 @@ from app.files import shelves
 from app.inbound.asking import ask_loop
 from app.inbound.door import Doors
 from app.inbound.gaps import RING_S, Gaps
+from app.inbound.mail_port import mail_ports
 from app.lanes import punctual
 from app.media.fetch import fetch_loop
 from app.observe import Observe
@@ -62,12 +63,14 @@ BESIDE = 6
 
 @dataclass(slots=True)
 class Service:
-    """A running service. `url` is where it listens, `ops_url` where health and metrics are."""
+    """A running service. `url` is where it listens, `ops_url` where health and metrics are,
+    `mail_ports` where carriers of e-mail listen, by their names."""
 
     runtime: Runtime
     url: str
     ops_url: str
     health: Health
+    mail_ports: Mapping[str, int] = field(default_factory=dict)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -166,7 +169,8 @@ async def _parts(
     sequencer, followers = Sequencer(runtime), Followers(runtime)
     gaps = Gaps(runtime, road, settling.submit)
     jobs = Jobs(runtime, settling.submit, [("gaps", gaps.turn, RING_S)])
-    application = _application(runtime, road, settling, health, metrics, roles)
+    doors = Doors(runtime, road, settling.submit) if "inbound" in roles else None
+    application = _application(runtime, road, doors, health, metrics, roles)
     async with asyncio.TaskGroup() as group:
         walking = [group.create_task(part.run()) for part in (road, settling, telling)]
         standing = [group.create_task(health.run()), *_bells(group, runtime, roles)]
@@ -179,7 +183,9 @@ async def _parts(
             await gaps.meet()
             probes = probe_routes(health, metrics)
             site = await _serve(stack, application, probes, listening, settings)
-            service = Service(runtime, _origin(listening), site or _origin(listening), health)
+            ports = await mail_ports(stack, runtime, doors) if doors is not None else {}
+            url = _origin(listening)
+            service = Service(runtime, url, site or url, health, ports)
             await _worlds(stack, runtime, service.url)
             if "jobs" in roles:
                 jobs.start()
@@ -258,7 +264,7 @@ async def _finish(tasks: list[asyncio.Task[None]], deadline_s: float) -> None:
 def _application(
     runtime: Runtime,
     road: Road,
-    settling: Settling,
+    doors: Doors | None,
     health: Health,
     metrics: Metrics,
     roles: tuple[str, ...],
@@ -266,8 +272,8 @@ def _application(
     """Everything that is answered on the main port."""
     gate = Gate(runtime)
     application = build_api(runtime, road, gate) if "api" in roles else web.Application()
-    if "inbound" in roles:
-        application.add_routes(Doors(runtime, road, settling.submit).routes())
+    if doors is not None:
+        application.add_routes(doors.routes())
         for name, carrier in runtime.carriers.items():
             if isinstance(carrier, Hosted):
                 application.add_subapp(f"/carriers/{name}/world/", carrier.pages())

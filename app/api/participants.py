@@ -36,7 +36,7 @@ IDENTITY = kinds.text("Identity")
 ADDRESS = kinds.text("MessagingBinding.Address")
 PROXY_ADDRESS = kinds.text("MessagingBinding.ProxyAddress")
 PROJECTED_ADDRESS = kinds.text("MessagingBinding.ProjectedAddress")
-# Of participants on e-mail alone, which are not served.
+# Of participants on e-mail alone: how they are called, and whether in To or Cc. Not served yet.
 NAME = kinds.text("MessagingBinding.Name")
 LEVEL = kinds.text("MessagingBinding.Level")
 ATTRIBUTES = kinds.limited("Attributes", attributes)
@@ -74,7 +74,7 @@ async def page(call: Call) -> dict[str, Any]:
 
 async def _adding(call: Call, tx: Tx, scope: Scope) -> list[Event]:
     parent = await named(call, tx, scope)
-    participant = new(parent, shape(call.form, call.runtime), call.form, tx.now)
+    participant = new(parent, shape(call.form, call.runtime, parent), call.form, tx.now)
     participant.role_sid = await role(tx, scope, participant.role_sid)
     writable(parent)
     return [proposals.participant_add(participant, call.origin)]
@@ -86,7 +86,7 @@ async def create(call: Call) -> dict[str, Any]:
     settings = call.runtime.settings
     async with call.begin() as (tx, scope):
         parent = await named(call, tx, scope)
-        participant = new(parent, shape(call.form, call.runtime), call.form, tx.now)
+        participant = new(parent, shape(call.form, call.runtime, parent), call.form, tx.now)
         participant.role_sid = await role(tx, scope, participant.role_sid)
         writable(parent)
         await claim(tx, participant)
@@ -233,12 +233,13 @@ class Grouping:
         return carrier is None or carrier.groups
 
 
-def shape(form: Form, runtime: Runtime) -> Shape:
-    """What kind of participant a form describes. Raises Invalid, Forbidden."""
+def shape(form: Form, runtime: Runtime, conversation: Conversation) -> Shape:
+    """What kind of participant in this conversation a form describes. Raises Invalid,
+    Forbidden."""
     given = (form.get(name) for name in (IDENTITY, ADDRESS, PROXY_ADDRESS, PROJECTED_ADDRESS))
     found = rules.shape(
         *given,
-        ours=_ours(runtime),
+        ours=_ours(runtime, conversation.email_address),
         identity_chars_max=runtime.settings.limits.identity_chars_max,
     )
     if NAME in form or LEVEL in form:
@@ -291,9 +292,9 @@ async def _changes(
     return changes
 
 
-def _ours(runtime: Runtime) -> Ours:
+def _ours(runtime: Runtime, mailing: str | None = None) -> Ours:
     most = runtime.settings.limits.address_chars_max
-    return Ours(runtime.settings.senders_by_address, Grouping(runtime), most)
+    return Ours(runtime.settings.senders_by_address, Grouping(runtime), most, mailing)
 
 
 def _kept(text: str) -> str | None:

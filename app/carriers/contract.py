@@ -3,7 +3,8 @@ one conformance suite."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +16,15 @@ from multidict import MultiMapping
 from pydantic import BaseModel
 
 from app.clock import Clock
-from app.model.traffic import Accepted, ApprovalStatus, Inbound, Outgoing, SignatureResult, Status
+from app.model.traffic import (
+    Accepted,
+    ApprovalStatus,
+    Inbound,
+    MediaPart,
+    Outgoing,
+    SignatureResult,
+    Status,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +51,25 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenFile:
+    """A file that is being read: how many bytes it has (None: that is not known), and they."""
+
+    size: int | None
+    chunks: AsyncIterator[bytes]
+
+
+Opener = Callable[[MediaPart], AbstractAsyncContextManager[OpenFile]]
+"""Opens a file of an outgoing message. Raises Temporary or Permanent, also while it is read."""
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
-    """What a carrier may use: a client for outgoing HTTP and the clock."""
+    """What a carrier may use: a client for outgoing HTTP, the clock, and, for those that bring
+    files along instead of naming their URLs, what opens the files of the message."""
 
     http: aiohttp.ClientSession
     clock: Clock
+    open_file: Opener | None = None
 
 
 class Junk(Exception):
@@ -184,6 +207,43 @@ class Listing(Protocol):
 
     async def whole(self, found: Inbound, context: Context) -> Inbound:
         """An inbound of a page with its files. Raises Unlisted."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MailPort:
+    """Where mail servers bring mails themselves, by SMTP or LMTP. With `tls` they may, and with
+    `tls_required` have to, begin with STARTTLS."""
+
+    host: str
+    port: int
+    lmtp: bool
+    connections_max: int
+    tls: ssl.SSLContext | None = None
+    tls_required: bool = False
+
+
+@runtime_checkable
+class Mailing(Protocol):
+    """A carrier of mails: they bring their files along, so a request is large. `body_bytes_max` is
+    how large; `per_minute_max` how many mails of one pair are posted in a minute."""
+
+    body_bytes_max: int
+    per_minute_max: int
+    mail_port: MailPort | None
+
+    def recipient(self, address: str) -> str:
+        """The address of ours that this one, of an envelope, stands for. Raises ValueError."""
+        ...
+
+    def read_mail(
+        self, raw: bytes, sender: str, recipients: Sequence[str]
+    ) -> tuple[Sequence[Inbound], Sequence[Status]]:
+        """The messages in a mail with this envelope, and what it reports; raises Junk."""
+        ...
+
+    def admits(self, request: Request) -> bool:
+        """Whether a request with this head may bring its body: of a stranger's none is read."""
         ...
 
 

@@ -6,7 +6,11 @@ Nobody is told that a mail was read, and that it did not arrive only by a report
 
 from __future__ import annotations
 
+import mimetypes
+import re
+
 from app.channels.channel import ANY_TYPE, MEGABYTE, ChannelFacts
+from app.model.traffic import Thread
 
 FACTS = ChannelFacts(
     name="email",
@@ -28,3 +32,29 @@ FACTS = ChannelFacts(
     media_refused_code=63021,
     empty_code=63021,
 )
+
+SUBJECT_CHARS_MAX = 256
+_ANSWER = re.compile(r"(?:re|aw|sv|antw|r|odp|vs) ?(?:\[\d+\])?:", re.IGNORECASE)
+
+
+def subject(thread: Thread, otherwise: str) -> str:
+    """The subject of a mail: the message's own; that of the mail which it answers, since mail
+    programs keep threads by it; the conversation's friendly name; what is configured."""
+    if thread.subject:
+        return _line(thread.subject)
+    if thread.answered_subject:
+        answered = _line(thread.answered_subject)
+        return answered if _ANSWER.match(answered) else _line(f"Re: {answered}")
+    return _line(thread.topic or "") or otherwise
+
+
+def filename(content_type: str, position: int) -> str:
+    """What a file without a name is called."""
+    ending = mimetypes.guess_extension(content_type, strict=True) or ".bin"
+    return f"file-{position}{ending}"
+
+
+def _line(text: str) -> str:
+    return " ".join("".join(one if one.isprintable() else " " for one in text).split())[
+        :SUBJECT_CHARS_MAX
+    ]

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from app.carriers.contract import Carrier
 from app.channels.segments import Segments, segments
 from app.errors import CarrierError, Permanent, Temporary, Unknown
-from app.media import outward
+from app.media import carried, outward
 from app.model.outbox import REPLY
 from app.model.traffic import Accepted, Outgoing
 from app.rules import opt_outs, standing
@@ -112,7 +112,7 @@ async def _try(runtime: Runtime, item: Claimed, parcel: Parcel) -> Tried:
 
 async def _send(runtime: Runtime, carrier: Carrier, item: Claimed, outgoing: Outgoing) -> Tried:
     try:
-        accepted = await carrier.send(outgoing, runtime.context)
+        accepted = await carrier.send(outgoing, carried.context(runtime))
     except Temporary as error:
         return Tried(item, "temporary", error=error)
     except Permanent as error:
@@ -247,4 +247,5 @@ def _to(runtime: Runtime, item: Claimed, parcel: Parcel, content: Deliver) -> Ou
         started_at=item.unknown_since or item.started_at,
         template=content.template,
         others=tuple(one for one in everybody if one != parcel.address),
+        thread=parcel.thread,
     )

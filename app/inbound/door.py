@@ -8,16 +8,18 @@ we could not store it (the carrier tries again).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import cast
 
 from aiohttp import web
 
-from app.carriers.contract import Approving, Carrier, Challenged, Junk, Request
+from app.carriers.contract import Approving, Carrier, Challenged, Junk, Mailing, Request
 from app.channels.address import masked
 from app.errors import Unavailable
 from app.inbound import requests
+from app.inbound.mail import Mailroom
 from app.inbound.requests import BadRequest
 from app.model.traffic import ApprovalStatus, Inbound, SignatureResult, Status
 from app.observe import Failed, InboundSeen
@@ -28,6 +30,11 @@ from app.turnstile import Turnstile
 
 Report = Callable[[Status], Awaitable[bool]]
 """Settles one status; says whether its receipt was found."""
+
+LARGE_AT_ONCE, LARGE_WAITING_MAX = 2, 64
+"""Mails larger than usual bodies: they are read in memory with their files."""
+MAIL_S = 60.0
+"""How long a mail may take to come in."""
 
 SEEN_AS = {"dropped": "unroutable", "duplicate": "duplicate"}
 """The metric's word for what the road made of an inbound; everything else is accepted."""
@@ -43,6 +50,8 @@ class Doors:
         self._report = report
         carriers = runtime.carriers.items()  # asked once: at a door it took a tenth of our own time
         self._approving = {name: one for name, one in carriers if isinstance(one, Approving)}
+        self._mailing = {name: one for name, one in carriers if isinstance(one, Mailing)}
+        self._mailroom = Mailroom(runtime)
 
     def routes(self) -> list[web.RouteDef]:
         """What the service serves."""
@@ -69,22 +78,29 @@ class Doors:
 
     async def inbound(self, request: web.Request) -> web.Response:
         """A message came; answered when what it caused is committed."""
+        mailing = self._mailing.get(request.match_info["carrier"])
+        if mailing is None:
+            return await self._inbound(request, None)
+        try:
+            async with self._large(request.content_length):
+                return await self._inbound(request, mailing)
+        except Unavailable as error:
+            return _unavailable(error)
+
+    async def _inbound(self, request: web.Request, mailing: Mailing | None) -> web.Response:
         started = self._runtime.clock.monotonic()
         try:
             carrier, read, signature = await self._open(request)
-            messages = carrier.parse_inbound(read)
+            messages = await self._parsed(carrier, read)
             if carrier.one_door:
                 await self._settle(carrier.parse_status(read))
             if (approving := self._approving.get(carrier.name)) is not None:
                 await self._approve(carrier.name, approving.parse_approvals(read))
+            if mailing is not None:
+                messages = await self._mailroom.sort(messages, mailing.per_minute_max)
         except Exception as error:
             return self._turned_away(request, started, error)
-        arrivals = [self._arrival(message, signature) for message in messages]
-        results = await self._walk(arrivals)
-        took = self._runtime.clock.monotonic() - started
-        for arrival, result in zip(arrivals, results, strict=True):
-            self._seen(arrival, result, took)
-        failed = next((one for one in results if isinstance(one, BaseException)), None)
+        failed = await self._take(messages, signature, started)
         if failed is not None:
             return _unavailable(failed)
         answer = carrier.answer(messages)
@@ -101,6 +117,50 @@ class Doors:
         except Exception as error:
             return _refusal(error, self._runtime)
         return web.Response(text="")
+
+    async def mail(self, carrier: str, raw: bytes, sender: str, recipients: Sequence[str]) -> None:
+        """A mail came to the port of this carrier; returns when what it caused is committed. Raises
+        Junk, Unavailable and what the road raises."""
+        mailing, started = self._mailing[carrier], self._runtime.clock.monotonic()
+        async with self._large(len(raw)):
+            try:
+                read = await asyncio.to_thread(mailing.read_mail, raw, sender, recipients)
+            except Junk:
+                took = self._runtime.clock.monotonic() - started
+                self._runtime.observe(InboundSeen(carrier, "junk", took, signature="unchecked"))
+                raise
+            await self._settle(read[1])
+            messages = await self._mailroom.sort(read[0], mailing.per_minute_max)
+            failed = await self._take(messages, "unchecked", started)
+        if failed is not None:
+            raise failed
+
+    @asynccontextmanager
+    async def _large(self, size: int | None) -> AsyncIterator[None]:
+        """A mail takes several times its size while it is read: few large ones at once. Raises
+        Unavailable when too many wait."""
+        if size is not None and size <= self._runtime.settings.server.body_bytes_max:
+            yield
+            return
+        async with self._runtime.turns.take("large mails", LARGE_AT_ONCE, LARGE_WAITING_MAX):
+            yield
+
+    async def _parsed(self, carrier: Carrier, read: Request) -> Sequence[Inbound]:
+        """Mails are large: meanwhile others go on."""
+        if carrier.name in self._mailing:
+            return await asyncio.to_thread(carrier.parse_inbound, read)
+        return carrier.parse_inbound(read)
+
+    async def _take(
+        self, messages: Sequence[Inbound], signature: SignatureResult, started: float
+    ) -> BaseException | None:
+        """Walk the road with all of them; gives what kept one of them from it."""
+        arrivals = [self._arrival(message, signature) for message in messages]
+        results = await self._walk(arrivals)
+        took = self._runtime.clock.monotonic() - started
+        for arrival, result in zip(arrivals, results, strict=True):
+            self._seen(arrival, result, took)
+        return next((one for one in results if isinstance(one, BaseException)), None)
 
     async def _settle(self, statuses: Sequence[Status]) -> None:
         await asyncio.gather(*(self._report(status) for status in statuses))
@@ -121,15 +181,29 @@ class Doors:
         if carrier is None:
             raise BadRequest(404, f"no carrier {name!r} is configured")
         settings = self._runtime.settings
-        read = await requests.read(request, settings.server, self._runtime.public_url)
-        await self._turnstile.enter()
         mode = settings.carriers[name].signature
+        read = await self._read(request, name, mode)
+        await self._turnstile.enter()
         if mode == "off":
             return carrier, read, "unchecked"
         signature = carrier.verify(read)
         if signature == "invalid" and mode == "enforce":
             raise BadRequest(403, "the signature is not valid for this URL and body")
         return carrier, read, signature
+
+    async def _read(self, request: web.Request, name: str, mode: str) -> Request:
+        server, public_url = self._runtime.settings.server, self._runtime.public_url
+        mailing = self._mailing.get(name)
+        if mailing is None:
+            return await requests.read(request, server, public_url)
+        if mode == "enforce" and not mailing.admits(requests.head(request, public_url)):
+            raise BadRequest(403, "the signature is not valid for this URL and body")
+        most = mailing.body_bytes_max
+        try:
+            async with asyncio.timeout(MAIL_S):
+                return await requests.read(request, server, public_url, bytes_max=most)
+        except TimeoutError:
+            raise BadRequest(408, f"the mail did not come within {MAIL_S:g} seconds") from None
 
     def _arrival(self, message: Inbound, signature: SignatureResult) -> Arrival:
         account_sid = self._runtime.settings.owner(message.proxy_address)

@@ -22,10 +22,17 @@ class BadRequest(Exception):
         self.reason = reason
 
 
-async def read(request: web.Request, settings: ServerSettings, public_url: str) -> Request:
-    """The request as its carrier made it: `url` is the public one that was signed. Raises
-    BadRequest (413 too large, 400 not readable)."""
-    body = await _body(request, settings.body_bytes_max)
+async def read(
+    request: web.Request,
+    settings: ServerSettings,
+    public_url: str,
+    *,
+    bytes_max: int | None = None,
+) -> Request:
+    """The request as its carrier made it: `url` is the public one that was signed. `bytes_max` is
+    for its body where that is not the usual. Raises BadRequest (413 too large, 400 not
+    readable)."""
+    body = await _body(request, bytes_max or settings.body_bytes_max)
     form: MultiDict[str] = MultiDict()
     if request.content_type == FORM:
         form = _form(body, settings.form_fields_max)
@@ -36,6 +43,19 @@ async def read(request: web.Request, settings: ServerSettings, public_url: str) 
         query=request.query,
         form=MultiDictProxy(form),
         body=body,
+    )
+
+
+def head(request: web.Request, public_url: str) -> Request:
+    """The request before its body is read."""
+    nothing: MultiDict[str] = MultiDict()
+    return Request(
+        method=request.method,
+        url=public_url + request.raw_path,
+        headers=request.headers,
+        query=request.query,
+        form=MultiDictProxy(nothing),
+        body=b"",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -14,10 +14,20 @@ SignatureResult = Literal["valid", "invalid", "unchecked"]
 
 
 @dataclass(frozen=True, slots=True)
+class KeptFile:
+    """A file that lies on its shelf and is nobody's yet: its name, the shelf, and what it says."""
+
+    key: str
+    shelf: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class MediaPart:
     """One file as a channel names it. `size` is bytes, None while unknown. `sid` is set on a file
     that we keep, or will (`pending`): who is to get it gets a URL of ours, and
-    with `bytes_max` a picture that is made smaller than that."""
+    with `bytes_max` a picture that is made smaller than that. `kept` is a file that came with its
+    message and lies on our shelf already."""
 
     url: str
     content_type: str
@@ -26,6 +36,16 @@ class MediaPart:
     sid: str | None = None
     pending: bool = False
     bytes_max: int | None = None
+    kept: KeptFile | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that comes with its message, before it is on our shelf."""
+
+    content: bytes = field(repr=False)
+    content_type: str
+    filename: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +56,10 @@ class Inbound:
     theirs, `proxy_address` ours, both normalised. `form` is what came, kept for the sender's own
     webhook and for operators. `others` are the further members of a group message. `recovered`:
     no webhook brought it, the carrier's list of messages did.
+
+    Of mails: `subject`; `answers`, the receipts of ours that it answers, the nearest first;
+    `guard`, why it is not to be posted (a machine wrote it); and `attachments`, which become
+    `media` that are kept before it walks the road.
     """
 
     carrier: str
@@ -51,6 +75,10 @@ class Inbound:
     sent_at: datetime | None = None
     signature: SignatureResult = "valid"
     recovered: bool = False
+    subject: str | None = None
+    answers: tuple[str, ...] = ()
+    guard: str | None = None
+    attachments: tuple[Attachment, ...] = ()
 
 
 def stored(inbound: Inbound) -> dict[str, Any]:
@@ -62,10 +90,16 @@ def stored(inbound: Inbound) -> dict[str, Any]:
 def restored(kept: Mapping[str, Any]) -> Inbound:
     """The inbound that was stored, perhaps by another release."""
     known = {one.name: kept[one.name] for one in fields(Inbound) if one.name in kept}
-    known["media"] = tuple(MediaPart(**part) for part in kept["media"])
-    known["others"] = tuple(kept["others"])
+    known["media"] = tuple(_part(part) for part in kept["media"])
+    for name in ("others", "answers", "attachments"):
+        known[name] = tuple(kept.get(name) or ())
     sent_at = kept.get("sent_at")
     return Inbound(**known | {"sent_at": datetime.fromisoformat(sent_at) if sent_at else None})
+
+
+def _part(kept: Mapping[str, Any]) -> MediaPart:
+    part = MediaPart(**kept)
+    return replace(part, kept=KeptFile(**kept["kept"])) if kept.get("kept") else part
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +173,21 @@ class Template:
 
 
 @dataclass(frozen=True, slots=True)
+class Thread:
+    """What a mail says of the conversation that it belongs to. `name` is the same for all mails to
+    this recipient in it. `answers` is the Message-ID of the last mail that came from them, and
+    `answered_subject` its subject; `subject` is the message's own, `topic` the conversation's
+    friendly name, `sender_name` how we call ourselves in it."""
+
+    name: str
+    subject: str | None = None
+    topic: str | None = None
+    sender_name: str | None = None
+    answers: str | None = None
+    answered_subject: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Outgoing:
     """One message for one recipient, or one group text for all of them, as it is handed to a
     carrier.
@@ -147,7 +196,8 @@ class Outgoing:
     same in every attempt of the same send. `others` are the further recipients. `status_url` is
     where the carrier reports, None when we have no public URL. `started_at` is when the attempt
     (for a look-up: the first one whose outcome is unknown) began. Where there is a `template`, a
-    carrier that can sends it; `body` and `media` say the same to those that cannot.
+    carrier that can sends it; `body` and `media` say the same to those that cannot. Mails have a
+    `thread`.
     """
 
     reference: str
@@ -160,6 +210,7 @@ class Outgoing:
     started_at: datetime
     template: Template | None = None
     others: tuple[str, ...] = ()
+    thread: Thread | None = None
 
 
 @dataclass(frozen=True, slots=True)

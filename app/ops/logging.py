@@ -92,6 +92,7 @@ QUIET: Mapping[str, int] = {
     "apscheduler": logging.ERROR,
     "asyncio": logging.WARNING,
     "asyncpg": logging.ERROR,
+    "mail.log": logging.CRITICAL,  # aiosmtpd writes whole commands, with their addresses
     "sqlalchemy": logging.ERROR,
     "alembic": logging.WARNING,
 }

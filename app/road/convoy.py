@@ -101,7 +101,8 @@ class Load:
 
     `windows` are the sessions that its inbounds open (when they were written), `chosen` who opts
     out or in by them (account, sender or messaging service, address), `late` who did so in a
-    recovered message, and when; `replies` what we answer.
+    recovered message, and when; `replies` what we answer, `files` the names under which the files
+    that came along are kept, by their own.
     """
 
     carriages: list[Carriage]
@@ -122,6 +123,7 @@ class Load:
     chosen: dict[tuple[str, str, str], Kind] = field(default_factory=dict)
     late: dict[tuple[str, str, str], tuple[Kind, datetime]] = field(default_factory=dict)
     replies: list[Carriage] = field(default_factory=list)
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, convoy: Sequence[Arrival | Draft], settings: Settings, now: datetime) -> Load:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -11,13 +12,15 @@ from app import ids
 from app.errors import Conflict, NotFound, Refused
 from app.model import Conversation, Media
 from app.model.outbox import MEDIA, media_lane
+from app.model.traffic import MediaPart
 from app.road.convoy import Carriage, Load
 from app.road.items import Arrival, Draft
-from app.store import media
+from app.store import mail, media
 from app.store.outbox import NewItem
 
 NOT_FOUND = (50507, "Media not found")
 TAKEN = (50508, "Media already sent with another message")
+TOO_LATE = "the message waited so long that the file was removed"
 
 
 async def attach(sql: asyncpg.Connection, load: Load) -> None:
@@ -54,8 +57,23 @@ def check_free(row: Any, account_sid: str, service_sid: str) -> None:
         raise NotFound(*NOT_FOUND)
 
 
-def received(conversation: Conversation, carriage: Carriage, *, fetched: bool) -> tuple[Media, ...]:
-    """The media of an inbound, as its carrier names them."""
+async def adopt(sql: asyncpg.Connection, load: Load) -> None:
+    """Take the files that came with messages, and lie on our shelf already, for good."""
+    came = [
+        (part.kept, part.size or 0)
+        for carriage in load.going()
+        if isinstance(carriage.item, Arrival)
+        for part in carriage.item.inbound.media
+        if part.kept is not None
+    ]
+    if came:
+        load.files = await mail.adopt(sql, came, load.now)
+
+
+def received(
+    conversation: Conversation, carriage: Carriage, files: Mapping[str, str], *, fetched: bool
+) -> tuple[Media, ...]:
+    """The media of an inbound, as its carrier names them; `files` are those that came along."""
     inbound = carriage.arrival.inbound
     return tuple(
         cast(
@@ -70,9 +88,8 @@ def received(conversation: Conversation, carriage: Carriage, *, fetched: bool) -
                 content_type=part.content_type,
                 filename=part.filename,
                 size=part.size,
-                source_url=part.url,
-                status="pending" if fetched else "linked",
-                file_key=None,
+                source_url=part.url or None,
+                **_place(part, files, fetched),
             ),
         )
         for position, part in enumerate(inbound.media)
@@ -94,7 +111,18 @@ def fetches(load: Load, carriage: Carriage) -> list[NewItem]:
             scope=carriage.item.inbound.carrier,
         )
         for medium in carriage.media
+        if medium.status == "pending"
     ]
+
+
+def _place(part: MediaPart, files: Mapping[str, str], fetched: bool) -> dict[str, str | None]:
+    """Where a file of an inbound is."""
+    if part.kept is None:
+        status = "pending" if fetched else "linked"
+        return {"status": status, "error": None, "file_key": None}
+    if part.kept.key in files:
+        return {"status": "stored", "error": None, "file_key": files[part.kept.key]}
+    return {"status": "failed", "error": TOO_LATE, "file_key": None}
 
 
 def _attached(row: Any, taken: set[str], carriage: Carriage, draft: Draft, position: int) -> Media:

@@ -47,7 +47,7 @@ def number(load: Load, carriage: Carriage) -> None:
     origin = _origin(carriage.item)
     if isinstance(carriage.item, Arrival):
         fetched = load.settings.media.fetch
-        carriage.media = media.received(conversation, carriage, fetched=fetched)
+        carriage.media = media.received(conversation, carriage, load.files, fetched=fetched)
     carriage.message = _message(load, conversation, carriage, origin.source)
     conversation.message_count += 1
     if load.new_conversations.get(conversation.sid) is carriage:
@@ -114,7 +114,7 @@ def _received(arrival: Arrival, bytes_max: int) -> dict[str, Any]:
             attributes = '{"truncated":true}'
     return {
         "body": body or None,
-        "subject": None,
+        "subject": arrival.inbound.subject,
         "attributes": attributes,
         "content_sid": None,
         "content_variables": None,

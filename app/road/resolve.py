@@ -1,6 +1,7 @@
 """Which rule takes an inbound message: a pure decision over what is known of its pair.
 
-In this order ("Inbound Message Handling & Autocreation"): a sender of ours; the conversation that
+In this order ("Inbound Message Handling & Autocreation"): a sender of ours (and no mail that a
+machine wrote); the conversation that
 holds the pair, or the number group of a group text; the address configuration of the To address;
 the sender's messaging service with autocreation; the sender's own messaging webhook; else it is
 dropped, with a reason. `steps` keeps what every rule said, for the operator who asks why.
@@ -81,7 +82,9 @@ def decide(
     our address is configured."""
     bound = Bound(*holder, grouped) if holder else None
     group = _group(settings, inbound) if inbound.others else None
-    return resolve(settings, inbound.carrier, inbound.proxy_address, bound, configuration, group)
+    carrier, guard = inbound.carrier, inbound.guard
+    proxy_address = inbound.proxy_address
+    return resolve(settings, carrier, proxy_address, bound, configuration, group, guard)
 
 
 def _group(settings: Settings, inbound: Inbound) -> Group:
@@ -99,12 +102,14 @@ def resolve(
     bound: Bound | None,
     configuration: AddressConfiguration | None,
     group: Group | None = None,
+    guard: str | None = None,
 ) -> Decision:
     """The decision on one pair, given who holds it and how its To address is configured; the same
-    on a group text."""
+    on a group text. With a `guard` nobody gets it: a machine wrote it."""
     sender = settings.sender(proxy_address)
     judges: tuple[tuple[str, Callable[[], Verdict]], ...] = (
         ("sender", lambda: _sender(sender, carrier, group)),
+        *([("loop_guard", lambda: (Drop(guard), guard))] if guard is not None else []),
         ("binding", lambda: _binding(bound, group)),
         ("address", lambda: _address(settings, sender, configuration, group)),
         ("messaging_service", lambda: _messaging_service(settings, sender, group)),

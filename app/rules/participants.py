@@ -5,10 +5,12 @@ Resource").
 |-----------|----------|---------|--------------|------------------|
 | chat      | yes      | -       | -            | -                |
 | pair      | -        | yes     | yes          | -                |
+| by e-mail | -        | yes     | -            | -                |
 | native    | -        | yes     | -            | -                |
 | projected | yes or - | -       | -            | yes              |
 
-The last two are members of a group text (`rules/groups.py`).
+The last two are members of a group text (`rules/groups.py`). Who is reached by e-mail is a pair as
+well: our address is the conversation's `Bindings.Email.Address`.
 
 Checks come in the original's order: what is given together, syntax, then ownership.
 """
@@ -51,12 +53,13 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """Our own addresses: all of them, those that can be in a group MMS, and how many characters an
-    address of anybody may have."""
+    """Our own addresses: all of them, those that can be in a group MMS, the one that mails of the
+    conversation come from, and how many characters an address of anybody may have."""
 
     senders: Container[str]
     grouping: Container[str] = ()
     chars_max: int = ADDRESS_CHARS_MAX
+    mailing: str | None = None
 
 
 def shape(
@@ -197,6 +200,8 @@ def _bound(address: str | None, proxy_address: str | None, ours: Ours) -> Shape:
     if theirs in ours.senders:
         instead = PROJECTED_ADDRESS if proxy is None else PROXY_ADDRESS
         _invalid(*refused, f"it is one of your own senders; give it as {instead}")
+    if proxy is None and channel_of(theirs) in WITHOUT_PROXY:
+        return Shape("pair", None, channel_of(theirs), theirs, _mailing(ours, refused))
     if proxy is None:
         _check_native(theirs, refused)
         return Shape("native", channel=channel_of(theirs), address=theirs)
@@ -232,10 +237,22 @@ def _address(
     return address
 
 
+def _mailing(ours: Ours, refused: tuple[int, str, str]) -> str:
+    """The address of ours that a participant on e-mail talks to."""
+    if ours.mailing is None:
+        reason = "the conversation has no Bindings.Email.Address that mails could come from"
+        _invalid(*refused, reason)
+    try:
+        address = normalise(ours.mailing)
+    except ValueError:
+        address = ""
+    if channel_of(address) != "email" or address not in ours.senders:
+        _invalid(*refused, "the conversation's Bindings.Email.Address is not one of your senders")
+    return address
+
+
 def _check_native(address: str, refused: tuple[int, str, str]) -> None:
     """An address without a proxy: a native member of a group, or a parameter is missing."""
-    if channel_of(address) in WITHOUT_PROXY:
-        _invalid(*refused, "participants on e-mail are not supported")
     if channel_of(address) != "sms":
         reason = "this channel needs an address of yours"
         _invalid(50412, "Participant proxy address is empty", PROXY_ADDRESS, reason)

@@ -12,14 +12,28 @@ import asyncpg
 import orjson
 
 from app.model import Receipt
-from app.model.traffic import ContentTemplate, MediaPart, Status
+from app.model.traffic import ContentTemplate, MediaPart, Status, Thread
 from app.store import standing
 from app.store.contents import TEMPLATE_OF, template
 from app.store.outbox import Claimed
 from app.store.standing import NEWCOMER, Standing
 
+ANSWERED_MAX = 200
+"""How many messages back in a conversation a mail looks for the one that it answers."""
+
+THREAD_OF = f"""
+  (SELECT json_build_array(r.participant_sid, m.subject, c.friendly_name, c.email_name,
+     (SELECT json_build_array(p.channel_metadata -> 'data' -> 'context' -> 'MessageId', p.subject)
+      FROM messages p
+      WHERE p.conversation_sid = m.conversation_sid AND p.index < m.index
+        AND p.index >= m.index - {ANSWERED_MAX} AND p.participant_sid = r.participant_sid
+        AND p.source = 'EMAIL'
+      ORDER BY p.index DESC LIMIT 1))
+   FROM conversations c WHERE c.sid = r.conversation_sid)"""
+
 PARCELS = f"""
 SELECT r.sid, r.channel, r.address, r.proxy_address, r.carrier, r.external_id, r.status,
+  CASE WHEN r.channel = 'email' THEN {THREAD_OF}::text END AS thread,
   m.body, m.date_created,
   json_build_array({standing.columns("r")})::text AS standing,
   (SELECT json_agg(json_build_array(coalesce(f.source_url, ''), f.content_type, f.size,
@@ -116,6 +130,7 @@ class Parcel:
     media: tuple[MediaPart, ...]
     template: ContentTemplate | None = None
     standing: Standing = NEWCOMER
+    thread: Thread | None = None
 
 
 async def parcels(sql: asyncpg.Connection, items: Sequence[Claimed]) -> Mapping[int, Parcel]:
@@ -224,4 +239,12 @@ def _parcel(row: Any) -> Parcel:
         media=media,
         template=template(row["content"], row["content_variables"]),
         standing=standing.standing(*orjson.loads(row["standing"])),
+        thread=_thread(row["thread"]),
     )
+
+
+def _thread(said: str | None) -> Thread | None:
+    if said is None:
+        return None
+    name, subject, topic, sender_name, answered = orjson.loads(said)
+    return Thread(name, subject, topic, sender_name, *(answered or ()))

@@ -43,12 +43,13 @@ WITH message AS (
 ), medium AS (
   INSERT INTO media AS o (
     sid, account_sid, chat_service_sid, conversation_sid, message_sid, position, content_type,
-    filename, size, source_url, status, date_created, date_updated)
+    filename, size, source_url, status, error, file_key, date_created, date_updated)
   SELECT sid, account_sid, chat_service_sid, conversation_sid, message_sid, position, content_type,
-    filename, size, source_url, status, $8, $8
+    filename, size, source_url, status, error, file_key, $8, $8
   FROM json_to_recordset($5::text::json) AS f (
     sid text, account_sid text, chat_service_sid text, conversation_sid text, message_sid text,
-    position int, content_type text, filename text, size bigint, source_url text, status text)
+    position int, content_type text, filename text, size bigint, source_url text, status text,
+    error text, file_key text)
   ON CONFLICT (sid) DO UPDATE SET conversation_sid = excluded.conversation_sid,
     message_sid = excluded.message_sid, position = excluded.position, date_updated = $8
 ), unkept AS (

@@ -17,6 +17,7 @@ from multidict import CIMultiDict, MultiDict
 
 from app.carriers import discover, sandbox_wire, signature
 from app.carriers.contract import Carrier, Request
+from app.model.traffic import Inbound
 from app.settings.models import CarrierSettings
 
 PUBLIC_URL = "https://talk.example.com"
@@ -112,6 +113,10 @@ class Case(ABC):
     @abstractmethod
     def signed(self, door: str, body: bytes) -> Wire:
         """These bytes, validly signed, at `inbound` or `status`."""
+
+    def files(self, inbound: Inbound) -> list[tuple[str, str]]:
+        """The files of a message that was read: their URLs and types."""
+        return [(part.url, part.content_type) for part in inbound.media]
 
     def forged(self, wire: Wire) -> Wire:
         """The same request with a signature that nobody made."""
@@ -354,6 +359,7 @@ class HttpCase(Case):
 
 
 # Built on the Case above, so they can be read only now.
+from tests.carriers.email_case import EmailCase  # noqa: E402
 from tests.carriers.json_cases import BandwidthCase, TelnyxCase, VonageCase  # noqa: E402
 from tests.carriers.meta_case import MetaCase  # noqa: E402
 
@@ -361,7 +367,7 @@ KINDS: dict[str, type[Case]] = {
     case.kind: case
     for case in (
         *(TwilioCase, SandboxCase, HttpCase, MetaCase),
-        *(TelnyxCase, BandwidthCase, VonageCase),
+        *(TelnyxCase, BandwidthCase, VonageCase, EmailCase),
     )
 }
 

@@ -77,7 +77,7 @@ def test_a_message_with_media_is_an_mms(case: Case) -> None:
     wire = case.inbound(case.new_id(7), body="", media=(IMAGE,))
     (inbound,) = case.carrier().parse_inbound(wire.request())
     assert (inbound.channel, inbound.body) == (case.media_channel, None)
-    assert [(part.url, part.content_type) for part in inbound.media] == [(IMAGE, "image/png")]
+    assert case.files(inbound) == [(IMAGE, "image/png")]
 
 
 def test_a_whatsapp_message_is_read(case: Case) -> None:

@@ -23,6 +23,7 @@ from tests.support.twilio_stand_in import ACCOUNT_SID, AUTH_TOKEN, standing_in
 SENDERS = [
     {"address": SMS, "carrier": "lab", "messaging_service": "default"},
     {"address": WHATSAPP, "carrier": "lab", "messaging_service": "default"},
+    {"address": "desk@example.com", "carrier": "lab", "messaging_service": "default"},
 ]
 
 

@@ -11,9 +11,10 @@ from app.rules.participants import Ours, Shape, shape
 
 OURS = "+15005550006"
 THEIRS = "+15551230001"
+ANN, DESK = "ann@example.net", "desk@example.com"
 TOLL_FREE, NO_MMS, ABROAD = "+18005550006", "+15005550007", "+442079460000"
 SENDERS = frozenset(
-    {OURS, "whatsapp:+15005550010", "12345", "messenger:900", TOLL_FREE, NO_MMS, ABROAD}
+    {OURS, "whatsapp:+15005550010", "12345", "messenger:900", TOLL_FREE, NO_MMS, ABROAD, DESK}
 )
 
 
@@ -22,9 +23,23 @@ def made(
     address: str | None = None,
     proxy: str | None = None,
     projected: str | None = None,
+    mailing: str | None = None,
 ) -> Shape:
-    ours = Ours(SENDERS, SENDERS - {NO_MMS})
+    ours = Ours(SENDERS, SENDERS - {NO_MMS}, mailing=mailing)
     return shape(identity, address, proxy, projected, ours=ours)
+
+
+def test_mails_come_from_the_address_of_the_conversation() -> None:
+    expected = Shape("pair", channel="email", address=ANN, proxy_address=DESK)
+    assert made(address="ann@Example.NET", mailing="desk@Example.com") == expected
+
+
+@pytest.mark.parametrize("mailing", [None, "", "bob@example.com", OURS])
+def test_mails_come_from_a_sender_of_ours(mailing: str | None) -> None:
+    with pytest.raises(Invalid) as refused:
+        made(address=ANN, mailing=mailing)
+    assert refused.value.code == 50407
+    assert "Bindings.Email.Address" in str(refused.value.details)
 
 
 def test_an_identity_alone_is_a_chat_participant() -> None:

@@ -47,6 +47,9 @@ SECRETS = {
     "BANDWIDTH_CALLBACK_PASSWORD": "j-token",
     "VONAGE_PRIVATE_KEY": PRIVATE_KEY,
     "VONAGE_SIGNATURE_SECRET": "k-token",
+    "SMTP_PASSWORD": "l-token",
+    "MAIL_SECRET": "m-token",
+    "MAILGUN_SIGNING_KEY": "n-token",
     "PARLEY_SECRET_KEY": "h" * 32,
 }
 # Sections of entries that are examples: what is written out there may differ from the default.
