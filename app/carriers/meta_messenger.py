@@ -24,7 +24,7 @@ from app.carriers.meta_document import (
     web_url,
 )
 from app.channels.address import normalise
-from app.ids import RECEIPT, is_sid
+from app.model.parts import is_reference
 from app.model.traffic import Inbound, MediaPart, Status
 
 # Messenger says no more than this of a file.
@@ -116,7 +116,7 @@ class Reader:
     def _echo(self, message: Section) -> list[Status]:
         """What we sent comes back with our reference; an answer that was lost is made up for."""
         receipt = text(message, "metadata")
-        if not is_sid(receipt, RECEIPT):
+        if not is_reference(receipt):
             return []
         return [Status(self.carrier, identifier(message, "mid"), "sent", receipt_sid=receipt)]
 

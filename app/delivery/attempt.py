@@ -16,6 +16,7 @@ from app.channels.segments import Segments, segments
 from app.errors import CarrierError, Permanent, Temporary, Unknown
 from app.media import outward
 from app.model.outbox import REPLY
+from app.model.parts import reference
 from app.model.traffic import Accepted, Outgoing
 from app.rules import opt_outs, standing
 from app.rules.content import Deliver, Fail
@@ -150,7 +151,9 @@ async def _not_others(
         return None if found is None else []
     names = [one.external_id for one in found]
     async with runtime.db.begin() as tx:
-        others = await deliveries.others(tx.sql, carrier.name, names, item.receipt_sid)
+        others = await deliveries.others(
+            tx.sql, carrier.name, names, item.receipt_sid or "", item.part
+        )
     return [one for one in found if one.external_id not in others]
 
 
@@ -226,7 +229,7 @@ def _as_it_went(runtime: Runtime, item: Claimed, parcel: Parcel) -> Outgoing:
 def _outgoing(
     runtime: Runtime, item: Claimed, parcel: Parcel, session: bool | None
 ) -> Outgoing | Permanent:
-    profile = runtime.settings.limits.profile
+    profile = runtime.settings.limits.profile if parcel.part is None else "relaxed"
     content = fitted(parcel.channel, parcel.body, parcel.media, profile, parcel.template, session)
     if isinstance(content, Fail):
         return Permanent(content.reason, content.code)
@@ -235,15 +238,16 @@ def _outgoing(
 
 def _to(runtime: Runtime, item: Claimed, parcel: Parcel, content: Deliver) -> Outgoing:
     assert item.receipt_sid is not None
+    named = reference(item.receipt_sid, parcel.part or 0)
     everybody = (item.params or {}).get("to", "").split()
     return Outgoing(
-        reference=item.receipt_sid,
+        reference=named,
         channel=content.channel,
         address=parcel.address,
         proxy_address=parcel.proxy_address,
         body=content.body,
         media=outward.given(runtime, content.media),
-        status_url=runtime.status_url(parcel.carrier, item.receipt_sid),
+        status_url=runtime.status_url(parcel.carrier, named),
         started_at=item.unknown_since or item.started_at,
         template=content.template,
         others=tuple(one for one in everybody if one != parcel.address),

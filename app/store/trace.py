@@ -74,7 +74,8 @@ DECISIONS = """
 SELECT *, steps::text AS said FROM decisions WHERE {scope} ORDER BY sid DESC LIMIT $2
 """
 RECEIPTS = """
-SELECT * FROM receipts WHERE message_sid = ANY ($1::text[]) ORDER BY sid DESC LIMIT $2
+SELECT *, jsonb_array_length(parts) AS parts_count
+FROM receipts WHERE message_sid = ANY ($1::text[]) ORDER BY sid DESC LIMIT $2
 """
 ATTEMPTS = "SELECT * FROM attempts WHERE {scope} ORDER BY id DESC LIMIT $2"
 DEAD = """
