@@ -239,6 +239,9 @@ def _come_to(batch: Batch, receipt: Receipt, tried: Tried, dead: str | None) -> 
 def _accept(batch: Batch, receipt: Receipt, tried: Tried, accepted: Accepted) -> None:
     """The carrier has it."""
     batch.accepted.append((receipt.carrier, accepted.external_id))
+    if tried.instead is not None:  # one template, for all that it would have been
+        receipt.parts, receipt.dropped = None, tried.instead
+        batch.moved[receipt.sid] = receipt
     name = reference(receipt.sid, tried.item.part)
     said = Status(receipt.carrier, accepted.external_id, accepted.status, receipt_sid=name)
     _say(batch, receipt, said)

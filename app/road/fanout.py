@@ -159,6 +159,7 @@ def _allowed(
         and _opted_out(load, message.account_sid, sender, member),
         session=message.content_sid is not None
         or load.settings.limits.session == "carrier"
+        or sender.fallback is not None  # goes in their place, if the session is not open by then
         or standing.is_open(content.channel, member.last_inbound_at, load.now),
     )
 

@@ -63,10 +63,10 @@ TOUCH = "UPDATE conversations SET revision = revision + 1 WHERE sid = ANY ($1::t
 MOVE = """
 UPDATE receipts r SET status = n.status, error_code = n.error_code,
   error_message = n.error_message, external_id = n.external_id, parts = n.parts,
-  channel_message_sid = n.channel_message_sid, date_updated = $2
+  dropped = n.dropped, channel_message_sid = n.channel_message_sid, date_updated = $2
 FROM json_to_recordset($1::text::json) AS n (
   sid text, status text, error_code int, error_message text, external_id text, parts jsonb,
-  channel_message_sid text)
+  dropped text, channel_message_sid text)
 WHERE r.sid = n.sid COLLATE "C"
 """
 
@@ -120,7 +120,7 @@ ORDER = ("queued", "sent", "delivered", "read", "undelivered", "failed")
 class Parcel:
     """What goes to one recipient, what is known of it already, and how they stand to the sender. Of
     what takes several messages, the `part` that is to go now, with its own channel, text, files and
-    id; `status` is that of all."""
+    id; `status` is that of all, and `whole` what they are parts of."""
 
     channel: str
     address: str
@@ -134,6 +134,7 @@ class Parcel:
     template: ContentTemplate | None = None
     standing: Standing = NEWCOMER
     part: int | None = None
+    whole: Parcel | None = None
 
 
 async def parcels(sql: asyncpg.Connection, items: Sequence[Claimed]) -> Mapping[int, Parcel]:
@@ -183,7 +184,7 @@ async def move(sql: asyncpg.Connection, receipts: Sequence[Receipt], now: dateti
     """Write receipts that changed, and say so in the revision of their conversations."""
     if not receipts:
         return
-    columns = ("sid", "status", "error_code", "error_message", "external_id", "parts")
+    columns = ("sid", "status", "error_code", "error_message", "external_id", "parts", "dropped")
     changed = [
         {
             **{name: getattr(receipt, name) for name in columns},
@@ -242,7 +243,9 @@ def _parcel(row: Any, at: int) -> Parcel:
     part = restored(outcome)
     body, media = part.of(whole.body, whole.media)
     name = outcome["id"]
-    return replace(whole, channel=part.channel, external_id=name, body=body, media=media, part=at)
+    return replace(
+        whole, channel=part.channel, external_id=name, body=body, media=media, part=at, whole=whole
+    )
 
 
 def _whole(row: Any) -> Parcel:

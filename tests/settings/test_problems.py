@@ -562,6 +562,18 @@ CONTENT_CASES: list[tuple[str, str, list[str]]] = [
         ],
     ),
     (
+        "a fallback that is no template, and one where nobody has a session",
+        CONTENTS
+        + HI
+        + "senders:\n"
+        + '- {address: "whatsapp:+15005550010", carrier: lab, fallback: {content: ho}}\n'
+        + '- {address: "+15005550006", carrier: lab, fallback: {content: hi}}\n',
+        [
+            "8:72: senders[0].fallback.content: no such template (known: hi)",
+            "9:43: senders[1].fallback: only whatsapp and messenger know sessions",
+        ],
+    ),
+    (
         "a SID given twice",
         CONTENTS
         + HI
