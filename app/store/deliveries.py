@@ -100,14 +100,16 @@ RETURNING e.carrier, e.external_id, e.status, e.error_code
 """
 
 RIPE_EARLY = """
-SELECT e.carrier, e.external_id, e.status, e.error_code
-FROM early_statuses e
+SELECT e.carrier, e.external_id, e.status, e.error_code FROM early_statuses e
 WHERE e.received_at > $1
-  AND (EXISTS (SELECT FROM receipts r
-               WHERE r.carrier = e.carrier AND r.external_id = e.external_id)
-    OR EXISTS (SELECT FROM receipts r
-               WHERE r.parts @> jsonb_build_array(jsonb_build_object('id', e.external_id))
-                 AND r.carrier = e.carrier))
+  AND EXISTS (SELECT FROM receipts r
+              WHERE r.carrier = e.carrier AND r.external_id = e.external_id)
+UNION
+SELECT e.carrier, e.external_id, e.status, e.error_code FROM early_statuses e
+WHERE e.received_at > $1
+  AND EXISTS (SELECT FROM receipts r
+              WHERE r.parts @> jsonb_build_array(jsonb_build_object('id', e.external_id))
+                AND r.carrier = e.carrier)
 LIMIT 500
 """
 

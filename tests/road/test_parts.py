@@ -79,6 +79,8 @@ async def test_a_long_text_goes_in_pieces_and_the_log_counts_their_segments(dsn:
         texts = got(one, MARIA)
         assert " ".join(texts) == f"{LONG} then"
         assert len(texts) == 4
+        part = one.world.phone(MARIA).received[1]
+        assert part.reference.endswith(".1")
         async with one.service.runtime.db.begin() as tx:
             rows = await tx.sql.fetch(
                 "SELECT number, outcome, detail, segments FROM attempts WHERE message_sid = $1"
@@ -94,6 +96,11 @@ async def test_a_long_text_goes_in_pieces_and_the_log_counts_their_segments(dsn:
         assert found is not None
         [fanned] = [entry.details for entry in found.entries if entry.what == "fan-out"]
         assert fanned["parts"] == 3
+        async with one.service.runtime.db.begin() as tx:
+            for name in (part.external_id, part.reference):
+                again = await trace(tx.sql, name)
+                assert again is not None
+                assert again.entries == found.entries
 
 
 @pytest.mark.parametrize("cut", ["before", "after"])
