@@ -42,7 +42,7 @@ from app.model.traffic import (
 from app.settings.models import Model
 from app.settings.types import PublicUrl, Secret
 
-CHANNELS = frozenset({"sms", "mms", "whatsapp", "messenger", "email", "rcs"})
+CHANNELS = frozenset({"sms", "mms", "whatsapp", "messenger", "instagram", "email", "rcs"})
 BAD_MEDIA = 21620
 STATUSES: dict[str, DeliveryStatus | None] = {
     "queued": None,

@@ -74,6 +74,9 @@ def _text(facts: ChannelFacts, body: str | None, *, relaxed: bool) -> Deliver | 
     chars_max = facts.body_chars_max_relaxed if relaxed else facts.body_chars_max
     if not body:
         return Fail(facts.name, facts.empty_code, "the message has neither text nor media")
+    if facts.body_bytes_max is not None and len(body.encode()) > facts.body_bytes_max:
+        reason = f"the text is longer than {facts.body_bytes_max} bytes"
+        return Fail(facts.name, facts.body_too_long_code, reason)
     if len(body) > chars_max:
         reason = f"the text is longer than {chars_max} characters"
         return Fail(facts.name, facts.body_too_long_code, reason)

@@ -81,5 +81,14 @@ def _with_text(
         return tuple(parts)
     if files and captions(facts, media[files[0][0]], body):
         return (Part(facts.name, tuple(files[0]), 0, len(body)), *parts[1:])
-    cut = pieces(body, FACTS[channel].body_chars_max_relaxed)
+    cut = pieces(body, _chars_max(FACTS[channel], body))
     return (*parts, *(Part(channel, (), start, end) for start, end in cut))
+
+
+def _chars_max(facts: ChannelFacts, body: str) -> int:
+    """How long a piece of this text may be: where bytes count, as if all of it were as wide as its
+    widest character."""
+    if facts.body_bytes_max is None:
+        return facts.body_chars_max_relaxed
+    width = max(len(char.encode()) for char in set(body))
+    return min(facts.body_chars_max_relaxed, facts.body_bytes_max // width)

@@ -22,7 +22,7 @@ from app.settings.types import flow_sid
 COMMON = frozenset(CarrierSettings.model_fields)
 # What each type of autocreation cannot do without.
 NEEDS = {"webhook": "webhook_url", "studio": "studio_flow_sid"}
-IN_SESSIONS = ("whatsapp", "messenger")
+IN_SESSIONS = ("whatsapp", "messenger", "instagram")
 TEMPLATE_NAME = re.compile(r"[a-z0-9_]{1,512}")
 # More names than these are not listed.
 NAMES_MAX = 20
@@ -192,7 +192,7 @@ def _fallback(document: Document, steps: Steps) -> None:
     place = (*steps, "fallback", "content")
     mine, name = _address(document, (*steps, "address")), document.text(*place)
     if mine is not None and name is not None and address.channel_of(mine) not in IN_SESSIONS:
-        message = f"only {' and '.join(IN_SESSIONS)} know sessions"
+        message = f"only {', '.join(IN_SESSIONS)} know sessions"
         document.report((*steps, "fallback"), message, at_key=True)
     if name is not None and not ids.is_sid(name, ids.CONTENT):
         _declared(document, place, "template", document.names("contents"))

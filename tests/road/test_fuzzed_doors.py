@@ -98,7 +98,11 @@ def seeds(case: Case) -> list[Wire]:
             event | {"postback": {"title": "Yes", "payload": "y", "mid": "m.3"}},
             event | {"delivery": {"mids": ["m.4"], "watermark": 1}},
         ]
-        found.append(case.document("page", [{"id": "108732", "messaging": events}]))
+        events.append(event | {"read": {"mid": "m.5"}})
+        found += [
+            case.document(about, [{"id": "108732", "messaging": events}])
+            for about in ("page", "instagram")
+        ]
         decided = {
             "event": "APPROVED",
             "message_template_name": "hello",
