@@ -90,6 +90,6 @@ class Runtime:
         settings = self.settings.of(account_sid)
         return self if settings is self.settings else replace(self, settings=settings)
 
-    def status_url(self, carrier: str, receipt_sid: str) -> str:
+    def status_url(self, carrier: str, reference: str) -> str:
         """Where a carrier reports on one send; naming the receipt settles unknown outcomes too."""
-        return f"{self.public_url}/carriers/{carrier}/status?receipt={receipt_sid}"
+        return f"{self.public_url}/carriers/{carrier}/status?receipt={reference}"

@@ -25,7 +25,18 @@ from app.store import scope as scopes
 from app.store.database import Tx
 
 PATH = "/Configuration/Addresses"
-WORDS = ("sms", "whatsapp", "messenger", "gbm", "email", "rcs", "apple", "chat", "applechat")
+WORDS = (
+    "sms",
+    "whatsapp",
+    "messenger",
+    "instagram",
+    "gbm",
+    "email",
+    "rcs",
+    "apple",
+    "chat",
+    "applechat",
+)
 TYPES = {word: word for word in WORDS}
 AUTO_TYPES = {word: word for word in ("webhook", "studio", "default")}
 METHODS = {"get": "GET", "post": "POST"}

@@ -2,12 +2,13 @@
 
 A file comes as the body itself (the original's way), as a file of a multipart form, or (ours) from
 the URL that `MediaUrl` names. Tools that send a file as it is often call it a form, as curl does:
-a body that is no form with `MediaUrl` is the file.
+a body that is no form is the file.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -37,6 +38,12 @@ SYSTEM = "system"
 NAME_CHARS_MAX = 256
 FORM_BYTES_MAX = 8192
 CHUNK_BYTES = 65_536
+NO_URL = (
+    "Missing required parameter MediaUrl in the post body: a form has it, or the body is a file"
+)
+
+_FIELD = rb"(?:[A-Za-z][\w.-]{0,99}=[!-%'-<>-~]*)?"
+_FIELDS = re.compile(_FIELD + rb"(?:&" + _FIELD + rb")*")
 
 MEDIA_URL = kinds.text("MediaUrl", web_url)
 FILENAME = kinds.short("Filename", NAME_CHARS_MAX, INVALID, "Invalid Filename")
@@ -190,14 +197,18 @@ async def _read(call: Call, incoming: Incoming) -> Came:
 
 
 async def _form_or_file(call: Call, incoming: Incoming) -> Came:
-    """What is called a form: with `MediaUrl` it is one, else the file."""
+    """What is called a form: with `MediaUrl` it is one, else the file. Raises Invalid for what is
+    nothing but fields of a form, without that one."""
     head = b""
     async for chunk in call.request.content.iter_chunked(CHUNK_BYTES):
         head += chunk
         if len(head) > FORM_BYTES_MAX:
             break
-    if len(head) <= FORM_BYTES_MAX and (url := _url_in(head)) is not None:
-        return await _fetched(call, url, incoming)
+    if len(head) <= FORM_BYTES_MAX:
+        if (url := _url_in(head)) is not None:
+            return await _fetched(call, url, incoming)
+        if _FIELDS.fullmatch(head):
+            raise Invalid(forms.MISSING, NO_URL)
     if head:
         await incoming.write(head)
     async for chunk in call.request.content.iter_chunked(CHUNK_BYTES):

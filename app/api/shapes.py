@@ -33,7 +33,7 @@ STATE = words("initializing", "active", "inactive", "closed")
 
 
 BINDING = some(
-    type=words("sms", "whatsapp", "messenger", "gbm", "email", "rcs", "apple", "chat"),
+    type=words("sms", "whatsapp", "messenger", "instagram", "gbm", "email", "rcs", "apple", "chat"),
     address=null(TEXT),
     proxy_address=null(TEXT),
     projected_address=null(TEXT),

@@ -14,7 +14,7 @@ from app.carriers.contract import Junk
 from app.carriers.document import Node
 from app.carriers.exchange import without_numbers
 from app.carriers.filetype import guessed
-from app.ids import RECEIPT, is_sid
+from app.model.parts import is_reference
 from app.model.traffic import DeliveryStatus, Inbound, MediaPart, Status
 
 RECEIVED = "message-received"
@@ -152,7 +152,7 @@ def _status(carrier: str, event: Node) -> Status:
         status=status,
         error_code=code,
         error_message=text,
-        receipt_sid=tag if is_sid(tag, RECEIPT) else None,
+        receipt_sid=tag if is_reference(tag) else None,
         address=event.word("to") or None if several else None,
     )
 

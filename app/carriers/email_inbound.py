@@ -13,6 +13,7 @@ from app.carriers.email_mail import Mail
 from app.carriers.email_report import is_report
 from app.carriers.posted import metadata, with_form
 from app.channels.address import normalise
+from app.model.parts import referred
 from app.model.traffic import Inbound
 
 RECIPIENTS_MAX = 100
@@ -91,9 +92,9 @@ def _recipients(mail: Mail) -> list[tuple[str, str | None]]:
     given = mail.recipients or tuple(address for _, address in mail.people(*ADDRESSED))
     found: dict[str, str | None] = {}
     for address in given[:RECIPIENTS_MAX]:
-        plain, sid = email_address.unplus(address)
+        plain, named = email_address.unplus(address)
         try:
-            found.setdefault(normalise(plain), sid)
+            found.setdefault(normalise(plain), referred(named)[0] if named else None)
         except ValueError:
             continue
     if not found:

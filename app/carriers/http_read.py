@@ -16,7 +16,7 @@ from app.carriers.http_answer import identifier
 from app.carriers.http_options import InboundFields, MediaFields, StatusFields
 from app.carriers.http_paths import FormFields, Source, sources, word
 from app.channels.address import PREFIX_NAMED, PREFIX_NUMBERED, channel_of, normalise
-from app.ids import RECEIPT, is_sid
+from app.model.parts import is_reference
 from app.model.traffic import Inbound, MediaPart, Status
 
 MEDIA_MAX = 20
@@ -101,7 +101,7 @@ class Reader:
             status=None if status == "queued" else status,
             error_code=code,
             error_message=text[:300] if text else None,
-            receipt_sid=reference if reference and is_sid(reference, RECEIPT) else None,
+            receipt_sid=reference if is_reference(reference) else None,
         )
 
     def _channel(self, fields: InboundFields, source: Source) -> str:

@@ -1,4 +1,4 @@
-"""Meta: WhatsApp (Cloud API) and Messenger, straight from Meta and without anybody in between.
+"""Meta: WhatsApp (Cloud API), Messenger and Instagram, straight from Meta, with nobody in between.
 
 https://developers.facebook.com/docs/whatsapp/cloud-api and .../docs/messenger-platform. One app at
 Meta is one carrier: all of its phone numbers and pages call the same door.
@@ -23,7 +23,7 @@ from app.model.traffic import Accepted, ApprovalStatus, Inbound, Outgoing, Signa
 from app.settings.models import Model
 from app.settings.types import PLAIN, Address, PublicUrl, Secret
 
-CHANNELS = frozenset({"whatsapp", "messenger"})
+CHANNELS = frozenset({"whatsapp", "messenger", "instagram"})
 CHANNEL_UNKNOWN = 63005
 
 
@@ -52,7 +52,8 @@ class Options(Model):
     a word of yours that Meta repeats when the door is registered. `access_token` is that of a
     system user: it sends for WhatsApp and opens files. `phone_numbers` says which number is behind
     each phone number id (Meta's URLs have the id, your senders the number); `pages` gives the
-    access token of each Facebook page. `wait_for_status_s`: how long a send whose answer was lost
+    access token of each Facebook page, `instagram` that of the page behind each Instagram account.
+    `wait_for_status_s`: how long a send whose answer was lost
     waits for a status, which names it, before `on_unknown` decides.
     """
 
@@ -61,6 +62,7 @@ class Options(Model):
     access_token: Secret | None = None
     phone_numbers: PhoneNumbers = Field(default_factory=dict)
     pages: dict[MetaId, Secret] = Field(default_factory=dict)
+    instagram: dict[MetaId, Secret] = Field(default_factory=dict)
     base_url: PublicUrl = "https://graph.facebook.com/v25.0"
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 10.0
     wait_for_status_s: Annotated[float, Field(ge=0)] = 60.0
@@ -86,12 +88,16 @@ class Meta:
         self._pages = {
             f"messenger:{page}": token.get_secret_value() for page, token in options.pages.items()
         }
+        self._accounts = {
+            f"instagram:{one}": token.get_secret_value() for one, token in options.instagram.items()
+        }
         self._graph = meta_graph.Graph(options.base_url, options.timeout_s)
         self._readers: dict[str, WhatsAppReader | MessengerReader] = {
             "whatsapp_business_account": WhatsAppReader(
                 name, options.phone_numbers, options.base_url
             ),
             "page": MessengerReader(name),
+            "instagram": MessengerReader(name, "instagram"),
         }
 
     def verify(self, request: Request) -> SignatureResult:
@@ -132,6 +138,8 @@ class Meta:
             return await self._send_whatsapp(outgoing, context)
         if outgoing.channel == "messenger":
             return await self._send_messenger(outgoing, context)
+        if outgoing.channel == "instagram":
+            return await self._send_instagram(outgoing, context)
         raise Permanent(f"Meta does not carry {outgoing.channel}", CHANNEL_UNKNOWN)
 
     async def look_up(self, outgoing: Outgoing, context: Context) -> Sequence[Accepted] | None:
@@ -157,6 +165,15 @@ class Meta:
         page = outgoing.proxy_address.removeprefix("messenger:")
         body = meta_graph.messenger_message(outgoing)
         reply = await meta_graph.send(self._graph, page, token, body, context)
+        return meta_graph.messenger_accepted(reply, context.clock.now())
+
+    async def _send_instagram(self, outgoing: Outgoing, context: Context) -> Accepted:
+        """The account's page sends for it: whose that is, its token says."""
+        token = self._accounts.get(outgoing.proxy_address)
+        if token is None:
+            raise _unset("instagram", outgoing)
+        body = meta_graph.instagram_message(outgoing)
+        reply = await meta_graph.send(self._graph, "me", token, body, context)
         return meta_graph.messenger_accepted(reply, context.clock.now())
 
     def parse_approvals(self, request: Request) -> Sequence[ApprovalStatus]:

@@ -78,17 +78,19 @@ def whatsapp_message(outgoing: Outgoing, carrier: str) -> dict[str, Any]:
 
 def messenger_message(outgoing: Outgoing) -> dict[str, Any]:
     """The body of a reply within the window."""
-    content: dict[str, Any] = {"text": outgoing.body or ""}
-    if outgoing.media:
-        kind = _kind(outgoing.media[0])[1]
-        kind = kind if kind in MESSENGER_KINDS else "file"
-        content = {"attachment": {"type": kind, "payload": {"url": outgoing.media[0].url}}}
-    content = meta_templates.messenger(outgoing) or content
+    content = meta_templates.messenger(outgoing) or _messenger_content(outgoing)
     return {
         "recipient": {"id": outgoing.address.removeprefix("messenger:")},
         "messaging_type": "RESPONSE",
         "message": {**content, "metadata": outgoing.reference},
     }
+
+
+def instagram_message(outgoing: Outgoing) -> dict[str, Any]:
+    """The same on Instagram, which takes no reference of ours.
+    https://developers.facebook.com/docs/messenger-platform/instagram/features/send-message"""
+    person = outgoing.address.removeprefix("instagram:")
+    return {"recipient": {"id": person}, "message": _messenger_content(outgoing)}
 
 
 def whatsapp_accepted(reply: Reply, now: datetime) -> Accepted:
@@ -151,6 +153,14 @@ def _whatsapp_content(outgoing: Outgoing) -> dict[str, Any]:
     if kind == "document" and part.filename:
         file["filename"] = part.filename
     return {"type": kind, kind: file}
+
+
+def _messenger_content(outgoing: Outgoing) -> dict[str, Any]:
+    if not outgoing.media:
+        return {"text": outgoing.body or ""}
+    kind = _kind(outgoing.media[0])[1]
+    kind = kind if kind in MESSENGER_KINDS else "file"
+    return {"attachment": {"type": kind, "payload": {"url": outgoing.media[0].url}}}
 
 
 def _kind(part: MediaPart) -> tuple[str, str]:

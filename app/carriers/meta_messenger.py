@@ -24,7 +24,7 @@ from app.carriers.meta_document import (
     web_url,
 )
 from app.channels.address import normalise
-from app.ids import RECEIPT, is_sid
+from app.model.parts import is_reference
 from app.model.traffic import Inbound, MediaPart, Status
 
 # Messenger says no more than this of a file.
@@ -39,9 +39,10 @@ ATTACHMENTS_MAX = 50
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads for one carrier."""
+    """Reads for one carrier, `messenger` or `instagram`, whose documents have the same form."""
 
     carrier: str
+    channel: str = "messenger"
 
     def read(self, entry: Section) -> Iterator[Inbound | Status | Junk]:
         """What one entry tells, in its order; Junk for what cannot be read, so that it holds
@@ -60,6 +61,9 @@ class Reader:
             return [self._message(event, message)]
         if "postback" in event:
             return [self._postback(event, section(event, "postback"))]
+        seen = section(event, "read")
+        if text(seen, "mid"):  # Instagram's; Messenger names a moment only
+            return [Status(self.carrier, identifier(seen, "mid"), "read")]
         return self._delivered(section(event, "delivery"))
 
     def _message(self, event: Section, message: Section) -> Inbound:
@@ -103,12 +107,12 @@ class Reader:
         inbound = Inbound(
             carrier=self.carrier,
             external_id=external_id,
-            channel="messenger",
-            address=_address(event, "sender"),
-            proxy_address=_address(event, "recipient"),
+            channel=self.channel,
+            address=_address(self.channel, event, "sender"),
+            proxy_address=_address(self.channel, event, "recipient"),
             body=body or None,
             media=media,
-            channel_metadata=posted.metadata("messenger", context),
+            channel_metadata=posted.metadata(self.channel, context),
             sent_at=moment(event, "timestamp"),
         )
         return posted.with_form(inbound)
@@ -116,7 +120,7 @@ class Reader:
     def _echo(self, message: Section) -> list[Status]:
         """What we sent comes back with our reference; an answer that was lost is made up for."""
         receipt = text(message, "metadata")
-        if not is_sid(receipt, RECEIPT):
+        if not is_reference(receipt):
             return []
         return [Status(self.carrier, identifier(message, "mid"), "sent", receipt_sid=receipt)]
 
@@ -128,9 +132,9 @@ class Reader:
         return [Status(self.carrier, mid, "delivered") for mid in named]
 
 
-def _address(event: Section, name: str) -> str:
+def _address(channel: str, event: Section, name: str) -> str:
     try:
-        return normalise(f"messenger:{identifier(section(event, name), 'id')}")
+        return normalise(f"{channel}:{identifier(section(event, name), 'id')}")
     except ValueError as error:
         raise Junk(f"{name}.id is not an id: {error}") from error
 

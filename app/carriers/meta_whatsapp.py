@@ -26,7 +26,7 @@ from app.carriers.meta_document import (
     text,
 )
 from app.channels.address import normalise
-from app.ids import RECEIPT, is_sid
+from app.model.parts import is_reference
 from app.model.traffic import DeliveryStatus, Inbound, Status
 
 # behaviour.md 4.9. `played`: a voice message was heard. None: on its way, nothing is known yet.
@@ -108,7 +108,7 @@ class Reader:
             carrier=self.carrier,
             external_id=external_id,
             status=STATUSES[word],
-            receipt_sid=receipt if is_sid(receipt, RECEIPT) else None,
+            receipt_sid=receipt if is_reference(receipt) else None,
         )
         errors = rows(given, "errors")
         if word != "failed" or not errors:

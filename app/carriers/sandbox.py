@@ -42,7 +42,7 @@ from app.carriers.sandbox_wire import (
 from app.carriers.sandbox_world import RECORDS_MAX, World
 from app.channels.address import channel_of
 from app.errors import CarrierError, Permanent, Temporary, Unknown
-from app.ids import RECEIPT, is_sid
+from app.model.parts import is_reference
 from app.model.traffic import (
     Accepted,
     DeliveryStatus,
@@ -54,7 +54,7 @@ from app.model.traffic import (
 from app.settings.models import Model
 from app.settings.types import PublicUrl, Secret
 
-CHANNELS = frozenset({"sms", "mms", "whatsapp", "messenger", "email", "rcs"})
+CHANNELS = frozenset({"sms", "mms", "whatsapp", "messenger", "instagram", "email", "rcs"})
 BAD_MEDIA = 21620
 TEXTS_MAX = 100
 """Texts in one page of the list."""
@@ -135,7 +135,7 @@ class _Sandbox:
             status=STATUSES[report.status],
             error_code=report.error_code,
             error_message=report.error_message,
-            receipt_sid=receipt if is_sid(receipt, RECEIPT) else None,
+            receipt_sid=receipt if is_reference(receipt) else None,
             address=report.to or None if report.others else None,
         )
         return [status]

@@ -11,7 +11,7 @@ from app.carriers import codes, document, posted
 from app.carriers.contract import Junk
 from app.carriers.document import Node
 from app.carriers.exchange import without_numbers
-from app.ids import RECEIPT, is_sid
+from app.model.parts import is_reference
 from app.model.traffic import DeliveryStatus, Inbound, Status
 
 RECEIVED = "message.received"
@@ -94,7 +94,7 @@ def statuses(carrier: str, body: bytes, receipt: str) -> list[Status]:
             status=STATUSES[word],
             error_code=code if STATUSES[word] in ENDS else None,
             error_message=text if STATUSES[word] in ENDS else None,
-            receipt_sid=receipt if is_sid(receipt, RECEIPT) else None,
+            receipt_sid=receipt if is_reference(receipt) else None,
             address=recipient.word("phone_number") or None if len(words) > 1 else None,
         )
         for recipient, word in zip(recipients, words, strict=True)

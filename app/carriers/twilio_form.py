@@ -16,7 +16,7 @@ from multidict import MultiMapping
 from app.carriers import storable
 from app.carriers.contract import Junk
 from app.channels.address import channel_of, normalise
-from app.ids import RECEIPT, is_sid
+from app.model.parts import is_reference
 from app.model.traffic import DeliveryStatus, Inbound, MediaPart, Status
 
 Fields = MultiMapping[str]
@@ -117,7 +117,7 @@ def status(carrier: str, fields: Fields, receipt: str | None) -> Status | None:
         status=STATUSES[word],
         error_code=int(code) if _CODE.fullmatch(code) else None,
         error_message=storable.text(fields.get("ErrorMessage", "")) or None,
-        receipt_sid=receipt if receipt and is_sid(receipt, RECEIPT) else None,
+        receipt_sid=receipt if is_reference(receipt) else None,
     )
 
 

@@ -18,7 +18,7 @@ from app.carriers.document import Node
 from app.carriers.exchange import without_numbers
 from app.carriers.filetype import guessed
 from app.carriers.vonage_errors import ERRORS, number
-from app.ids import RECEIPT, is_sid
+from app.model.parts import is_reference
 from app.model.traffic import DeliveryStatus, Inbound, MediaPart, Status
 
 # Message type -> the type of its file when the name does not tell.
@@ -104,7 +104,7 @@ def status(carrier: str, body: bytes, receipt: str) -> Status | None:
         status=STATUSES[word],
         error_code=code,
         error_message=text,
-        receipt_sid=named if is_sid(named, RECEIPT) else None,
+        receipt_sid=named if is_reference(named) else None,
     )
 
 

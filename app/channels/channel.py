@@ -16,9 +16,9 @@ ANY_TYPE: frozenset[str] = frozenset()
 class ChannelFacts:
     """One channel as a table ("Conversations Limits", "Delivery Receipts in Conversations").
 
-    Units: characters (`_chars`) and bytes (`_bytes`). `media_bytes_max` holds for one file and
-    `media_total_bytes_max` for all files of a message. Content types are lower case and without
-    parameters; an empty set means any. What ends in `_relaxed` is what
+    Units: characters (`_chars`) and bytes (`_bytes`; of a text, in UTF-8). `media_bytes_max` holds
+    for one file and `media_total_bytes_max` for all files of a message. Content types are lower
+    case and without parameters; an empty set means any. What ends in `_relaxed` is what
     the channel itself takes, where the documented limit is lower. A file whose type is in
     `caption_types` can carry a text of `caption_chars_max`; with `text_beside_media` the documented
     limits, too, leave text and several files together. `type_bytes_max_relaxed` is the limit of
@@ -41,6 +41,7 @@ class ChannelFacts:
     caption_types: frozenset[str]
     caption_chars_max: int
     text_beside_media: bool = False
+    body_bytes_max: int | None = None
     type_bytes_max_relaxed: Mapping[str, int] | None = None
     session_s: int | None = None
     keywords: bool = False

@@ -6,13 +6,14 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from app.channels import chat, email, messenger, mms, rcs, sms, whatsapp
+from app.channels import chat, email, instagram, messenger, mms, rcs, sms, whatsapp
 from app.channels.channel import ChannelFacts
 
 __all__ = ["FACTS", "ChannelFacts", "binding_type", "channel_message_sid"]
 
+CHANNELS = (sms, mms, whatsapp, messenger, instagram, rcs, email, chat)
 FACTS: Mapping[str, ChannelFacts] = MappingProxyType(
-    {one.FACTS.name: one.FACTS for one in (sms, mms, whatsapp, messenger, rcs, email, chat)}
+    {one.FACTS.name: one.FACTS for one in CHANNELS}
 )
 # What a channel without facts of its own calls its messages.
 SID_PREFIX_OTHER = "SM"

@@ -32,6 +32,7 @@ SHOWN: Mapping[str, frozenset[str]] = {
     "mms": frozenset({TEXT, MEDIA}),
     "rcs": frozenset({TEXT, MEDIA, CARD}),
     "messenger": frozenset({TEXT, MEDIA, QUICK_REPLY, CALL_TO_ACTION, CARD}),
+    "instagram": frozenset({TEXT, MEDIA}),
     "whatsapp": frozenset(RISING),
 }
 

@@ -13,9 +13,11 @@ from datetime import datetime, timedelta
 
 from app.carriers.contract import Carrier
 from app.channels.segments import Segments, segments
+from app.delivery import fallback
 from app.errors import CarrierError, Permanent, Temporary, Unknown
 from app.media import carried, outward
 from app.model.outbox import REPLY
+from app.model.parts import reference
 from app.model.traffic import Accepted, Outgoing
 from app.rules import opt_outs, standing
 from app.rules.content import Deliver, Fail
@@ -38,7 +40,8 @@ class Tried:
 
     outcome: accepted, temporary, permanent, unknown; settled (a status callback told us
     meanwhile), gone (the message was deleted), postponed (until `not_before`: a look-up is not to
-    be trusted yet, or a file is still on its way to us). `segments` is what an SMS was cut into.
+    be trusted yet, or a file is still on its way to us). `segments` is what an SMS was
+    cut into, `instead` names what a template went in the place of.
     """
 
     item: Claimed
@@ -51,6 +54,7 @@ class Tried:
     took_s: float = 0.0
     lag_s: float = 0.0
     segments: Segments | None = None
+    instead: str | None = None
 
 
 async def attempt(runtime: Runtime, item: Claimed, parcel: Parcel | None) -> Tried:
@@ -95,19 +99,34 @@ async def _try(runtime: Runtime, item: Claimed, parcel: Parcel) -> Tried:
     if wait_s and item.unknown_since is None:
         later = runtime.clock.now() + timedelta(seconds=wait_s)
         return Tried(item, "postponed", not_before=later)
-    outgoing = _outgoing(runtime, item, parcel, _in_session(runtime, parcel))
     if item.unknown_since is not None:
         # What may go now says nothing of what went then: the session may have ended since.
-        then = outgoing if isinstance(outgoing, Outgoing) else _as_it_went(runtime, item, parcel)
+        then, other = await _meant(runtime, item, parcel, item.unknown_since)
+        if isinstance(then, Permanent):
+            then = _as_it_went(runtime, item, parcel)
         settled = await _settle_unknown(runtime, carrier, item, then)
         if settled is not None:
-            return settled
+            return replace(settled, instead=other)
+    outgoing, instead = await _meant(runtime, item, parcel, runtime.clock.now())
     if isinstance(outgoing, Outgoing):
-        outgoing = await _now(runtime, carrier, item, parcel, outgoing)
+        outgoing = await _now(runtime, carrier, item, parcel, outgoing, free=instead is None)
     if isinstance(outgoing, Permanent):
         return Tried(item, "permanent", error=outgoing)
     cut = segments(outgoing.body or "") if outgoing.channel == "sms" else None
-    return replace(await _send(runtime, carrier, item, outgoing), segments=cut)
+    return replace(await _send(runtime, carrier, item, outgoing), segments=cut, instead=instead)
+
+
+async def _meant(
+    runtime: Runtime, item: Claimed, parcel: Parcel, at: datetime
+) -> tuple[Outgoing | Permanent, str | None]:
+    """What goes at this time and, when it is a template in the place of it, what that replaces."""
+    session = _in_session(runtime, parcel, at)
+    other = await fallback.instead(runtime, item, parcel, session)
+    if other is None:
+        return _outgoing(runtime, item, parcel, session), None
+    if isinstance(other, Fail):
+        return Permanent(other.reason, other.code), None
+    return _to(runtime, item, parcel, other), other.dropped
 
 
 async def _send(runtime: Runtime, carrier: Carrier, item: Claimed, outgoing: Outgoing) -> Tried:
@@ -150,7 +169,9 @@ async def _not_others(
         return None if found is None else []
     names = [one.external_id for one in found]
     async with runtime.db.begin() as tx:
-        others = await deliveries.others(tx.sql, carrier.name, names, item.receipt_sid)
+        others = await deliveries.others(
+            tx.sql, carrier.name, names, item.receipt_sid or "", item.part
+        )
     return [one for one in found if one.external_id not in others]
 
 
@@ -169,10 +190,16 @@ def _unknown(runtime: Runtime, carrier: Carrier, item: Claimed, error: Unknown) 
 
 
 async def _now(
-    runtime: Runtime, carrier: Carrier, item: Claimed, parcel: Parcel, outgoing: Outgoing
+    runtime: Runtime,
+    carrier: Carrier,
+    item: Claimed,
+    parcel: Parcel,
+    outgoing: Outgoing,
+    *,
+    free: bool,
 ) -> Outgoing | Permanent:
-    """What may go now: since it was fanned out the session may have ended, or the recipient (of a
-    group text: somebody in it) may have opted out."""
+    """What may go now: since it was fanned out the session may have ended (where it goes freely),
+    or the recipient (of a group text: somebody in it) may have opted out."""
     if outgoing.others and not carrier.groups:
         return Permanent(f"carrier {carrier.name} does not send group texts", NO_GROUPS_CODE)
     if item.event == REPLY:
@@ -184,7 +211,9 @@ async def _now(
         content,
         opted_out=not outgoing.others
         and _opted_out(runtime, item, parcel.standing.opted_out, outgoing.proxy_address),
-        session=parcel.template is not None or _in_session(runtime, parcel) in (None, True),
+        session=not free
+        or parcel.template is not None
+        or _in_session(runtime, parcel, runtime.clock.now()) in (None, True),
     )
     if isinstance(content, Fail):
         return Permanent(content.reason, content.code)
@@ -198,12 +227,11 @@ async def _opted_out_of_group(runtime: Runtime, item: Claimed, outgoing: Outgoin
     return _opted_out(runtime, item, senders, outgoing.proxy_address)
 
 
-def _in_session(runtime: Runtime, parcel: Parcel) -> bool | None:
-    """Whether they may be written to freely now; None: that is left to the carrier."""
+def _in_session(runtime: Runtime, parcel: Parcel, at: datetime) -> bool | None:
+    """Whether they may be written to freely at this time; None: that is left to the carrier."""
     if runtime.settings.limits.session == "carrier":
         return None
-    last, now = parcel.standing.last_inbound_at, runtime.clock.now()
-    return standing.is_open(parcel.channel, last, now)
+    return standing.is_open(parcel.channel, parcel.standing.last_inbound_at, at)
 
 
 def _opted_out(runtime: Runtime, item: Claimed, out: Collection[str], proxy_address: str) -> bool:
@@ -226,7 +254,7 @@ def _as_it_went(runtime: Runtime, item: Claimed, parcel: Parcel) -> Outgoing:
 def _outgoing(
     runtime: Runtime, item: Claimed, parcel: Parcel, session: bool | None
 ) -> Outgoing | Permanent:
-    profile = runtime.settings.limits.profile
+    profile = runtime.settings.limits.profile if parcel.part is None else "relaxed"
     content = fitted(parcel.channel, parcel.body, parcel.media, profile, parcel.template, session)
     if isinstance(content, Fail):
         return Permanent(content.reason, content.code)
@@ -235,15 +263,16 @@ def _outgoing(
 
 def _to(runtime: Runtime, item: Claimed, parcel: Parcel, content: Deliver) -> Outgoing:
     assert item.receipt_sid is not None
+    named = reference(item.receipt_sid, parcel.part or 0)
     everybody = (item.params or {}).get("to", "").split()
     return Outgoing(
-        reference=item.receipt_sid,
+        reference=named,
         channel=content.channel,
         address=parcel.address,
         proxy_address=parcel.proxy_address,
         body=content.body,
         media=outward.given(runtime, content.media),
-        status_url=runtime.status_url(parcel.carrier, item.receipt_sid),
+        status_url=runtime.status_url(parcel.carrier, named),
         started_at=item.unknown_since or item.started_at,
         template=content.template,
         others=tuple(one for one in everybody if one != parcel.address),

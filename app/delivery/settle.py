@@ -15,10 +15,12 @@ import asyncpg
 from app import ids
 from app.channels.facts import channel_message_sid
 from app.convoy import Convoy
+from app.delivery import parts
 from app.delivery.attempt import UNKNOWN_CODE, Tried
 from app.errors import CarrierError, Permanent, Temporary
 from app.model import Receipt
 from app.model.outbox import DELIVERY, HOOK
+from app.model.parts import reference
 from app.model.traffic import Accepted, Status
 from app.observe import DeadLettered, DeliveryTried
 from app.rules.receipts import advance
@@ -93,7 +95,7 @@ class Settler:
                     self._attempted(batch, item, receipt)
                 elif item.accepted is not None:
                     for one in batch.together(receipt):
-                        _accept(batch, one, item.accepted)  # a fact, whoever holds the lane now
+                        _accept(batch, one, item, item.accepted)  # a fact, whoever has the lane now
                 continue
             if receipt is not None and receipt.carrier != item.carrier:
                 receipt = None  # no carrier speaks for what another one sent
@@ -134,13 +136,14 @@ class Settler:
 
     def _attempted(self, batch: Batch, tried: Tried, receipt: Receipt | None) -> None:
         """Apply an attempt to its receipt and say what happens to its item."""
-        if tried.accepted is None and receipt is not None and receipt.external_id is not None:
+        known = None if receipt is None else parts.name_of(receipt, tried.item.part)
+        if tried.accepted is None and known is not None:
             tried = replace(tried, outcome="settled")  # a callback has told us meanwhile
         settled = self._verdict(batch, tried)
         if tried.outcome != "settled":
             for one in batch.together(receipt):
                 _come_to(batch, one, tried, settled.dead)
-        batch.settled.append(settled)
+        batch.settled.append(parts.onward(settled, receipt, batch.now))
 
     def _verdict(self, batch: Batch, tried: Tried) -> Settled:
         error = tried.error
@@ -184,7 +187,9 @@ class Settler:
         """Keep what came too early; apply what is known of the sends that we just learned of."""
         await deliveries.keep_early(sql, unmatched, batch.now)
         by_external = {
-            (receipt.carrier, receipt.external_id): receipt for receipt in batch.receipts.values()
+            (receipt.carrier, name): receipt
+            for receipt in batch.receipts.values()
+            for name in parts.names(receipt)
         }
         for status in await deliveries.take_early(sql, batch.accepted):
             _say(batch, by_external[status.carrier, status.external_id], status)
@@ -214,14 +219,16 @@ class Settler:
 
 
 def _of_group(item: Tried | Status) -> bool:
-    """Whether this is about a send to several (the items of deliveries have no other `params`)."""
-    return item.item.params is not None if isinstance(item, Tried) else item.address is not None
+    """Whether this is about a send to several."""
+    if isinstance(item, Status):
+        return item.address is not None
+    return item.item.params is not None and "to" in item.item.params
 
 
 def _come_to(batch: Batch, receipt: Receipt, tried: Tried, dead: str | None) -> None:
     """Apply an attempt to a receipt."""
     if tried.accepted is not None:
-        _accept(batch, receipt, tried.accepted)
+        _accept(batch, receipt, tried, tried.accepted)
     elif isinstance(tried.error, Permanent):
         _advance(batch, receipt, tried.error.status, tried.error.code, tried.error.message)
     elif dead is not None:
@@ -229,10 +236,15 @@ def _come_to(batch: Batch, receipt: Receipt, tried: Tried, dead: str | None) -> 
         _advance(batch, receipt, "failed", code, dead)
 
 
-def _accept(batch: Batch, receipt: Receipt, accepted: Accepted) -> None:
+def _accept(batch: Batch, receipt: Receipt, tried: Tried, accepted: Accepted) -> None:
     """The carrier has it."""
     batch.accepted.append((receipt.carrier, accepted.external_id))
-    _say(batch, receipt, Status(receipt.carrier, accepted.external_id, accepted.status))
+    if tried.instead is not None:  # one template, for all that it would have been
+        receipt.parts, receipt.dropped = None, tried.instead
+        batch.moved[receipt.sid] = receipt
+    name = reference(receipt.sid, tried.item.part)
+    said = Status(receipt.carrier, accepted.external_id, accepted.status, receipt_sid=name)
+    _say(batch, receipt, said)
 
 
 def _hear(batch: Batch, receipt: Receipt, status: Status) -> None:
@@ -245,6 +257,9 @@ def _hear(batch: Batch, receipt: Receipt, status: Status) -> None:
 
 def _say(batch: Batch, receipt: Receipt, status: Status) -> None:
     """Apply what a carrier says: its name for the send, and its status if that is news."""
+    if receipt.parts is not None:
+        status = parts.heard(receipt, status)
+        batch.moved[receipt.sid] = receipt
     if receipt.external_id is None:
         receipt.external_id = status.external_id
         known = None if receipt.message_sid in batch.grouped else status.external_id
@@ -267,7 +282,7 @@ def _advance(
 
 
 def _receipt_sid(item: Tried | Status) -> str | None:
-    return item.item.receipt_sid if isinstance(item, Tried) else item.receipt_sid
+    return item.item.receipt_sid if isinstance(item, Tried) else parts.sid_of(item.receipt_sid)
 
 
 def _observation(tried: Tried) -> DeliveryTried:

@@ -85,7 +85,8 @@ class Receipt(SQLModel, table=True):
 
     `status` is queued until the carrier has it, then sent, delivered, read, failed or undelivered.
     `dropped` names what the channel could not carry. (`carrier`, `external_id`) is what the
-    carrier calls it.
+    carrier calls it. Where it takes several messages of the channel, `parts` are these, each with
+    its own `id` and `status` (app/model/parts.py), and `external_id` is the first one's.
     """
 
     __tablename__ = "receipts"
@@ -96,6 +97,14 @@ class Receipt(SQLModel, table=True):
             "carrier",
             "external_id",
             postgresql_where=text("external_id IS NOT NULL"),
+        ),
+        Index(
+            "receipts_parts",
+            "parts",
+            postgresql_using="gin",
+            postgresql_ops={"parts": "jsonb_path_ops"},
+            postgresql_with={"fastupdate": "off"},
+            postgresql_where=text("parts IS NOT NULL"),
         ),
         {"postgresql_with": {"fillfactor": 90}},
     )
@@ -116,5 +125,6 @@ class Receipt(SQLModel, table=True):
     error_code: int | None = None
     error_message: str | None = None
     dropped: str | None = None
+    parts: list[dict[str, Any]] | None = c.document(null=True)
     date_created: datetime = c.moment()
     date_updated: datetime = c.moment()

@@ -131,6 +131,7 @@ class _Item(SQLModel):
     when it is settled: a row that is claimed with it set had an attempt whose outcome is unknown.
     `token` is the idempotency token, the same in every attempt. The delivery of a group text is one
     send for all receipts of its message: `receipt_sid` is the first, `params` name whom it goes to.
+    That of a message in several parts is about one after the other: `part` in `params` says which.
     """
 
     lane: str = c.sid()

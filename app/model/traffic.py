@@ -104,8 +104,9 @@ def _part(kept: Mapping[str, Any]) -> MediaPart:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What a carrier says of something we sent. `receipt_sid` is known where the carrier calls a
-    URL that we gave with the send; otherwise (`carrier`, `external_id`) finds the receipt.
+    """What a carrier says of something we sent. `receipt_sid`, the reference of the send (the
+    receipt's SID, with the part's number behind it: app/model/parts.py), is known where the carrier
+    calls a URL that we gave with the send; otherwise (`carrier`, `external_id`) finds the receipt.
     `status` None means: accepted, nothing more is known yet. `address` says whom it is about when
     the send went to several."""
 
@@ -192,12 +193,12 @@ class Outgoing:
     """One message for one recipient, or one group text for all of them, as it is handed to a
     carrier.
 
-    `reference` is the receipt's SID (of a group text: that of the first receipt, of `address`): the
-    same in every attempt of the same send. `others` are the further recipients. `status_url` is
-    where the carrier reports, None when we have no public URL. `started_at` is when the attempt
-    (for a look-up: the first one whose outcome is unknown) began. Where there is a `template`, a
-    carrier that can sends it; `body` and `media` say the same to those that cannot. Mails have a
-    `thread`.
+    `reference` is the receipt's SID (of a group text: that of the first receipt, of `address`; of
+    a further part with its number behind it): the same in every attempt of the same send. `others`
+    are the further recipients. `status_url` is where the carrier reports, None when we have no
+    public URL. `started_at` is when the attempt (for a look-up: the first one whose outcome is
+    unknown) began. Where there is a `template`, a carrier that can sends it; `body` and `media` say
+    the same to those that cannot. Mails have a `thread`.
     """
 
     reference: str

@@ -143,6 +143,7 @@ def _receipt(row: Row) -> Entry:
         proxy_address=masked(row["proxy_address"]),
         carrier=row["carrier"] or None,
         dropped=row["dropped"],
+        parts=row["parts_count"],
     )
 
 

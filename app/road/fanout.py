@@ -11,6 +11,7 @@ from app import ids
 from app.model import Receipt
 from app.model.conversations import number_group
 from app.model.outbox import DELIVERY, REPLY, delivery_lane, group_lane
+from app.model.parts import stored
 from app.model.traffic import MediaPart, Member
 from app.road.convoy import Carriage, Load
 from app.road.items import Arrival, Draft
@@ -139,6 +140,9 @@ def _carried(sender: SenderSettings | None, planned: Planned) -> Any:
         return Fail(content.channel, SENDER_GONE, "the proxy address is not a sender of ours")
     if content.channel not in sender.effective_channels:
         return Fail(content.channel, SENDER_GONE, f"the sender does not carry {content.channel}")
+    if any(part.channel not in sender.effective_channels for part in content.parts):
+        parts = tuple(replace(part, channel=content.channel) for part in content.parts)
+        return replace(content, parts=parts)
     return content
 
 
@@ -155,6 +159,7 @@ def _allowed(
         and _opted_out(load, message.account_sid, sender, member),
         session=message.content_sid is not None
         or load.settings.limits.session == "carrier"
+        or sender.fallback is not None  # goes in their place, if the session is not open by then
         or standing.is_open(content.channel, member.last_inbound_at, load.now),
     )
 
@@ -192,6 +197,7 @@ def _row(carriage: Carriage, planned: Planned, carrier: str, content: Any) -> di
         "error_code": content.code if failed else None,
         "error_message": content.reason if failed else None,
         "dropped": None if failed else content.dropped,
+        "parts": None if failed else stored(content.parts),
     }
 
 

@@ -2,7 +2,8 @@
 
 The `twilio` profile does what "Conversations Limits" and "Media Support in Conversations" say:
 an external recipient gets one file and no text beside it. `relaxed` sends what the channel can
-carry, pictures that we keep made smaller where they must be. In both, what was left out is named in
+carry in one message (app/rules/parts.py: or in several), pictures that we keep made smaller where
+they must be. In both, what was left out is named in
 `Deliver.dropped`; nothing is dropped silently.
 """
 
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from app.channels.facts import FACTS, ChannelFacts
+from app.model.parts import Part
 from app.model.traffic import MediaPart, Template
 
 Profile = Literal["twilio", "relaxed"]
@@ -28,13 +30,15 @@ SCALED, SCALED_BYTES_MAX = "image/jpeg", 33_554_432
 @dataclass(frozen=True, slots=True)
 class Deliver:
     """What goes to the recipient. `dropped` names what does not, like `body, media 2 image/png`.
-    With a `template`, text and media are what it is to a carrier that knows no templates."""
+    With a `template`, text and media are what it is to a carrier that knows no templates. Where it
+    takes several messages of the channel, `parts` are all of them, and this the first."""
 
     channel: str
     body: str | None
     media: tuple[MediaPart, ...] = ()
     dropped: str | None = None
     template: Template | None = None
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,9 @@ def _text(facts: ChannelFacts, body: str | None, *, relaxed: bool) -> Deliver | 
     chars_max = facts.body_chars_max_relaxed if relaxed else facts.body_chars_max
     if not body:
         return Fail(facts.name, facts.empty_code, "the message has neither text nor media")
+    if facts.body_bytes_max is not None and len(body.encode()) > facts.body_bytes_max:
+        reason = f"the text is longer than {facts.body_bytes_max} bytes"
+        return Fail(facts.name, facts.body_too_long_code, reason)
     if len(body) > chars_max:
         reason = f"the text is longer than {chars_max} characters"
         return Fail(facts.name, facts.body_too_long_code, reason)
@@ -77,20 +84,20 @@ def _text(facts: ChannelFacts, body: str | None, *, relaxed: bool) -> Deliver | 
 
 
 def _twilio(facts: ChannelFacts, body: str | None, media: Sequence[MediaPart]) -> Deliver | Fail:
-    fault = _fault(facts, media[0], relaxed=False)
+    fault = misfit(facts, media[0], relaxed=False)
     if fault is not None:
         return fault
-    rest = [_name(at, part) for at, part in enumerate(media[1:], 2)]
-    return Deliver(facts.name, None, (media[0],), _dropped(body, rest))
+    rest = [named(at, part) for at, part in enumerate(media[1:], 2)]
+    return Deliver(facts.name, None, (media[0],), left_out(body, rest))
 
 
 def _relaxed(facts: ChannelFacts, body: str | None, media: Sequence[MediaPart]) -> Deliver | Fail:
     taken, rest, fault = _taken(facts, media)
     if not taken:
         return _without_media(facts, body, rest, fault)
-    if body and not _captions(facts, taken[0], body):
-        return Deliver(facts.name, None, taken, _dropped(body, rest))
-    return Deliver(facts.name, body or None, taken, _dropped(None, rest))
+    if body and not captions(facts, taken[0], body):
+        return Deliver(facts.name, None, taken, left_out(body, rest))
+    return Deliver(facts.name, body or None, taken, left_out(None, rest))
 
 
 def _taken(
@@ -102,18 +109,18 @@ def _taken(
     first_fault: Fail | None = None
     room = facts.media_total_bytes_max
     for at, part in enumerate(media, 1):
-        part = _smaller(facts, part)
-        fault = _fault(facts, part, relaxed=True)
+        part = smaller(facts, part)
+        fault = misfit(facts, part, relaxed=True)
         first_fault = first_fault or fault
         if fault is None and len(taken) < facts.media_max and (part.size or 0) <= room:
             taken.append(part)
             room -= part.size or 0
         else:
-            rest.append(_name(at, part))
+            rest.append(named(at, part))
     return tuple(taken), rest, first_fault
 
 
-def _smaller(facts: ChannelFacts, part: MediaPart) -> MediaPart:
+def smaller(facts: ChannelFacts, part: MediaPart) -> MediaPart:
     """A picture of ours that is too large, as what it is made for this channel."""
     most = facts.media_bytes_max
     large = part.size is not None and most < part.size <= SCALED_BYTES_MAX
@@ -129,10 +136,11 @@ def _without_media(
     text = _text(FACTS["sms"] if facts.name == "mms" else facts, body, relaxed=True)
     if isinstance(text, Fail):
         return fault or text
-    return Deliver(text.channel, text.body, (), _dropped(None, rest))
+    return Deliver(text.channel, text.body, (), left_out(None, rest))
 
 
-def _fault(facts: ChannelFacts, part: MediaPart, *, relaxed: bool) -> Fail | None:
+def misfit(facts: ChannelFacts, part: MediaPart, *, relaxed: bool) -> Fail | None:
+    """Why the channel does not take this file; None when it does."""
     kind = _plain(part.content_type)
     types = facts.content_types_relaxed if relaxed else facts.content_types
     own = facts.type_bytes_max_relaxed if relaxed else None
@@ -146,7 +154,8 @@ def _fault(facts: ChannelFacts, part: MediaPart, *, relaxed: bool) -> Fail | Non
     return None
 
 
-def _captions(facts: ChannelFacts, part: MediaPart, body: str) -> bool:
+def captions(facts: ChannelFacts, part: MediaPart, body: str) -> bool:
+    """Whether this file can carry this text on the channel."""
     fits = len(body) <= facts.caption_chars_max
     return fits and (not facts.caption_types or _plain(part.content_type) in facts.caption_types)
 
@@ -155,10 +164,12 @@ def _plain(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-def _name(position: int, part: MediaPart) -> str:
+def named(position: int, part: MediaPart) -> str:
+    """A file as `Deliver.dropped` names it, by its place from 1."""
     return f"media {position} {_plain(part.content_type)}".rstrip()
 
 
-def _dropped(body: str | None, rest: list[str]) -> str | None:
+def left_out(body: str | None, rest: list[str]) -> str | None:
+    """What `Deliver.dropped` says of a text and of files, by their names."""
     names = ["body", *rest] if body else rest
     return ", ".join(names) or None

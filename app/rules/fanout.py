@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from app.model.traffic import ContentTemplate, MediaPart, Member
 from app.rules.content import Deliver, Fail, Profile
+from app.rules.parts import in_parts
 from app.rules.templates import fitted
 
 SESSIONS_UNKNOWN: Mapping[str, bool] = MappingProxyType({})
@@ -64,7 +65,7 @@ def plan(
         in_session = sessions.get(member.sid)
         content = contents.get((channel, in_session))
         if content is None:
-            content = fitted(channel, body, media, profile, template, in_session)
+            content = _content(channel, body, media, profile, template, in_session)
             contents[channel, in_session] = content
         planned.append(Planned(member.sid, member.address, member.proxy_address, content))
     return planned
@@ -81,9 +82,24 @@ def plan_group(
     """The same for everybody in a group text: one send, so each gets what the others get."""
     ours = {one.sid: one.projected_address for one in members}
     source = ours.get(author_participant_sid or "")
-    content = fitted("mms", body, media, profile, template) if source else NOT_OURS
+    content = _content("mms", body, media, profile, template) if source else NOT_OURS
     return [
         Planned(one.sid, one.address, source or "", content)
         for one in recipients(members, author_participant_sid)
         if one.address is not None
     ]
+
+
+def _content(
+    channel: str,
+    body: str | None,
+    media: Sequence[MediaPart],
+    profile: Profile,
+    template: ContentTemplate | None,
+    in_session: bool | None = None,
+) -> Deliver | Fail:
+    """What the message is on a channel: in several messages of it, where the profile allows. A
+    template is always one."""
+    if template is None and profile == "relaxed":
+        return in_parts(channel, body, media)
+    return fitted(channel, body, media, profile, template, in_session)

@@ -49,8 +49,8 @@ def group_opted_out(content: Deliver | Fail) -> Fail:
     return Fail(content.channel, OPTED_OUT, reason)
 
 
-def outside(content: Deliver) -> Deliver | Fail:
-    """What goes in the place of free words to somebody whose session is closed: nothing. (A
-    configured fallback template is to be rendered here, and nowhere else.)"""
+def outside(content: Deliver) -> Fail:
+    """What becomes of free words to somebody whose session is closed, where their sender has no
+    template for it (app/delivery/fallback.py)."""
     reason = "more than the session's time has passed since the recipient last wrote"
     return Fail(content.channel, SESSION_CLOSED, reason)

@@ -1,7 +1,7 @@
 """Addresses: the one form in which each is stored and compared, and the channel that it names.
 
 An address is `+E164`, `whatsapp:+E164` (or `whatsapp:` and Meta's id of a user without a number),
-`messenger:<id>`, `rcs:<agent or +E164>` or an e-mail address. `+15005550006` and
+`messenger:<id>`, `instagram:<id>`, `rcs:<agent or +E164>` or an e-mail address. `+15005550006` and
 `whatsapp:+15005550006` are two addresses and never equal.
 
 The file's addresses are read here, so it stands below the channels; they hand it on.
@@ -16,7 +16,7 @@ from functools import lru_cache
 import phonenumbers
 
 PREFIX_NUMBERED = frozenset({"whatsapp"})
-PREFIX_NAMED = frozenset({"messenger", "rcs"})
+PREFIX_NAMED = frozenset({"messenger", "instagram", "rcs"})
 # Both addresses of a message pass here; an entry is about 300 bytes, so a full cache is 20 MB.
 CACHED_MAX = 65_536
 LENGTH_MAX = 512  # of anything; `limits.address_chars_max` says what the API takes
@@ -26,6 +26,7 @@ CARRIED: Mapping[str, tuple[str, ...]] = {
     "sms": ("sms", "mms"),
     "whatsapp": ("whatsapp",),
     "messenger": ("messenger",),
+    "instagram": ("instagram",),
     "rcs": ("rcs",),
     "email": ("email",),
 }
@@ -67,7 +68,7 @@ def normalise(text: str, *, allow_short_code: bool = False, lenient: bool = Fals
 
 
 def channel_of(address: str) -> str:
-    """The channel that a normalised address names: sms, whatsapp, messenger, email, rcs.
+    """The channel that a normalised address names: sms, whatsapp, messenger, instagram, email, rcs.
 
     Media turns an sms into an mms only when a message is fitted; an address does not know.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.settings.address import CARRIED, channel_of
+from app.settings.fallback import FallbackSettings
 from app.settings.opt_outs import OptOutSettings
 from app.settings.section import Model
 from app.settings.types import (
@@ -29,6 +30,7 @@ class SenderSettings(Model):
     """An address that we own and the carrier that holds it.
 
     `rate` is how many messages per second (or minute, hour) may leave from it, like `1/s`, `30/m`.
+    `fallback` is what goes in the place of free words outside of a session.
     """
 
     address: Address
@@ -38,6 +40,7 @@ class SenderSettings(Model):
     rate: Rate | None = None
     messaging_service: str | None = None
     opt_outs: OptOutSettings = OptOutSettings()
+    fallback: FallbackSettings | None = None
     webhook: MessagingWebhook | None = None
 
     @property

@@ -22,6 +22,7 @@ from app.settings.types import flow_sid
 COMMON = frozenset(CarrierSettings.model_fields)
 # What each type of autocreation cannot do without.
 NEEDS = {"webhook": "webhook_url", "studio": "studio_flow_sid"}
+IN_SESSIONS = ("whatsapp", "messenger", "instagram")
 TEMPLATE_NAME = re.compile(r"[a-z0-9_]{1,512}")
 # More names than these are not listed.
 NAMES_MAX = 20
@@ -58,8 +59,8 @@ def accounts(document: Document) -> None:
 
 
 def senders(document: Document) -> None:
-    """Every sender has its own address, a declared carrier, a messaging service of its account, and
-    channels that its address can have."""
+    """Every sender has its own address, a declared carrier, a messaging service and a template of
+    its account, and channels that its address can have."""
     _unique(document, [(*steps, "address") for steps in document.items("senders")], _address)
     carrier_names = document.names("carriers")
     pools = document.names("messaging_services")
@@ -68,6 +69,7 @@ def senders(document: Document) -> None:
         _declared(document, (*steps, "messaging_service"), "messaging service", pools)
         _same_account(document, steps, (*steps, "messaging_service"), "messaging_services")
         _channels(document, steps)
+        _fallback(document, steps)
 
 
 def services(document: Document) -> None:
@@ -183,6 +185,18 @@ def _channels(document: Document, steps: Steps) -> None:
         if channel is not None and channel not in able:
             near = "" if document.is_veiled(place) else did_you_mean(channel, able)
             document.report(place, f"this address carries {', '.join(able)} only" + near)
+
+
+def _fallback(document: Document, steps: Steps) -> None:
+    """A template goes in the place of free words only where there are sessions."""
+    place = (*steps, "fallback", "content")
+    mine, name = _address(document, (*steps, "address")), document.text(*place)
+    if mine is not None and name is not None and address.channel_of(mine) not in IN_SESSIONS:
+        message = f"only {', '.join(IN_SESSIONS)} know sessions"
+        document.report((*steps, "fallback"), message, at_key=True)
+    if name is not None and not ids.is_sid(name, ids.CONTENT):
+        _declared(document, place, "template", document.names("contents"))
+        _same_account(document, steps, place, "contents")
 
 
 def _declared(document: Document, steps: Steps, noun: str, known: Iterable[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,6 +12,7 @@ import asyncpg
 import orjson
 
 from app.model import Receipt
+from app.model.parts import restored
 from app.model.traffic import ContentTemplate, MediaPart, Status, Thread
 from app.store import standing
 from app.store.contents import TEMPLATE_OF, template
@@ -34,7 +35,7 @@ THREAD_OF = f"""
 PARCELS = f"""
 SELECT r.sid, r.channel, r.address, r.proxy_address, r.carrier, r.external_id, r.status,
   CASE WHEN r.channel = 'email' THEN {THREAD_OF}::text END AS thread,
-  m.body, m.date_created,
+  r.parts::text AS parts, m.body, m.date_created,
   json_build_array({standing.columns("r")})::text AS standing,
   (SELECT json_agg(json_build_array(coalesce(f.source_url, ''), f.content_type, f.size,
                    f.filename, CASE WHEN f.status IN ('stored', 'pending') THEN f.sid END,
@@ -52,6 +53,11 @@ UNION ALL
 SELECT r.sid, r.conversation_sid, r.carrier, r.external_id
 FROM unnest($2::text[], $3::text[]) AS s (carrier, external_id)
 JOIN receipts r ON r.carrier = s.carrier AND r.external_id = s.external_id
+UNION ALL
+SELECT r.sid, r.conversation_sid, r.carrier, s.external_id
+FROM unnest($2::text[], $3::text[]) AS s (carrier, external_id)
+JOIN receipts r ON r.parts @> jsonb_build_array(jsonb_build_object('id', s.external_id))
+  AND r.carrier = s.carrier
 """
 
 LOCK = """
@@ -70,11 +76,11 @@ TOUCH = "UPDATE conversations SET revision = revision + 1 WHERE sid = ANY ($1::t
 
 MOVE = """
 UPDATE receipts r SET status = n.status, error_code = n.error_code,
-  error_message = n.error_message, external_id = n.external_id,
-  channel_message_sid = n.channel_message_sid, date_updated = $2
+  error_message = n.error_message, external_id = n.external_id, parts = n.parts,
+  dropped = n.dropped, channel_message_sid = n.channel_message_sid, date_updated = $2
 FROM json_to_recordset($1::text::json) AS n (
-  sid text, status text, error_code int, error_message text, external_id text,
-  channel_message_sid text)
+  sid text, status text, error_code int, error_message text, external_id text, parts jsonb,
+  dropped text, channel_message_sid text)
 WHERE r.sid = n.sid COLLATE "C"
 """
 
@@ -82,6 +88,12 @@ OTHERS = """
 SELECT external_id FROM receipts
 WHERE carrier = $1 AND external_id = ANY ($2::text[]) AND sid <> $3
   AND external_id IS DISTINCT FROM (SELECT own.external_id FROM receipts own WHERE own.sid = $3)
+UNION ALL
+SELECT s.external_id FROM unnest($2::text[]) AS s (external_id)
+JOIN receipts r ON r.parts @> jsonb_build_array(jsonb_build_object('id', s.external_id))
+  AND r.carrier = $1
+WHERE s.external_id IS DISTINCT FROM
+  (SELECT own.parts -> $4::int ->> 'id' FROM receipts own WHERE own.sid = $3)
 """
 
 KEEP_EARLY = """
@@ -102,11 +114,16 @@ RETURNING e.carrier, e.external_id, e.status, e.error_code
 """
 
 RIPE_EARLY = """
-SELECT e.carrier, e.external_id, e.status, e.error_code
-FROM early_statuses e
+SELECT e.carrier, e.external_id, e.status, e.error_code FROM early_statuses e
 WHERE e.received_at > $1
   AND EXISTS (SELECT FROM receipts r
               WHERE r.carrier = e.carrier AND r.external_id = e.external_id)
+UNION
+SELECT e.carrier, e.external_id, e.status, e.error_code FROM early_statuses e
+WHERE e.received_at > $1
+  AND EXISTS (SELECT FROM receipts r
+              WHERE r.parts @> jsonb_build_array(jsonb_build_object('id', e.external_id))
+                AND r.carrier = e.carrier)
 LIMIT 500
 """
 
@@ -117,7 +134,9 @@ ORDER = ("queued", "sent", "delivered", "read", "undelivered", "failed")
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """What goes to one recipient, what is known of it already, and how they stand to the sender."""
+    """What goes to one recipient, what is known of it already, and how they stand to the sender. Of
+    what takes several messages, the `part` that is to go now, with its own channel, text, files and
+    id; `status` is that of all, and `whole` what they are parts of."""
 
     channel: str
     address: str
@@ -131,12 +150,15 @@ class Parcel:
     template: ContentTemplate | None = None
     standing: Standing = NEWCOMER
     thread: Thread | None = None
+    part: int | None = None
+    whole: Parcel | None = None
 
 
 async def parcels(sql: asyncpg.Connection, items: Sequence[Claimed]) -> Mapping[int, Parcel]:
     """The parcels of these items by their place; a receipt that is gone has none."""
     rows = {row["sid"]: row for row in await sql.fetch(PARCELS, [i.receipt_sid for i in items])}
-    return {item.seq: _parcel(rows[item.receipt_sid]) for item in items if item.receipt_sid in rows}
+    found = ((item, rows.get(item.receipt_sid)) for item in items)
+    return {item.seq: _parcel(row, item.part) for item, row in found if row is not None}
 
 
 async def places(
@@ -152,11 +174,11 @@ async def places(
 
 
 async def others(
-    sql: asyncpg.Connection, carrier: str, externals: Sequence[str], receipt_sid: str | None
+    sql: asyncpg.Connection, carrier: str, externals: Sequence[str], receipt_sid: str, part: int
 ) -> set[str]:
-    """Which of these ids of a carrier are known to be sends of other receipts, and not of this one
-    as well: a group text is one send for several."""
-    rows = await sql.fetch(OTHERS, carrier, externals, receipt_sid)
+    """Which of these ids of a carrier are known to be sends of other receipts, or of other parts,
+    and not of this one as well: a group text is one send for several."""
+    rows = await sql.fetch(OTHERS, carrier, externals, receipt_sid, part)
     return {row["external_id"] for row in rows}
 
 
@@ -167,21 +189,19 @@ async def lock(sql: asyncpg.Connection, conversations: Iterable[str]) -> None:
 
 async def rows(sql: asyncpg.Connection, sids: Iterable[str]) -> dict[str, Receipt]:
     """The receipts, read under their conversations' locks."""
-    found = await sql.fetch(ROWS, sorted(set(sids)))
-    return {row["sid"]: cast(Receipt, SimpleNamespace(**row)) for row in found}
+    return {row["sid"]: _receipt(row) for row in await sql.fetch(ROWS, sorted(set(sids)))}
 
 
 async def together(sql: asyncpg.Connection, sids: Iterable[str]) -> dict[str, Receipt]:
     """The receipts of the same messages, these included: of group texts, those of one send."""
-    found = await sql.fetch(TOGETHER, sorted(set(sids)))
-    return {row["sid"]: cast(Receipt, SimpleNamespace(**row)) for row in found}
+    return {row["sid"]: _receipt(row) for row in await sql.fetch(TOGETHER, sorted(set(sids)))}
 
 
 async def move(sql: asyncpg.Connection, receipts: Sequence[Receipt], now: datetime) -> None:
     """Write receipts that changed, and say so in the revision of their conversations."""
     if not receipts:
         return
-    columns = ("sid", "status", "error_code", "error_message", "external_id")
+    columns = ("sid", "status", "error_code", "error_message", "external_id", "parts", "dropped")
     changed = [
         {
             **{name: getattr(receipt, name) for name in columns},
@@ -225,7 +245,27 @@ async def ripe_early(sql: asyncpg.Connection, since: datetime) -> list[Status]:
     return [Status(*row) for row in await sql.fetch(RIPE_EARLY, since)]
 
 
-def _parcel(row: Any) -> Parcel:
+def _receipt(row: Any) -> Receipt:
+    values = dict(row)
+    if values["parts"] is not None:
+        values["parts"] = orjson.loads(values["parts"])
+    return cast(Receipt, SimpleNamespace(**values))
+
+
+def _parcel(row: Any, at: int) -> Parcel:
+    whole = _whole(row)
+    if row["parts"] is None:
+        return whole
+    outcome = orjson.loads(row["parts"])[at]
+    part = restored(outcome)
+    body, media = part.of(whole.body, whole.media)
+    name = outcome["id"]
+    return replace(
+        whole, channel=part.channel, external_id=name, body=body, media=media, part=at, whole=whole
+    )
+
+
+def _whole(row: Any) -> Parcel:
     media = tuple(MediaPart(*part) for part in orjson.loads(row["media"] or "[]"))
     return Parcel(
         channel=row["channel"],

@@ -104,6 +104,11 @@ class Claimed:
     started_at: datetime
 
     @property
+    def part(self) -> int:
+        """Which part of its message this delivery is about."""
+        return int((self.params or {}).get("part", 0))
+
+    @property
     def endpoint(self) -> str | None:
         """Where this webhook leads."""
         return endpoint(self.account_sid, self.url) if self.url else None
@@ -112,7 +117,8 @@ class Claimed:
 @dataclass(frozen=True, slots=True)
 class Settled:
     """How a claimed item ends: done (None), dead (a reason), or again at `due`. `unknown` keeps
-    the mark that the last attempt's outcome is not known."""
+    the mark that the last attempt's outcome is not known. With `params`, it goes on as an item that
+    says these, and nothing of it was attempted yet."""
 
     item: Claimed
     outcome: str
@@ -127,6 +133,7 @@ class Settled:
     segments: int | None = None
     encoding: str | None = None
     exchange: dict[str, Any] | None = None
+    params: dict[str, str] | None = None
 
 
 async def add(sql: asyncpg.Connection, items: Sequence[NewItem], now: datetime) -> None:
@@ -290,6 +297,7 @@ def _row(one: Settled, now: datetime) -> dict[str, Any]:
         "unknown": one.unknown,
         "lane": item.lane,
         "now": now,
+        "params": one.params,
     }
     if item.kind == HOOK:
         row["account_sid"] = item.account_sid

@@ -5,7 +5,8 @@ WITH ended AS (
     event text, target text, outcome text, status_code int, error_code int, detail text,
     external_id text, segments int, encoding text, started_at timestamptz, finished_at timestamptz,
     account_sid text, endpoint text, exchange jsonb,
-    done boolean, due timestamptz, dead text, unknown boolean, lane text, now timestamptz)
+    done boolean, due timestamptz, dead text, unknown boolean, lane text, now timestamptz,
+    params jsonb)
 ), logged AS (
   INSERT INTO attempts (
     kind, seq, number, conversation_sid, message_sid, receipt_sid, event, target, outcome,
@@ -27,8 +28,12 @@ WITH ended AS (
   FROM removed WHERE dead IS NOT NULL
 ), again AS (
   UPDATE outbox o SET started_at = CASE WHEN e.unknown THEN o.started_at END,
-    attempts = o.attempts - CASE  -- nothing was attempted
-      WHEN e.outcome = 'postponed' AND e.kind = 'delivery' AND NOT e.unknown THEN 1 ELSE 0 END
+    params = coalesce(e.params, o.params),
+    attempts = CASE
+      WHEN e.params IS NOT NULL THEN 0  -- it is about the next part now
+      WHEN e.outcome = 'postponed' AND e.kind = 'delivery' AND NOT e.unknown
+        THEN o.attempts - 1  -- nothing was attempted
+      ELSE o.attempts END
   FROM ended e WHERE o.seq = e.seq AND NOT e.done
 )
 UPDATE lanes l SET lease = NULL, slot_at = NULL, due = coalesce(e.due, e.now)

@@ -22,14 +22,15 @@ WITH message AS (
 ), receipt AS (
   INSERT INTO receipts (
     sid, account_sid, chat_service_sid, conversation_sid, message_sid, participant_sid, channel,
-    address, proxy_address, carrier, status, error_code, error_message, dropped,
+    address, proxy_address, carrier, status, error_code, error_message, dropped, parts,
     date_created, date_updated)
   SELECT sid, account_sid, chat_service_sid, conversation_sid, message_sid, participant_sid,
-    channel, address, proxy_address, carrier, status, error_code, error_message, dropped, $8, $8
+    channel, address, proxy_address, carrier, status, error_code, error_message, dropped, parts,
+    $8, $8
   FROM json_to_recordset($3::text::json) AS r (
     sid text, account_sid text, chat_service_sid text, conversation_sid text, message_sid text,
     participant_sid text, channel text, address text, proxy_address text, carrier text,
-    status text, error_code int, error_message text, dropped text)
+    status text, error_code int, error_message text, dropped text, parts jsonb)
 ), decision AS (
   INSERT INTO decisions (
     sid, account_sid, carrier, external_id, address, proxy_address, signature, rule, outcome,

@@ -15,6 +15,7 @@ import asyncpg
 
 from app import ids
 from app.channels.facts import FACTS, SID_PREFIX_OTHER
+from app.model.parts import is_reference, referred
 from app.store.standing import last_inbound_at
 
 ENTRIES_MAX = 200
@@ -57,6 +58,10 @@ SENT = CARRIERS.format(
     columns="t.conversation_sid, t.message_sid, t.external_id, t.channel_message_sid",
     indexed=NAMED,
 )
+SENT_AS_PART = """
+SELECT conversation_sid, message_sid FROM receipts
+WHERE parts @> jsonb_build_array(jsonb_build_object('id', $1::text)) LIMIT 1
+"""
 EARLY = CARRIERS.format(table="early_statuses", columns="t.*", indexed=NAMED)
 
 CONVERSATION = "SELECT * FROM conversations WHERE sid = $1"
@@ -74,7 +79,8 @@ DECISIONS = """
 SELECT *, steps::text AS said FROM decisions WHERE {scope} ORDER BY sid DESC LIMIT $2
 """
 RECEIPTS = """
-SELECT * FROM receipts WHERE message_sid = ANY ($1::text[]) ORDER BY sid DESC LIMIT $2
+SELECT *, jsonb_array_length(parts) AS parts_count
+FROM receipts WHERE message_sid = ANY ($1::text[]) ORDER BY sid DESC LIMIT $2
 """
 ATTEMPTS = "SELECT * FROM attempts WHERE {scope} ORDER BY id DESC LIMIT $2"
 DEAD = """
@@ -130,6 +136,8 @@ class Found:
 async def find(sql: asyncpg.Connection, name: str) -> Found | None:
     """What is known by this name: a SID, or a carrier's id of something received or sent."""
     name = name.strip()
+    if is_reference(name):
+        name = referred(name)[0]
     if ids.SID.fullmatch(name):
         name = name[:2] + name[2:].lower()
     found = await _by_sid(sql, name) or await _by_carrier(sql, name)
@@ -168,6 +176,8 @@ async def _by_carrier(sql: asyncpg.Connection, name: str) -> Found | None:
     for row in await sql.fetch(SENT, _made_of(name)):
         if name in (row["external_id"], row["channel_message_sid"]):
             return Found(row["conversation_sid"], row["message_sid"])
+    for row in await sql.fetch(SENT_AS_PART, name):
+        return Found(row["conversation_sid"], row["message_sid"])
     if ids.SID.fullmatch(name):  # of a carrier whose ids are no SIDs
         of_receipt = await _by_sid(sql, ids.RECEIPT + name[2:])
         if of_receipt is not None:

@@ -153,6 +153,18 @@ async def test_curl_calls_a_file_a_form(world) -> None:
     assert (made["content_type"], made["size"]) == ("image/png", len(PNG))
 
 
+@pytest.mark.parametrize("fields", [b"", b"Foo=bar", b"Filename=a.png&Media.Url=https%3A%2F%2Fx&"])
+async def test_a_form_without_its_url_is_told_which_parameter_is_missing(world, fields) -> None:
+    said = await upload(world, fields, "application/x-www-form-urlencoded", 400)
+    assert (said["code"], kept(world)) == (20001, [])
+    assert said["message"].startswith("Missing required parameter MediaUrl in the post body")
+
+
+@pytest.mark.parametrize("text", [b"a = b", b"hello world", b"x=1\ny=2\n", b"=1", b"\xe4=1"])
+async def test_text_that_is_no_form_is_a_file_whatever_it_is_called(world, text) -> None:
+    assert (await upload(world, text, "application/x-www-form-urlencoded"))["size"] == len(text)
+
+
 async def test_a_multipart_form_brings_its_file_and_its_name(world) -> None:
     form = aiohttp.FormData({"Note": "passed over"})
     form.add_field("File", PNG, filename="cat.png", content_type="image/png")

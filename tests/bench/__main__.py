@@ -10,7 +10,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import monotonic
 
-from tests.bench import inbound, outward, rest, telling, upkeep
+from tests.bench import inbound, outward, rest, spread, telling, upkeep
 from tests.bench.stage import Stage, stage
 from tests.bench.table import Figure, lines
 
@@ -23,6 +23,8 @@ FIGURES: Mapping[str, Callable[[Stage], Awaitable[Sequence[Figure]]]] = {
     "latency": outward.latency,
     "lanes": outward.lanes,
     "beside": outward.beside,
+    "fanout": spread.fanout,
+    "files": spread.files,
     "hooks": telling.hooks,
     "failing": telling.failing,
     "hanging": telling.hanging,

@@ -41,7 +41,7 @@ class MetaCase(Case):
         b"1",
         b"[" * 10_000,
         b"{}",
-        b'{"object":"instagram","entry":[]}',
+        b'{"object":"threads","entry":[]}',
         b'{"object":"page"}',
         b'{"object":"page","entry":{}}',
         b'{"object":"page","entry":[1]}',

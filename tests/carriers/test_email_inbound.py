@@ -198,9 +198,10 @@ def test_a_mail_without_an_id_is_known_by_what_it_says() -> None:
     assert len(read(HEAD.replace(b"q1@", b"q" * 5000 + b"@") + b"\r\nHi").external_id) < 300
 
 
-def test_the_conversation_is_named_by_address_and_by_references() -> None:
-    plus = f"desk+{TOKEN}@Example.com"
-    references = f"<x@y> <dy{'1' * 32}@example.com> <dy{'2' * 32}@example.com>"
+@pytest.mark.parametrize("part", ["", ".1", ".49"])
+def test_the_conversation_is_named_by_address_and_by_references(part: str) -> None:
+    plus = f"desk+{TOKEN}{part}@Example.com"
+    references = f"<x@y> <dy{'1' * 32}@example.com> <dy{'2' * 32}{part}@example.com>"
     raw = mail("Hi", message_id="a@b", References=references, In_Reply_To=f"<dy{'3' * 32}@x.y>")
     message = read(raw, to=(plus,))
     assert message.proxy_address == DESK
@@ -253,17 +254,19 @@ REPORTS: list[tuple[str, str, str, str | None, int | None]] = [
 
 @pytest.mark.parametrize("case", REPORTS, ids=lambda case: case[0])
 @pytest.mark.parametrize("by", ["address", "envelope", "message"])
+@pytest.mark.parametrize("part", ["", ".2"])
 def test_a_report_is_about_a_send(
-    case: tuple[str, str, str, str | None, int | None], by: str
+    case: tuple[str, str, str, str | None, int | None], by: str, part: str
 ) -> None:
     _, action, code, status, error = case
-    named = f"{TOKEN}@example.com" if by == "message" else "other@example.com"
-    said = report(named, action, envelope_id=RECEIPT if by == "envelope" else None, status=code)
-    to = f"desk+{TOKEN}@example.com" if by == "address" else DESK
+    sent, token = RECEIPT + part, TOKEN + part
+    named = f"{token}@example.com" if by == "message" else "other@example.com"
+    said = report(named, action, envelope_id=sent if by == "envelope" else None, status=code)
+    to = f"desk+{token}@example.com" if by == "address" else DESK
     messages, statuses = carrier().read_mail(said, "", (to,))
     assert list(messages) == []
     (one,) = statuses
-    assert (one.external_id, one.receipt_sid) == (named, RECEIPT)
+    assert (one.external_id, one.receipt_sid) == (named, sent)
     assert (one.status, one.error_code) == (status, error)
     assert ANN not in (one.error_message or "")
 

@@ -13,6 +13,9 @@ from multidict import CIMultiDict, MultiDict
 from app.carriers.contract import Junk, Request
 from app.carriers.meta import Meta, Options
 from app.model.traffic import Inbound, MediaPart, Status
+from tests.carriers.cases import MetaCase
+
+META = MetaCase()
 
 MID, OTHER = "m_AG5Hz2Uq7tuwNEhXfYYKj8mJEM_QPpz5jdCK48PnKAjSdjfipqxqMvK8ma6AC8fp", "m_2"
 RECEIPT = "DY" + "0f" * 16
@@ -192,3 +195,18 @@ def test_junk_is_refused_with_a_reason(meta: Meta, event: dict[str, Any], why: s
     for parse in (meta.parse_inbound, meta.parse_status):
         with pytest.raises(Junk, match=why):
             parse(request(event))
+
+
+def test_instagrams_documents_are_messengers_and_its_reads_name_a_message() -> None:
+    event = {"sender": {"id": "6071"}, "recipient": {"id": "17841405822304914"}}
+    said = event | {"timestamp": 1739321024000, "message": {"mid": "m.1", "text": "hi"}}
+    read = event | {"read": {"mid": "m.2"}}
+    entries = [{"id": "17841405822304914", "messaging": [said, read]}]
+    request = META.document("instagram", entries).request()
+    (inbound,) = META.carrier().parse_inbound(request)
+    assert (inbound.channel, inbound.address) == ("instagram", "instagram:6071")
+    assert inbound.proxy_address == "instagram:17841405822304914"
+    (status,) = META.carrier().parse_status(request)
+    assert (status.external_id, status.status) == ("m.2", "read")
+    page = META.document("page", [{"id": "1", "messaging": [event | {"read": {"watermark": 1}}]}])
+    assert META.carrier().parse_status(page.request()) == []

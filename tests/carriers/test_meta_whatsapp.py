@@ -404,7 +404,7 @@ JUNK: list[tuple[str, Any, str]] = [
     ("no JSON", b"x", "not JSON"),
     ("not UTF-8", b'{"object":"\xff"}', "not JSON"),
     ("endless depth", b"[" * 50 + b"]" * 50, "nested too deep"),
-    ("another object", {"object": "instagram", "entry": []}, "object is none of"),
+    ("another object", {"object": "threads", "entry": []}, "object is none of"),
     ("no entry", {"object": "whatsapp_business_account"}, "entry is missing"),
     ("entries that are none", {"object": "page", "entry": ["x"]}, "entry is not a list"),
     ("messages that are none", document(change(messages={"id": 1})), "messages is not a list"),

@@ -51,14 +51,14 @@ def test_every_channel_that_an_address_can_name_has_its_facts() -> None:
     assert {carried for names in CARRIED.values() for carried in names} | {"chat"} == set(FACTS)
 
 
-def test_only_whatsapp_and_messenger_let_nobody_write_out_of_the_blue() -> None:
+def test_only_what_is_metas_lets_nobody_write_out_of_the_blue() -> None:
     sessions = {name: facts.session_s for name, facts in FACTS.items() if facts.session_s}
-    assert sessions == {"whatsapp": 86_400, "messenger": 86_400}
+    assert sessions == dict.fromkeys(("whatsapp", "messenger", "instagram"), 86_400)
 
 
-def test_only_whatsapp_and_rcs_tell_that_a_message_was_read() -> None:
+def test_only_whatsapp_instagram_and_rcs_tell_that_a_message_was_read() -> None:
     read = [name for name, facts in FACTS.items() if "read" in facts.statuses]
-    assert read == ["whatsapp", "rcs"]
+    assert read == ["whatsapp", "instagram", "rcs"]
     assert FACTS["chat"].statuses == frozenset()
 
 

@@ -54,6 +54,8 @@ class Load:
     groups: list[str] = field(default_factory=list)
     known: list[str] = field(default_factory=list)
     per_s: float = 50.0
+    more: str = ""
+    """What agents add to every post."""
     _heard: int = 0
     _stopped: bool = False
     _people: list[tuple[str, str]] = field(default_factory=list)
@@ -134,7 +136,7 @@ class Load:
 
     async def post(self, service: Child, conversation_sid: str) -> int:
         """An agent posts a message, once, whatever comes back; gives the status, 0 for none."""
-        posted = Posted(conversation_sid, f"post {len(self.posts)}")
+        posted = Posted(conversation_sid, f"post {len(self.posts)}{self.more}")
         self.posts.append(posted)
         url = f"{service.url}/v1/Conversations/{conversation_sid}/Messages"
         form = {"Author": "ann", "Body": posted.body}
@@ -154,9 +156,9 @@ class Load:
 
 
 @asynccontextmanager
-async def storm(town: Town, per_s: float = 50.0) -> AsyncIterator[Load]:
+async def storm(town: Town, per_s: float = 50.0, more: str = "") -> AsyncIterator[Load]:
     """Load on the town while the block runs; at its end everything is quiet again."""
-    load = Load(town, per_s=per_s)
+    load = Load(town, per_s=per_s, more=more)
     await load.set_up()
     async with asyncio.TaskGroup() as group:
         group.create_task(load.run())

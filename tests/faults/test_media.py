@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import resource
 from base64 import b64encode
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 import psutil
 import pytest
+from aiohttp import web
 
 from tests.faults.child import Child
+from tests.support.database import connected
+from tests.support.serving import serving
 
 pytestmark = pytest.mark.faults
 
@@ -27,6 +32,7 @@ server: {{port: {port}, drain_s: 2}}
 secrets: {{key: "a key of thirty-two characters ..."}}
 media: {{folder: {folder}, free_bytes_min: 0}}
 ops: {{port: {ops_port}}}
+egress: {{open: ["127.0.0.1"]}}
 """
 
 
@@ -76,8 +82,9 @@ async def place(child: Child, http: aiohttp.ClientSession) -> str:
     return f"{child.url}/v1/Services/{service['sid']}/Media"
 
 
-async def test_memory_does_not_grow_with_a_file(child: Child, http: aiohttp.ClientSession) -> None:
-    url, process = await place(child, http), psutil.Process(child.process.pid)
+@asynccontextmanager
+async def steady(process: psutil.Process) -> AsyncIterator[None]:
+    """Its memory stays as large as it was while the block runs."""
     before, most = process.memory_info().rss, 0
     done = asyncio.Event()
 
@@ -88,20 +95,79 @@ async def test_memory_does_not_grow_with_a_file(child: Child, http: aiohttp.Clie
             await asyncio.sleep(0.02)
 
     watching = asyncio.create_task(watch())
-    kind = {"Content-Type": "application/octet-stream"}
-    async with http.post(url, data=sent(WHOLE // CHUNK), headers=kind) as answer:
-        made = await answer.json()
-        assert (answer.status, made["size"]) == (201, WHOLE), made
-    came, expected = hashlib.sha256(), hashlib.sha256()
-    async with http.get(made["links"]["content_direct_temporary"]) as answer:
-        async for chunk in answer.content.iter_chunked(CHUNK):
-            came.update(chunk)
-    async for chunk in sent(WHOLE // CHUNK):
-        expected.update(chunk)
-    done.set()
-    await watching
-    assert came.digest() == expected.digest()
+    try:
+        yield
+    finally:
+        done.set()
+        await watching
     assert most - before < GROWS_MAX, (most - before) // 1_048_576
+
+
+async def digest(chunks: AsyncIterator[bytes]) -> bytes:
+    read = hashlib.sha256()
+    async for chunk in chunks:
+        read.update(chunk)
+    return read.digest()
+
+
+async def test_memory_does_not_grow_with_a_file(child: Child, http: aiohttp.ClientSession) -> None:
+    url, expected = await place(child, http), await digest(sent(WHOLE // CHUNK))
+    kind = {"Content-Type": "application/octet-stream"}
+    async with steady(psutil.Process(child.process.pid)):
+        async with http.post(url, data=sent(WHOLE // CHUNK), headers=kind) as answer:
+            made = await answer.json()
+            assert (answer.status, made.get("size")) == (201, WHOLE), made
+        async with http.get(made["links"]["content_direct_temporary"]) as answer:
+            assert await digest(answer.content.iter_chunked(CHUNK)) == expected
+
+
+async def test_memory_does_not_grow_with_a_file_that_is_fetched_or_lies_about_its_size(
+    child: Child, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    async def answered(request: web.Request) -> web.StreamResponse:
+        """The whole file; or, without a word about its size, one without an end."""
+        endless = request.path == "/endless"
+        response = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
+        await response.prepare(request)
+        while True:
+            async for chunk in sent(WHOLE // CHUNK):
+                await response.write(chunk)
+            if not endless:
+                return response
+
+    app = web.Application()
+    app.router.add_get("/{name}", answered)
+    url, expected = await place(child, http), await digest(sent(WHOLE // CHUNK))
+    async with serving(app) as files_url, steady(psutil.Process(child.process.pid)):
+        async with http.post(url, data={"MediaUrl": f"{files_url}/whole"}) as answer:
+            made = await answer.json()
+            assert (answer.status, made.get("size")) == (201, WHOLE), made
+        async with http.get(made["links"]["content_direct_temporary"]) as answer:
+            assert await digest(answer.content.iter_chunked(CHUNK)) == expected
+        async with http.post(url, data={"MediaUrl": f"{files_url}/endless"}) as answer:
+            said = await answer.json()
+            assert answer.status == 400, said
+            assert "more than the 157286400 bytes that we take" in said["message"]
+        assert len(files(tmp_path / "media")) == 1
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="this system has no prlimit")
+async def test_a_disk_that_fills_up_in_the_middle_is_a_503_and_nothing_stays(
+    child: Child, http: aiohttp.ClientSession, tmp_path: Path, dsn: str
+) -> None:
+    """No file of the process may grow further: to it, the disk is full."""
+    url, kind = await place(child, http), {"Content-Type": "application/octet-stream"}
+    before = resource.prlimit(child.process.pid, resource.RLIMIT_FSIZE, (8 * CHUNK, -1))
+    async with http.post(url, data=sent(40), headers=kind) as answer:
+        said = await answer.json()
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "60"), said
+        assert said["message"] == "There is no room to store media"
+    assert files(tmp_path / "media") == []
+    async with connected(dsn) as sql:
+        assert await sql.fetchval("SELECT count(*) FROM media") == 0
+    resource.prlimit(child.process.pid, resource.RLIMIT_FSIZE, before)
+    async with http.post(url, data=sent(40), headers=kind) as answer:
+        assert (answer.status, (await answer.json())["size"]) == (201, 40 * CHUNK)
 
 
 async def test_a_kill_in_the_middle_of_an_upload_leaves_nothing(

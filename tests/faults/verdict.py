@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from app.model.parts import reference, referred
 from tests.faults import verdict_hooks
 from tests.faults.load import Load
 from tests.faults.town import Town, rows
@@ -31,7 +32,8 @@ FROM conversations c LEFT JOIN messages m ON m.conversation_sid = c.sid GROUP BY
 """
 RECEIPTS = """
 SELECT r.sid, r.status, r.external_id, r.address, r.channel, r.error_code, r.conversation_sid,
-  m.index, m.body FROM receipts r JOIN messages m ON m.sid = r.message_sid
+  m.index, m.body, coalesce(jsonb_array_length(r.parts), 1) AS parts
+FROM receipts r JOIN messages m ON m.sid = r.message_sid
 """
 MISSED = """
 SELECT m.sid, m.index, m.conversation_sid, p.address
@@ -153,20 +155,25 @@ def _receipt(town: Town, row: dict[str, object]) -> Iterator[str]:
         yield f"{sid} ({row['body']}) never reached {row['address']}"
     elif taken[0].external_id != row["external_id"]:
         yield f"{sid} is called {row['external_id']}, the carrier says {taken[0].external_id}"
+    for part in range(1, int(str(row["parts"]))):
+        if not town.world.records.referenced(reference(sid, part)):
+            yield f"part {part} of {sid} never reached {row['address']}"
 
 
 def _order(town: Town, address: str, by_sid: dict[str, dict[str, object]]) -> Sequence[str]:
-    """A phone got each conversation's messages in the order of their indices."""
-    last: dict[object, int] = {}
+    """A phone got each conversation's messages in the order of their indices, and of each its
+    parts one after the other."""
+    last: dict[object, tuple[int, int]] = {}
     wrong = []
     for received in town.world.records.received_by(address):
-        row = by_sid.get(received.reference)
+        sid, part = referred(received.reference)
+        row = by_sid.get(sid)
         if row is None:
             wrong.append(f"{address} got {received.reference}, which is no receipt")
             continue
-        index = int(str(row["index"]))
-        before = last.get(row["conversation_sid"], -1)
-        if index <= before:
-            wrong.append(f"{address} got {row['conversation_sid']} {index} after {before}")
-        last[row["conversation_sid"]] = max(index, before)
+        place = int(str(row["index"])), part
+        before = last.get(row["conversation_sid"], (-1, 0))
+        if place <= before or (part and place != (before[0], before[1] + 1)):
+            wrong.append(f"{address} got {row['conversation_sid']} {place} after {before}")
+        last[row["conversation_sid"]] = max(place, before)
     return wrong

@@ -274,8 +274,8 @@ async def test_a_send_that_is_found_is_known_by_each_receipt_that_it_is_for(dsn:
         [name] = {got.external_id for got in one.world.phone(BOB).received}
         async with one.service.runtime.db.begin() as tx:
             for receipt in grouped:
-                assert await deliveries.others(tx.sql, "lab", [name], receipt["sid"]) == set()
-            assert await deliveries.others(tx.sql, "lab", [name], pair[0]["sid"]) == {name}
+                assert await deliveries.others(tx.sql, "lab", [name], receipt["sid"], 0) == set()
+            assert await deliveries.others(tx.sql, "lab", [name], pair[0]["sid"], 0) == {name}
 
 
 async def test_who_opts_out_while_a_group_text_waits_is_not_sent_it(dsn: str) -> None:

@@ -214,6 +214,15 @@ async def test_without_a_key_to_seal_with_the_media_say_so(a_place) -> None:
         assert not [one for one in place.seen if isinstance(one, Failed)]
 
 
+async def test_without_room_a_file_is_not_fetched_and_says_so(a_place, tmp_path) -> None:
+    async with a_place(whole, free_bytes_min=2**60) as place:
+        ch = await place.picture("1")
+        await place.fetched("temporary", "temporary", "temporary", "failed")
+        [shown] = await place.media(ch)
+        assert "no room to store media" in shown["error"]
+        assert files(tmp_path / "media") == []
+
+
 async def test_a_url_that_leads_inside_is_not_called(a_place) -> None:
     async with a_place(whole) as place:
         texted = Media(url="http://169.254.169.254/latest", content_type="image/png")

@@ -30,12 +30,13 @@ META = MetaCase()
 
 @asynccontextmanager
 async def meeting(
-    dsn: str, *, contents: Any = None, **options: Any
+    dsn: str, *, contents: Any = None, fallback: Any = None, **options: Any
 ) -> AsyncIterator[tuple[House, MetaStandIn]]:
     """A house that Meta knows."""
     async with standing_in() as (stand_in, url):
         carriers = {"lab": stand_in.options(url, **options)}
-        sections = {"carriers": carriers, "senders": SENDERS, "contents": contents or {}}
+        senders = [one | {"fallback": fallback} for one in SENDERS]
+        sections = {"carriers": carriers, "senders": senders, "contents": contents or {}}
         async with house(dsn, delivery=QUICK, **sections) as one:
             assert await stand_in.subscribe(door(one))
             yield one, stand_in

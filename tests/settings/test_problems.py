@@ -207,7 +207,7 @@ delivery: {waits_s: [1e6]}
             "6:15: senders[2].address: a phone number is written in E.164: +, country code,"
             " at most 15 digits",
             "7:15: senders[3].address: an address starts with +, or with one of"
-            " messenger:, rcs:, whatsapp:",
+            " instagram:, messenger:, rcs:, whatsapp:",
             "8:15: senders[4].address: after messenger: comes an id without spaces and colons",
             "9:15: senders[5].address: an e-mail address is written name@domain",
             "10:15: senders[6].address: the phone number has too few or too many digits for its"
@@ -559,6 +559,18 @@ CONTENT_CASES: list[tuple[str, str, list[str]]] = [
         [
             "7:15: contents.Say hi.approval: needs a name: WhatsApp does not take that of the"
             " template"
+        ],
+    ),
+    (
+        "a fallback that is no template, and one where nobody has a session",
+        CONTENTS
+        + HI
+        + "senders:\n"
+        + '- {address: "whatsapp:+15005550010", carrier: lab, fallback: {content: ho}}\n'
+        + '- {address: "+15005550006", carrier: lab, fallback: {content: hi}}\n',
+        [
+            "8:72: senders[0].fallback.content: no such template (known: hi)",
+            "9:43: senders[1].fallback: only whatsapp, messenger, instagram know sessions",
         ],
     ),
     (

@@ -27,7 +27,10 @@ from app.clock import Clock
 APP_SECRET, VERIFY_TOKEN = "secret-of-the-app", "word-of-ours"
 ACCESS_TOKEN, PAGE_TOKEN = "token-of-the-system-user", "token-of-the-page"
 PHONE_NUMBER_ID, NUMBER, PAGE = "106540352242922", "+15005550010", "108732"
+INSTAGRAM, INSTAGRAM_TOKEN = "17841405822304914", "token-of-the-page-of-instagram"
+INSTAGRAM_BYTES_MAX = 1000
 VERSION = "v25.0"
+CHATS = {"messenger": ("page", PAGE), "instagram": ("instagram", INSTAGRAM)}
 TEXT_CHARS_MAX, CHAT_CHARS_MAX = 4096, 2000
 WINDOW, FILE_LIVES = timedelta(hours=24), timedelta(minutes=5)
 THROTTLED = frozenset({4, 613, 80007, 130429, 131048, 131056})
@@ -71,6 +74,7 @@ class MetaStandIn:
             "access_token": ACCESS_TOKEN,
             "phone_numbers": {PHONE_NUMBER_ID: NUMBER},
             "pages": {PAGE: PAGE_TOKEN},
+            "instagram": {INSTAGRAM: INSTAGRAM_TOKEN},
             "base_url": base_url,
             **changes,
         }
@@ -95,8 +99,9 @@ class MetaStandIn:
     def inbound(self, url: str, message: Message) -> Call:
         """A phone's message; `metadata` is put into it as it is."""
         self._written[message.sender, message.to] = self._clock.now()
-        if message.channel == "messenger":
-            return _page(url, _event(message.sender, message.to) | {"message": _chat(message)})
+        if message.channel in CHATS:
+            event = _event(message.sender, message.to) | {"message": _chat(message)}
+            return _page(url, event, message.channel)
         person = _person(message.sender)
         contact = {"profile": {"name": "Ann"}, **person}
         sent_at = message.sent_at or self._clock.now()
@@ -111,8 +116,8 @@ class MetaStandIn:
 
     def status(self, url: str, report: Report) -> Call:
         """What became of a send, with the reference that it came with."""
-        if report.channel == "messenger":
-            return _page(url, _chat_status(report))
+        if report.channel in CHATS:
+            return _page(url, _chat_status(report), report.channel)
         status: dict[str, Any] = {
             "id": report.id,
             "status": "failed" if report.status == "undelivered" else report.status,
@@ -138,14 +143,18 @@ class MetaStandIn:
     async def create(self, request: web.Request) -> web.StreamResponse:
         """POST {phone number id or page id}/messages"""
         path = request.match_info["path"]
-        token = {PHONE_NUMBER_ID: ACCESS_TOKEN, PAGE: PAGE_TOKEN}.get(path)
+        tokens = {PHONE_NUMBER_ID: ACCESS_TOKEN, PAGE: PAGE_TOKEN, "me": INSTAGRAM_TOKEN}
+        token = tokens.get(path)
         if token is None:
             return _error(NO_OBJECT)
         if not _authorised(request, token):
             return _error(UNAUTHORISED)
         said = orjson.loads(await request.read())
         self.requests.append(said)
-        order = self._chat_order(said) if path == PAGE else self._order(said)
+        if path == "me":
+            order = self._instagram_order(said)
+        else:
+            order = self._chat_order(said) if path == PAGE else self._order(said)
         if not isinstance(order, Send):
             return _error(order)
         try:
@@ -215,6 +224,19 @@ class MetaStandIn:
         order = self._send("messenger", ours, theirs, text, link, message["metadata"])
         return order if self._open(order) else CLOSED_CHAT
 
+    def _instagram_order(self, said: Mapping[str, Any]) -> Send | Error:
+        """Texts are counted in bytes, and there is nowhere to put a reference."""
+        message = said["message"]
+        text, attachment = message.get("text"), message.get("attachment")
+        if len((text or "").encode()) > INSTAGRAM_BYTES_MAX or bool(text) == bool(attachment):
+            return BAD_REQUEST
+        if "metadata" in message or "messaging_type" in said:
+            return BAD_REQUEST
+        ours, theirs = f"instagram:{INSTAGRAM}", f"instagram:{said['recipient']['id']}"
+        link = attachment and attachment["payload"]["url"]
+        order = self._send("instagram", ours, theirs, text, link, "")
+        return order if self._open(order) else CLOSED_CHAT
+
     def _send(
         self, channel: str, ours: str, theirs: str, body: Any, link: Any, reference: str
     ) -> Send:
@@ -259,8 +281,9 @@ def _whatsapp(url: str, ours: str, value: dict[str, Any]) -> Call:
     return _call(url, {"object": "whatsapp_business_account", "entry": [entry]})
 
 
-def _page(url: str, event: dict[str, Any]) -> Call:
-    return _call(url, {"object": "page", "entry": [{"id": PAGE, "messaging": [event]}]})
+def _page(url: str, event: dict[str, Any], channel: str) -> Call:
+    about, ours = CHATS[channel]
+    return _call(url, {"object": about, "entry": [{"id": ours, "messaging": [event]}]})
 
 
 def _call(url: str, document: dict[str, Any]) -> Call:
@@ -285,8 +308,8 @@ def _said(message: Message) -> dict[str, Any]:
 
 def _event(sender: str, to: str) -> dict[str, Any]:
     return {
-        "sender": {"id": sender.removeprefix("messenger:")},
-        "recipient": {"id": to.removeprefix("messenger:")},
+        "sender": {"id": sender.partition(":")[2]},
+        "recipient": {"id": to.partition(":")[2]},
     }
 
 
@@ -296,7 +319,9 @@ def _chat(message: Message) -> dict[str, Any]:
 
 
 def _chat_status(report: Report) -> dict[str, Any]:
-    """Sent is told by an echo, delivered by ids."""
+    """Sent is told by an echo, delivered by ids; on Instagram read is, by one."""
+    if report.channel == "instagram" and report.status != "sent":
+        return _event(report.to, report.sender) | {"read": {"mid": report.id}}
     if report.status == "sent":
         echo = {"mid": report.id, "is_echo": True, "metadata": report.reference}
         return _event(report.sender, report.to) | {"message": echo}
@@ -308,8 +333,8 @@ def _authorised(request: web.Request, token: str) -> bool:
 
 
 def _taken(order: Send, external_id: str) -> dict[str, Any]:
-    if order.channel == "messenger":
-        return {"recipient_id": order.to.removeprefix("messenger:"), "message_id": external_id}
+    if order.channel in CHATS:
+        return {"recipient_id": order.to.partition(":")[2], "message_id": external_id}
     contact = {"input": order.to.removeprefix("whatsapp:"), **_person(order.to)}
     return {
         "messaging_product": "whatsapp",
