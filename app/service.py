@@ -30,7 +30,7 @@ from app.inbound.asking import ask_loop
 from app.inbound.door import Doors
 from app.lanes import punctual
 from app.media.fetch import fetch_loop
-from app.observe import Observe
+from app.observe import Observe, Said
 from app.ops.health import Health, check_server
 from app.ops.hook_routes import HookRoutes
 from app.ops.jobs import Jobs
@@ -39,6 +39,7 @@ from app.ops.opt_outs import OptOutRoutes
 from app.ops.routes import operator_routes, probe_routes
 from app.road.items import Road
 from app.road.walk import Walker
+from app.rules import registration
 from app.runtime import Runtime
 from app.settings.models import Settings
 from app.store import schema
@@ -87,6 +88,8 @@ async def running(
         async with db.begin() as tx:
             await check_server(tx.sql, observe, clock.now())
             await declare(tx, settings)
+        for unregistered in registration.warnings(settings):
+            observe(Said("warning", "A2P 10DLC", unregistered))
         listening = _listen(settings.server.host, settings.server.port)
         stack.callback(listening.close)
         runtime = await _runtime(stack, settings, db, clock, observe, _origin(listening))

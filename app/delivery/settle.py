@@ -21,9 +21,11 @@ from app.model import Receipt
 from app.model.outbox import DELIVERY, HOOK
 from app.model.traffic import Accepted, Status
 from app.observe import DeadLettered, DeliveryTried
+from app.rules import registration
 from app.rules.receipts import advance
 from app.rules.schedule import next_attempt
 from app.runtime import Runtime
+from app.settings.models import Settings
 from app.store import deliveries, outbox, webhooks
 from app.store.outbox import Settled
 from app.webhooks import events, tell
@@ -40,6 +42,7 @@ class Batch:
     to group texts: all receipts of one are those of one send."""
 
     now: datetime
+    settings: Settings
     receipts: dict[str, Receipt] = field(default_factory=dict)
     moved: dict[str, Receipt] = field(default_factory=dict)
     steps: list[tuple[Receipt, str, int | None]] = field(default_factory=list)
@@ -65,7 +68,7 @@ class Settler:
 
     async def __call__(self, items: Sequence[Tried | Status]) -> Sequence[bool]:
         """Settle a batch; gives for each whether it found its receipt."""
-        batch = Batch(self._runtime.clock.now())
+        batch = Batch(self._runtime.clock.now(), self._runtime.settings)
         async with self._held.begin(self.more) as sql:
             found = await self._settle(sql, batch, items)
         self._runtime.wakes.ring(DELIVERY)
@@ -261,6 +264,9 @@ def _advance(
         return
     receipt.status = status
     if status in ("failed", "undelivered"):
+        if code == registration.NOT_REGISTERED:
+            whose = receipt.account_sid, receipt.proxy_address
+            message = registration.reason(batch.settings, *whose, message)[:DETAIL_CHARS_MAX]
         receipt.error_code, receipt.error_message = code, message
     batch.moved[receipt.sid] = receipt
     batch.steps.append((receipt, status, receipt.error_code))

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
+from pydantic import Field
+
 from app.settings.address import CARRIED, channel_of
 from app.settings.opt_outs import OptOutSettings
 from app.settings.section import Model
@@ -16,6 +20,17 @@ from app.settings.types import (
 )
 
 SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+
+class RegistrationSettings(Model):
+    """Where a number of the United States or Canada stands with the US carriers (A2P 10DLC): its
+    campaign, as The Campaign Registry or the carrier calls it, and what became of it. `exempt`: it
+    needs none, or that is looked after elsewhere."""
+
+    campaign: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    status: Literal["unregistered", "pending", "registered", "rejected", "suspended", "exempt"] = (
+        "unregistered"
+    )
 
 
 class MessagingWebhook(Model):
@@ -37,6 +52,7 @@ class SenderSettings(Model):
     channels: tuple[str, ...] = ()
     rate: Rate | None = None
     messaging_service: str | None = None
+    registration: RegistrationSettings | None = None
     opt_outs: OptOutSettings = OptOutSettings()
     webhook: MessagingWebhook | None = None
 
@@ -47,12 +63,14 @@ class SenderSettings(Model):
 
 
 class MessagingServiceSettings(Model):
-    """A pool of senders; `autocreate` makes a message to any of them create a conversation."""
+    """A pool of senders; `autocreate` makes a message to any of them create a conversation. What it
+    says of `registration` holds for those of its senders that say nothing themselves."""
 
     account: AccountSid | None = None
     sid: MessagingServiceSid | None = None
     friendly_name: Name | None = None
     autocreate: bool = False
+    registration: RegistrationSettings | None = None
 
 
 def rate_per_s(sender: SenderSettings) -> float | None:

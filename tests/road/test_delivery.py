@@ -92,6 +92,25 @@ async def test_a_permanent_refusal_fails_the_receipt_with_its_code(dsn: str) -> 
         assert one.world.phone(MARIA).received[0].body == "yes"
 
 
+async def test_a_number_that_us_carriers_block_is_told_how_it_is_registered(dsn: str) -> None:
+    pending = {"campaign": "CE1", "status": "pending"}
+    pool = {"default": {"autocreate": True, "registration": pending}}
+    async with house(dsn, messaging_services=pool) as one:
+        ch = await one.conversation(MARIA)
+        one.world.behave(MARIA, bounce=30034)
+        message = await one.say(ch, "no")
+        await one.customer.until(
+            lambda: (
+                one.customer.events("onDeliveryUpdated")[-1:] != []
+                and one.customer.events("onDeliveryUpdated")[-1].form["Status"] == "undelivered"
+            )
+        )
+        assert (await one.receipts(message))[0]["error_code"] == 30034
+        entries = (await one.get(f"/ops/trace/{message['sid']}"))["entries"]
+        [status] = [entry for entry in entries if entry["what"] == "status"]
+        assert "its A2P 10DLC registration is pending (campaign CE1;" in status["error_message"]
+
+
 async def test_after_the_schedule_the_letter_is_dead_and_the_lane_goes_on(dsn: str) -> None:
     async with house(dsn, delivery={"waits_s": [0.02, 0.02], "timeout_s": 2}) as one:
         ch = await one.conversation(MARIA)
