@@ -13,7 +13,7 @@ from app.model.people import Role, User
 from app.model.push import Credential, PushBinding
 from app.model.road import Decision, EarlyStatus, Inbox
 from app.model.services import Account, Service
-from app.model.standing import MessagingWindow, OptOut
+from app.model.standing import MessagingWindow, OptOut, StickySender
 from app.model.streams import (
     Follower,
     Sink,
@@ -61,6 +61,7 @@ __all__ = [
     "Sender",
     "Service",
     "Sink",
+    "StickySender",
     "StreamEvent",
     "StreamHead",
     "StreamIntake",

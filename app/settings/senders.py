@@ -63,13 +63,15 @@ class SenderSettings(Model):
 
 
 class MessagingServiceSettings(Model):
-    """A pool of senders; `autocreate` makes a message to any of them create a conversation. What it
+    """A pool of senders; `autocreate` makes a message to any of them create a conversation. Who
+    joins one by naming the pool gets, if it is `sticky`, the sender that they had before. What it
     says of `registration` holds for those of its senders that say nothing themselves."""
 
     account: AccountSid | None = None
     sid: MessagingServiceSid | None = None
     friendly_name: Name | None = None
     autocreate: bool = False
+    sticky: bool = True
     registration: RegistrationSettings | None = None
 
 

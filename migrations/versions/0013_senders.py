@@ -1,0 +1,32 @@
+"""Senders: who was given which, and carriers that fail.
+
+Revision 0013, after 0012.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0013"
+down_revision = "0012"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "sticky_senders",
+        sa.Column("account_sid", sa.Text(collation="C"), nullable=False),
+        sa.Column("messaging_service_sid", sa.Text(collation="C"), nullable=False),
+        sa.Column("address", sa.String(), nullable=False),
+        sa.Column("sender", sa.String(), nullable=False),
+        sa.Column("date_created", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "account_sid", "messaging_service_sid", "address", name="sticky_senders_pkey"
+        ),
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("sticky_senders")
