@@ -17,7 +17,7 @@ from app.errors import CarrierError, Permanent, Temporary, Unknown
 from app.media import outward
 from app.model.outbox import REPLY
 from app.model.traffic import Accepted, Outgoing
-from app.rules import opt_outs, standing
+from app.rules import opt_outs, quiet_hours, standing
 from app.rules.content import Deliver, Fail
 from app.rules.templates import fitted
 from app.runtime import Runtime
@@ -38,7 +38,8 @@ class Tried:
 
     outcome: accepted, temporary, permanent, unknown; settled (a status callback told us
     meanwhile), gone (the message was deleted), postponed (until `not_before`: a look-up is not to
-    be trusted yet, or a file is still on its way to us). `segments` is what an SMS was cut into.
+    be trusted yet, a file is still on its way to us, or it would come at a quiet hour; `reason`
+    says so). `segments` is what an SMS was cut into.
     """
 
     item: Claimed
@@ -51,6 +52,7 @@ class Tried:
     took_s: float = 0.0
     lag_s: float = 0.0
     segments: Segments | None = None
+    reason: str | None = None
 
 
 async def attempt(runtime: Runtime, item: Claimed, parcel: Parcel | None) -> Tried:
@@ -102,6 +104,9 @@ async def _try(runtime: Runtime, item: Claimed, parcel: Parcel) -> Tried:
         settled = await _settle_unknown(runtime, carrier, item, then)
         if settled is not None:
             return settled
+    quiet = _quiet(runtime, item, parcel)
+    if quiet is not None:
+        return Tried(item, "postponed", not_before=quiet.until, reason=quiet.reason)
     if isinstance(outgoing, Outgoing):
         outgoing = await _now(runtime, carrier, item, parcel, outgoing)
     if isinstance(outgoing, Permanent):
@@ -198,6 +203,22 @@ async def _opted_out_of_group(runtime: Runtime, item: Claimed, outgoing: Outgoin
     return _opted_out(runtime, item, senders, outgoing.proxy_address)
 
 
+def _quiet(runtime: Runtime, item: Claimed, parcel: Parcel) -> quiet_hours.Quiet | None:
+    """Whether they (of a group text: anybody in it) are to be left alone now."""
+    house = runtime.settings.houses.get(item.account_sid)
+    sender = house.sender(parcel.proxy_address) if house else None
+    hours = quiet_hours.of(house, sender) if house and sender else ()
+    if not hours or item.event == REPLY:
+        return None
+    everybody = {parcel.address, *_together(item)}
+    return quiet_hours.quiet(hours, parcel.channel, everybody, runtime.clock.now())
+
+
+def _together(item: Claimed) -> list[str]:
+    """Whom a group text goes to."""
+    return (item.params or {}).get("to", "").split()
+
+
 def _in_session(runtime: Runtime, parcel: Parcel) -> bool | None:
     """Whether they may be written to freely now; None: that is left to the carrier."""
     if runtime.settings.limits.session == "carrier":
@@ -235,7 +256,6 @@ def _outgoing(
 
 def _to(runtime: Runtime, item: Claimed, parcel: Parcel, content: Deliver) -> Outgoing:
     assert item.receipt_sid is not None
-    everybody = (item.params or {}).get("to", "").split()
     return Outgoing(
         reference=item.receipt_sid,
         channel=content.channel,
@@ -246,5 +266,5 @@ def _to(runtime: Runtime, item: Claimed, parcel: Parcel, content: Deliver) -> Ou
         status_url=runtime.status_url(parcel.carrier, item.receipt_sid),
         started_at=item.unknown_since or item.started_at,
         template=content.template,
-        others=tuple(one for one in everybody if one != parcel.address),
+        others=tuple(one for one in _together(item) if one != parcel.address),
     )

@@ -151,7 +151,7 @@ class Settler:
             tried.item,
             tried.outcome,
             error_code=error.code if error else None,
-            detail=error.message[:DETAIL_CHARS_MAX] if error else None,
+            detail=error.message[:DETAIL_CHARS_MAX] if error else tried.reason,
             external_id=tried.accepted.external_id if tried.accepted else None,
             segments=tried.segments.count if tried.segments else None,
             encoding=tried.segments.encoding if tried.segments else None,

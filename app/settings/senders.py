@@ -8,6 +8,7 @@ from pydantic import Field
 
 from app.settings.address import CARRIED, channel_of
 from app.settings.opt_outs import OptOutSettings
+from app.settings.quiet_hours import QuietHours
 from app.settings.section import Model
 from app.settings.types import (
     AccountSid,
@@ -53,6 +54,7 @@ class SenderSettings(Model):
     rate: Rate | None = None
     messaging_service: str | None = None
     registration: RegistrationSettings | None = None
+    quiet_hours: QuietHours | None = None
     opt_outs: OptOutSettings = OptOutSettings()
     webhook: MessagingWebhook | None = None
 
@@ -65,7 +67,7 @@ class SenderSettings(Model):
 class MessagingServiceSettings(Model):
     """A pool of senders; `autocreate` makes a message to any of them create a conversation. Who
     joins one by naming the pool gets, if it is `sticky`, the sender that they had before. What it
-    says of `registration` holds for those of its senders that say nothing themselves."""
+    says of `registration` and `quiet_hours` holds for those of its senders that say nothing."""
 
     account: AccountSid | None = None
     sid: MessagingServiceSid | None = None
@@ -73,6 +75,7 @@ class MessagingServiceSettings(Model):
     autocreate: bool = False
     sticky: bool = True
     registration: RegistrationSettings | None = None
+    quiet_hours: QuietHours = ()
 
 
 def rate_per_s(sender: SenderSettings) -> float | None:

@@ -309,6 +309,26 @@ senders:
         LAB + 'senders: [{address: "+15005550006", carrier: lab, rate: 5/d}]\n',
         ["3:57: senders[0].rate: should be a rate like 1/s, 30/m or 1000/h"],
     ),
+    (
+        "quiet hours",
+        LAB
+        + """senders:
+  - address: "+15005550006"
+    carrier: lab
+    quiet_hours:
+      - {start: "25:00", end: "08:00", channels: [smss]}
+      - {start: "08:00", end: "08:00"}
+      - {start: "21:00", end: "08:00", time_zone: Mars}
+""",
+        [
+            "7:17: senders[0].quiet_hours[0].start: should be a time of day like 21:00",
+            "7:51: senders[0].quiet_hours[0].channels[0]: should be one of"
+            " sms, mms, whatsapp, messenger, rcs, email (did you mean sms?)",
+            "8:9: senders[0].quiet_hours[1]: start and end should be two times",
+            "9:51: senders[0].quiet_hours[2].time_zone: should be the name of a time zone like"
+            " America/New_York",
+        ],
+    ),
     # -- services
     (
         "several defaults",
