@@ -24,6 +24,7 @@ from app.carriers.contract import Carrier, Hosted
 from app.clock import Clock
 from app.convoy import Convoy
 from app.delivery.loop import delivery_loop
+from app.delivery.pauses import Pauses
 from app.delivery.settle import Settler, Settling
 from app.files import shelves
 from app.inbound.asking import ask_loop
@@ -155,13 +156,14 @@ async def _parts(
     """Walkers, loops, doors, jobs: started in this order, drained in reverse."""
     settings = runtime.settings
     health = Health(runtime, await asyncio.to_thread(schema.head))
-    walker, settler, teller = Walker(runtime), Settler(runtime), Teller(runtime)
+    pauses = Pauses(settings.delivery)
+    walker, settler, teller = Walker(runtime), Settler(runtime, pauses), Teller(runtime)
     walk = settings.road
     road: Road = Convoy(walker, longest=walk.convoy_max, waiting_max=walk.queue_max)
     settling: Settling = Convoy(settler, longest=128, waiting_max=WALKERS_WAITING_MAX)
     walker.more, settler.more = road.waiting, settling.waiting
     telling: Telling = Convoy(teller, longest=128, waiting_max=WALKERS_WAITING_MAX)
-    deliveries = delivery_loop(runtime, settling)
+    deliveries = delivery_loop(runtime, settling, pauses)
     hooks = hook_loop(runtime, telling, teller.queue)
     asks, fetches = ask_loop(runtime, road), fetch_loop(runtime)
     sequencer, followers = Sequencer(runtime), Followers(runtime)

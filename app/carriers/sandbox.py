@@ -209,7 +209,7 @@ class AwaySandbox(_Sandbox):
                 params={"reference": outgoing.reference},
             )
         except Unknown as lost:
-            raise Temporary(lost.message) from lost
+            raise Temporary(lost.message, down=True) from lost
         found = reply.json().get("messages")
         if reply.status != 200 or not isinstance(found, list):
             raise Temporary(f"the sandbox answered {reply.status} to a look-up")

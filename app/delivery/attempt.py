@@ -8,11 +8,13 @@ the carrier's `on_unknown` setting decides.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 
 from app.carriers.contract import Carrier
-from app.channels.segments import Segments, segments
+from app.channels.segments import segments
+from app.delivery.pauses import Pauses
+from app.delivery.tried import Heard, Tried
 from app.errors import CarrierError, Permanent, Temporary, Unknown
 from app.media import outward
 from app.model.outbox import REPLY
@@ -32,37 +34,14 @@ NO_GROUPS_CODE = 21612
 """The original's "cannot be sent from this number to those"."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """What an attempt came to.
-
-    outcome: accepted, temporary, permanent, unknown; settled (a status callback told us
-    meanwhile), gone (the message was deleted), postponed (until `not_before`: a look-up is not to
-    be trusted yet, a file is still on its way to us, or it would come at a quiet hour; `reason`
-    says so). `segments` is what an SMS was cut into.
-    """
-
-    item: Claimed
-    outcome: str
-    accepted: Accepted | None = None
-    error: CarrierError | None = None
-    not_before: datetime | None = None
-    channel: str = "sms"
-    carrier: str = ""
-    took_s: float = 0.0
-    lag_s: float = 0.0
-    segments: Segments | None = None
-    reason: str | None = None
-
-
-async def attempt(runtime: Runtime, item: Claimed, parcel: Parcel | None) -> Tried:
+async def attempt(runtime: Runtime, pauses: Pauses, item: Claimed, parcel: Parcel | None) -> Tried:
     """Try to hand this parcel to its carrier; never raises a CarrierError."""
     if parcel is None:
         return Tried(item, "gone")
     if parcel.external_id is not None or parcel.status != "queued":
         return Tried(item, "settled", channel=parcel.channel, carrier=parcel.carrier)
     started = runtime.clock.monotonic()
-    tried = await _try(runtime, item, parcel)
+    tried = await _try(runtime, pauses, item, parcel)
     return replace(
         tried,
         channel=parcel.channel,
@@ -81,14 +60,14 @@ def broken(runtime: Runtime, item: Claimed, parcel: Parcel | None, error: Except
     return Tried(
         item,
         "unknown",
-        error=Unknown(str(error) or type(error).__name__),
+        error=Unknown(str(error) or type(error).__name__, down=False),
         not_before=runtime.clock.now() + timedelta(seconds=wait_s),
         channel=parcel.channel,
         carrier=parcel.carrier,
     )
 
 
-async def _try(runtime: Runtime, item: Claimed, parcel: Parcel) -> Tried:
+async def _try(runtime: Runtime, pauses: Pauses, item: Claimed, parcel: Parcel) -> Tried:
     carrier = runtime.carriers.get(parcel.carrier)
     if carrier is None:
         missing = Temporary(f"carrier {parcel.carrier} is not in the configuration")
@@ -97,6 +76,10 @@ async def _try(runtime: Runtime, item: Claimed, parcel: Parcel) -> Tried:
     if wait_s and item.unknown_since is None:
         later = runtime.clock.now() + timedelta(seconds=wait_s)
         return Tried(item, "postponed", not_before=later)
+    paused_until = pauses.until(parcel.carrier, item)
+    if paused_until is not None:
+        reason = f"carrier {parcel.carrier} is paused"
+        return Tried(item, "postponed", not_before=paused_until, reason=reason)
     outgoing = _outgoing(runtime, item, parcel, _in_session(runtime, parcel))
     if item.unknown_since is not None:
         # What may go now says nothing of what went then: the session may have ended since.
@@ -119,12 +102,18 @@ async def _send(runtime: Runtime, carrier: Carrier, item: Claimed, outgoing: Out
     try:
         accepted = await carrier.send(outgoing, runtime.context)
     except Temporary as error:
-        return Tried(item, "temporary", error=error)
+        return Tried(item, "temporary", error=error, heard=_heard(carrier, error))
     except Permanent as error:
-        return Tried(item, "permanent", error=error)
+        return Tried(item, "permanent", error=error, heard=_heard(carrier, error))
     except Unknown as error:
         return _unknown(runtime, carrier, item, error)
-    return Tried(item, "accepted", accepted=accepted)
+    return Tried(item, "accepted", accepted=accepted, heard=_heard(carrier))
+
+
+def _heard(carrier: Carrier, error: CarrierError | None = None) -> tuple[Heard, ...]:
+    """What an answer, or none, says of the carrier."""
+    down = error is not None and error.down
+    return (Heard(carrier.name, not down, error.message if error else ""),)
 
 
 async def _settle_unknown(
@@ -140,11 +129,14 @@ async def _settle_unknown(
     try:
         found = await carrier.look_up(outgoing, runtime.context)
     except CarrierError as error:
-        return _unknown(runtime, carrier, item, Unknown(f"look-up: {error.message}"))
+        lost = Unknown(f"look-up: {error.message}", down=error.down)
+        return _unknown(runtime, carrier, item, lost)
     ours = await _not_others(runtime, item, carrier, found)
     if ours is None or len(ours) > 1:
         return _by_policy(runtime, carrier, item)
-    return Tried(item, "accepted", accepted=ours[0]) if ours else None
+    if not ours:
+        return None
+    return Tried(item, "accepted", accepted=ours[0], heard=_heard(carrier))
 
 
 async def _not_others(
@@ -170,7 +162,7 @@ def _unknown(runtime: Runtime, carrier: Carrier, item: Claimed, error: Unknown) 
     """The carrier is asked later. The wait counts from now, the end of this attempt: an earlier
     one, asked about before, says nothing about when this one shows."""
     after = runtime.clock.now() + timedelta(seconds=carrier.look_up_after_s)
-    return Tried(item, "unknown", error=error, not_before=after)
+    return Tried(item, "unknown", error=error, not_before=after, heard=_heard(carrier, error))
 
 
 async def _now(

@@ -1,7 +1,8 @@
 """What became of sends: attempts and carriers' statuses walk together, in convoys like the road.
 
 A receipt only moves forward. Everything about one batch commits in one transaction: receipts, the
-log of attempts, lanes going on, post-events. A worker whose lease ran out settles nothing.
+log of attempts, lanes going on, carriers that fail, post-events. A worker whose lease ran out
+settles nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import asyncpg
 from app import ids
 from app.channels.facts import channel_message_sid
 from app.convoy import Convoy
-from app.delivery.attempt import UNKNOWN_CODE, Tried
+from app.delivery.attempt import UNKNOWN_CODE
+from app.delivery.pauses import Pauses, Turn
+from app.delivery.tried import Tried
 from app.errors import CarrierError, Permanent, Temporary
 from app.model import Receipt
 from app.model.outbox import DELIVERY, HOOK
@@ -49,6 +52,7 @@ class Batch:
     settled: list[Settled] = field(default_factory=list)
     accepted: list[deliveries.External] = field(default_factory=list)
     grouped: set[str] = field(default_factory=set)
+    turns: list[Turn] = field(default_factory=list)
 
     def together(self, receipt: Receipt | None) -> list[Receipt]:
         """All receipts of the send that this is one of."""
@@ -61,8 +65,8 @@ class Batch:
 class Settler:
     """Settles batches on a connection of its own. `more` says whether one follows at once."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+    def __init__(self, runtime: Runtime, pauses: Pauses) -> None:
+        self._runtime, self._pauses = runtime, pauses
         self._held = runtime.db.hold(pinned=True)
         self.more: Callable[[], bool] = bool
 
@@ -107,6 +111,8 @@ class Settler:
                 unmatched.append(item)
         await self._early(sql, batch, unmatched)
         await self._write(sql, batch)
+        mine = [one for one in tried if one.item.seq in ours]
+        batch.turns = await self._pauses.turn(sql, mine, batch.now)
         return found
 
     async def _lock(
@@ -211,6 +217,8 @@ class Settler:
             if settled.dead is not None:
                 gone = settled.item.conversation_sid
                 self._runtime.observe(DeadLettered(DELIVERY, settled.outcome, gone))
+        for turn in batch.turns:
+            self._runtime.observe(turn)
         for item in items:
             if isinstance(item, Tried):
                 self._runtime.observe(_observation(item))

@@ -8,7 +8,7 @@ from app.model.contents import Content, ContentApproval
 from app.model.conversations import Binding, Conversation, NumberGroup, Participant
 from app.model.files import DoomedFile, File
 from app.model.messages import Media, Message, Receipt
-from app.model.outbox import Attempt, DeadLetter, Endpoint, Lane, OutboxItem
+from app.model.outbox import Attempt, CarrierPause, DeadLetter, Endpoint, Lane, OutboxItem
 from app.model.people import Role, User
 from app.model.push import Credential, PushBinding
 from app.model.road import Decision, EarlyStatus, Inbox
@@ -32,6 +32,7 @@ __all__ = [
     "ApiKey",
     "Attempt",
     "Binding",
+    "CarrierPause",
     "Content",
     "ContentApproval",
     "Conversation",

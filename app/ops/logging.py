@@ -20,6 +20,8 @@ import structlog
 
 from app.clock import Clock, iso_millis
 from app.observe import (
+    CarrierPaused,
+    CarrierResumed,
     DeadLettered,
     DeliveryTried,
     Failed,
@@ -48,6 +50,8 @@ EVENTS: Mapping[type[Any], str] = {
     HookTried: "hook",
     TargetPaused: "hook target paused",
     TargetResumed: "hook target resumed",
+    CarrierPaused: "carrier paused",
+    CarrierResumed: "carrier resumed",
     StreamTried: "stream",
     StreamLost: "stream loss",
     MediaStored: "media stored",
@@ -68,7 +72,7 @@ FIELDS = {kind: _fields(kind) for kind in EVENTS}
 LOUD = frozenset({"bad_signature", "throttled", "failed", "permanent"})
 """Outcomes that are written as warnings."""
 
-ALARMS = (DeadLettered, StreamLost, TargetPaused)
+ALARMS = (DeadLettered, StreamLost, TargetPaused, CarrierPaused)
 
 LEVELS: Mapping[str, int] = {
     "debug": logging.DEBUG,

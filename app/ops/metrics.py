@@ -28,6 +28,7 @@ from app.channels.facts import FACTS
 from app.model.outbox import ASK, DELIVERY, HOOK, MEDIA
 from app.model.streams import KINESIS, STREAM, WEBHOOK
 from app.observe import (
+    CarrierPaused,
     DeliveryTried,
     HookTried,
     InboundDecided,
@@ -139,19 +140,26 @@ class Metrics:
             "Times that a failing target of webhooks was left alone",
             registry=registry,
         )
+        self._carrier_pauses = counter(
+            "carrier_pauses_total",
+            "Times that a failing carrier was left alone",
+            ("carrier",),
+            [(name,) for name in names[:-1]],
+        )
         self._ack = histogram("inbound_ack_seconds", "Inbound request to our answer", ACK_S)
         self._lag = histogram("delivery_lag_seconds", "Commit to the carrier's answer", LAG_S)
         self._hook_s = histogram("hook_duration_seconds", "One call of a webhook", HOOK_S)
         self._timer_lag = histogram(
             "timer_lag_seconds", "Due time of a conversation's timer to its transition", TIMER_S
         )
-        self._gauges = _gauges(registry)
+        self._gauges = _gauges(registry, names[:-1])
         self._consumers: Mapping[type, Callable[[Any], None]] = {
             InboundSeen: self._inbound_seen,
             InboundDecided: self._decided,
             DeliveryTried: self._delivery_tried,
             HookTried: self._hook_tried,
             TargetPaused: lambda _: self._pauses.inc(),
+            CarrierPaused: lambda paused: self._carrier_pauses.add(paused.carrier),
             StreamTried: self._stream_tried,
             StreamLost: lambda lost: self._counted["stream_events_total"].add(
                 lost.sink, "lost", count=lost.events
@@ -254,7 +262,9 @@ def _makers(registry: CollectorRegistry) -> tuple[Callable[..., Counted], Callab
     return counter, histogram
 
 
-def _gauges(registry: CollectorRegistry) -> dict[tuple[str, str | None], Gauge]:
+def _gauges(
+    registry: CollectorRegistry, carriers: Sequence[str]
+) -> dict[tuple[str, str | None], Gauge]:
     """Every gauge by the name and label of what is measured."""
     made: dict[tuple[str, str | None], Gauge] = {}
     for name, text, kinds in (
@@ -263,6 +273,13 @@ def _gauges(registry: CollectorRegistry) -> dict[tuple[str, str | None], Gauge]:
     ):
         gauge = Gauge(f"parley_{name}", text, ["kind"], registry=registry)
         made |= {(name, kind): gauge.labels(kind) for kind in kinds}
+    paused = Gauge(
+        "parley_carrier_paused",
+        "Whether it fails and is left alone",
+        ["carrier"],
+        registry=registry,
+    )
+    made |= {("carrier_paused", carrier): paused.labels(carrier) for carrier in carriers}
     lag = Gauge(
         "parley_stream_lag_seconds", "Age of the oldest unsent", ["sink"], registry=registry
     )

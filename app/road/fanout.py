@@ -10,7 +10,7 @@ from typing import Any, cast
 from app import ids
 from app.model import Receipt
 from app.model.conversations import number_group
-from app.model.outbox import DELIVERY, REPLY, delivery_lane, group_lane
+from app.model.outbox import DELIVERY, REPLY, delivery_lane, group_lane, route
 from app.model.traffic import MediaPart, Member
 from app.road.convoy import Carriage, Load
 from app.road.items import Arrival, Draft
@@ -208,6 +208,7 @@ def _item(receipt: dict[str, Any], sender: SenderSettings, event: str | None) ->
         receipt_sid=receipt["sid"],
         event=event,
         sender=pair if rated else None,
+        endpoint=route(sender.carriers),
     )
 
 

@@ -59,6 +59,11 @@ class SenderSettings(Model):
     webhook: MessagingWebhook | None = None
 
     @property
+    def carriers(self) -> tuple[str, ...]:
+        """Who may carry what leaves from it, the first of choice first."""
+        return (self.carrier,)
+
+    @property
     def effective_channels(self) -> tuple[str, ...]:
         """The channels it carries: those given, or all that its address can."""
         return self.channels or CARRIED[channel_of(self.address)]

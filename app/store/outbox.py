@@ -8,9 +8,9 @@ Lock order everywhere: bindings, users, conversations, lanes in the order of the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 import orjson
@@ -55,7 +55,8 @@ FROM unnest($3::bigint[], $4::timestamptz[]) AS i (seq, unknown_since) WHERE o.s
 @dataclass(frozen=True, slots=True)
 class NewItem:
     """A thing to do, and the lane it must keep its place in. `sender` is set where the sender's
-    rate is limited. `params` is what a webhook says."""
+    rate is limited. `params` is what a webhook says; `endpoint` where it leads (which its URL
+    tells), or the route of a delivery."""
 
     lane: str
     kind: str
@@ -71,7 +72,7 @@ class NewItem:
     method: str | None = None
     params: dict[str, str] | None = None
     retries_max: int | None = None
-    endpoint: str | None = field(init=False, default=None)
+    endpoint: str | None = None
 
     def __post_init__(self) -> None:
         if self.kind == HOOK and self.url is not None:
@@ -107,6 +108,15 @@ class Claimed:
     def endpoint(self) -> str | None:
         """Where this webhook leads."""
         return endpoint(self.account_sid, self.url) if self.url else None
+
+
+class Due(NamedTuple):
+    """A lane that is leased to us: whose pace it keeps, its turn, and where it leads."""
+
+    lane: str
+    sender: str | None
+    slot_at: datetime | None
+    endpoint: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,20 +155,41 @@ async def claim(
     lease_s: float,
     rates: dict[tuple[str, str], float],
 ) -> list[Claimed]:
-    """Lease up to `limit` lanes whose head is due and start an attempt of each head.
+    """Lease up to `limit` lanes whose head is due and start an attempt of each head: `due`, then
+    `begin`. Run inside a transaction."""
+    lanes = await due(sql, kind, limit=limit, lease=lease, now=now, lease_s=lease_s)
+    return await begin(sql, lanes, lease=lease, now=now, rates=rates)
+
+
+async def due(
+    sql: asyncpg.Connection, kind: str, *, limit: int, lease: str, now: datetime, lease_s: float
+) -> list[Due]:
+    """Lease up to `limit` lanes whose head is due."""
+    rows = await sql.fetch(CLAIM, kind, now, limit, lease, now + timedelta(seconds=lease_s))
+    return [Due(*row) for row in rows]
+
+
+async def begin(
+    sql: asyncpg.Connection,
+    lanes: Sequence[Due],
+    *,
+    lease: str,
+    now: datetime,
+    rates: dict[tuple[str, str], float],
+) -> list[Claimed]:
+    """Start an attempt of the head of each of these leased lanes.
 
     `rates` gives sends per second of rated senders, by (account, address): their lanes are given
-    slots and wait for them without a lease. Run inside a transaction.
+    slots and wait for them without a lease.
     """
-    lanes = await sql.fetch(CLAIM, kind, now, limit, lease, now + timedelta(seconds=lease_s))
     held_since = now - timedelta(seconds=TURN_HOLDS_S)  # an older turn is lost: else all go at once
     paced = [
         row
         for row in lanes
-        if row["sender"] is not None and (row["slot_at"] is None or row["slot_at"] < held_since)
+        if row.sender is not None and (row.slot_at is None or row.slot_at < held_since)
     ]
-    waiting = {row["lane"] for row in paced}
-    ready = [row["lane"] for row in lanes if row["lane"] not in waiting]
+    waiting = {row.lane for row in paced}
+    ready = [row.lane for row in lanes if row.lane not in waiting]
     if paced:
         ready += await _slots(sql, paced, now, rates)
     if not ready:
@@ -198,7 +229,7 @@ async def next_due(sql: asyncpg.Connection, kind: str) -> datetime | None:
 
 async def _slots(
     sql: asyncpg.Connection,
-    lanes: Sequence[Any],
+    lanes: Sequence[Due],
     now: datetime,
     rates: dict[tuple[str, str], float],
 ) -> list[str]:
@@ -206,7 +237,7 @@ async def _slots(
     ready: list[str] = []
     by_sender: dict[str, list[str]] = {}
     for row in lanes:
-        by_sender.setdefault(row["sender"], []).append(row["lane"])
+        by_sender.setdefault(row.sender or "", []).append(row.lane)
     for sender in sorted(by_sender):
         account_sid, _, address = sender.partition(" ")
         rate = rates.get((account_sid, address))

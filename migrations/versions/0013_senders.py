@@ -26,7 +26,18 @@ def upgrade() -> None:
             "account_sid", "messaging_service_sid", "address", name="sticky_senders_pkey"
         ),
     )
+    op.create_table(
+        "carrier_pauses",
+        sa.Column("carrier", sa.Text(collation="C"), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("pauses", sa.Integer(), nullable=False),
+        sa.Column("paused_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("paused_until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("probe", sa.Text(collation="C")),
+        sa.PrimaryKeyConstraint("carrier", name="carrier_pauses_pkey"),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("carrier_pauses")
     op.drop_table("sticky_senders")

@@ -186,7 +186,7 @@ def configuration(world_url: str, customer_url: str) -> dict[str, Any]:
         "messaging_services": {"default": {"autocreate": True}},
         "addresses": [{"address": HOOKED, "auto_creation": scoped}],
         "webhooks": {"post_url": f"{customer_url}/events", "filters": list(POST_EVENTS)},
-        "delivery": retries,
+        "delivery": retries | {"pauses_s": [0.5]},
         "hooks": retries | {"pauses_s": [0.5]},
         "egress": {"open": ["127.0.0.1"]},
     }
