@@ -15,6 +15,7 @@ from aiohttp import web
 from pydantic import Field, ValidationError
 
 from app.carriers import posted, sandbox_http
+from app.carriers.codes import UNAVAILABLE
 from app.carriers.contract import Answer, Carrier, Context, Junk, Kind, Request
 from app.carriers.exchange import call
 from app.carriers.sandbox_behaviour import Behaviour, Cut, Refusal
@@ -283,4 +284,6 @@ def _order(outgoing: Outgoing) -> Send:
 
 def _refused(code: int, permanent: bool, retry_after_s: float | None) -> Permanent | Temporary:
     text = f"the sandbox refuses with {code}"
-    return Permanent(text, code) if permanent else Temporary(text, code, retry_after_s)
+    if permanent:
+        return Permanent(text, code)
+    return Temporary(text, code, retry_after_s, down=code == UNAVAILABLE)

@@ -13,6 +13,7 @@ from datetime import timedelta
 
 from app.carriers.contract import Carrier
 from app.channels.segments import segments
+from app.delivery import routes
 from app.delivery.pauses import Pauses
 from app.delivery.tried import Heard, Tried
 from app.errors import CarrierError, Permanent, Temporary, Unknown
@@ -45,7 +46,7 @@ async def attempt(runtime: Runtime, pauses: Pauses, item: Claimed, parcel: Parce
     return replace(
         tried,
         channel=parcel.channel,
-        carrier=parcel.carrier,
+        carrier=tried.carrier or parcel.carrier,
         took_s=runtime.clock.monotonic() - started,
         lag_s=max(0.0, (runtime.clock.now() - item.created_at).total_seconds()),
     )
@@ -76,20 +77,57 @@ async def _try(runtime: Runtime, pauses: Pauses, item: Claimed, parcel: Parcel) 
     if wait_s and item.unknown_since is None:
         later = runtime.clock.now() + timedelta(seconds=wait_s)
         return Tried(item, "postponed", not_before=later)
-    paused_until = pauses.until(parcel.carrier, item)
-    if paused_until is not None:
-        reason = f"carrier {parcel.carrier} is paused"
-        return Tried(item, "postponed", not_before=paused_until, reason=reason)
-    outgoing = _outgoing(runtime, item, parcel, _in_session(runtime, parcel))
+    carriers = routes.carriers(runtime, item, parcel, carrier)
+    first = carriers[0].name
+    pauses_end = {one.name: pauses.until(one.name, item) for one in carriers}
+    if ends := [end for end in pauses_end.values() if end is not None]:
+        carriers = [one for one in carriers if pauses_end[one.name] is None]
+        if not carriers:
+            reason = f"{' and '.join(pauses_end)} paused"
+            return Tried(item, "postponed", not_before=min(ends), reason=reason)
     if item.unknown_since is not None:
-        # What may go now says nothing of what went then: the session may have ended since.
-        then = outgoing if isinstance(outgoing, Outgoing) else _as_it_went(runtime, item, parcel)
-        settled = await _settle_unknown(runtime, carrier, item, then)
+        settled = await _settled(runtime, carrier, item, parcel)
         if settled is not None:
             return settled
     quiet = _quiet(runtime, item, parcel)
     if quiet is not None:
         return Tried(item, "postponed", not_before=quiet.until, reason=quiet.reason)
+    tried = await _by_one_of(runtime, carriers, item, parcel)
+    return tried if tried.carrier == first else replace(tried, reason=f"by {tried.carrier}")
+
+
+async def _settled(
+    runtime: Runtime, carrier: Carrier, item: Claimed, parcel: Parcel
+) -> Tried | None:
+    """What became of an earlier attempt. What may go now says nothing of what went then: the
+    session may have ended since."""
+    outgoing = _outgoing(runtime, item, parcel, _in_session(runtime, parcel))
+    then = outgoing if isinstance(outgoing, Outgoing) else _as_it_went(runtime, item, parcel)
+    return await _settle_unknown(runtime, carrier, item, then)
+
+
+async def _by_one_of(
+    runtime: Runtime, carriers: Sequence[Carrier], item: Claimed, parcel: Parcel
+) -> Tried:
+    """Hand it to the first of these that can be reached. To another one than before only after it
+    is written down by whom it goes: whoever has to ask, asks that one."""
+    heard: tuple[Heard, ...] = ()
+    tried = Tried(item, "temporary")
+    for carrier in carriers:
+        if carrier.name != parcel.carrier:
+            if not await routes.change(runtime, item, parcel, carrier.name):
+                tried = Tried(item, "postponed", not_before=runtime.clock.now())
+                break
+            parcel = replace(parcel, carrier=carrier.name)
+        tried = await _by(runtime, carrier, item, parcel)
+        heard += tried.heard
+        if tried.outcome != "temporary" or not (tried.error and tried.error.down):
+            break
+    return replace(tried, heard=heard, carrier=parcel.carrier)
+
+
+async def _by(runtime: Runtime, carrier: Carrier, item: Claimed, parcel: Parcel) -> Tried:
+    outgoing = _outgoing(runtime, item, parcel, _in_session(runtime, parcel))
     if isinstance(outgoing, Outgoing):
         outgoing = await _now(runtime, carrier, item, parcel, outgoing)
     if isinstance(outgoing, Permanent):
@@ -202,13 +240,8 @@ def _quiet(runtime: Runtime, item: Claimed, parcel: Parcel) -> quiet_hours.Quiet
     hours = quiet_hours.of(house, sender) if house and sender else ()
     if not hours or item.event == REPLY:
         return None
-    everybody = {parcel.address, *_together(item)}
+    everybody = {parcel.address, *routes.together(item)}
     return quiet_hours.quiet(hours, parcel.channel, everybody, runtime.clock.now())
-
-
-def _together(item: Claimed) -> list[str]:
-    """Whom a group text goes to."""
-    return (item.params or {}).get("to", "").split()
 
 
 def _in_session(runtime: Runtime, parcel: Parcel) -> bool | None:
@@ -258,5 +291,5 @@ def _to(runtime: Runtime, item: Claimed, parcel: Parcel, content: Deliver) -> Ou
         status_url=runtime.status_url(parcel.carrier, item.receipt_sid),
         started_at=item.unknown_since or item.started_at,
         template=content.template,
-        others=tuple(one for one in _together(item) if one != parcel.address),
+        others=tuple(one for one in routes.together(item) if one != parcel.address),
     )

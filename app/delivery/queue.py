@@ -57,13 +57,15 @@ class DeliveryQueue:
 
     def _sort(self, lanes: list[Due], lease: str) -> tuple[list[Due], list[str]]:
         """Those that may go, and the names of those that wait for their carriers. When a pause is
-        over, the first lane of that carrier goes, and tells whether it is well."""
+        over, the first lane for that carrier goes, and tells whether it is well."""
         if not self._pauses.paused:
             return lanes, []
         going: list[Due] = []
         staying: list[str] = []
         for lane in lanes:
-            turn = self._turns.pop(carriers_of(lane.endpoint)[0], None) if lane.endpoint else None
+            turn = self._turn(lane.endpoint)
+            if turn is not None:
+                del self._turns[turn.carrier]
             if turn is not None:
                 self._pauses.let_through(lane.lane, lease, turn)
             if turn is None and self._pauses.blocked(lane.endpoint):
@@ -71,6 +73,16 @@ class DeliveryQueue:
             else:
                 going.append(lane)
         return going, staying
+
+    def _turn(self, route: str | None) -> Probe | None:
+        """The turn that a lane of this route would take: that of a carrier which it would go by,
+        were it well."""
+        for carrier in carriers_of(route) if route else ():
+            if carrier in self._turns:
+                return self._turns[carrier]
+            if carrier not in self._pauses.paused:
+                break
+        return None
 
     def _take_back(self, lanes: Collection[str], lease: str) -> None:
         """These do not come about now: others may have the turns that they had."""
@@ -97,7 +109,7 @@ class DeliveryQueue:
         held = await carrier_pauses.routes(sql)
         if not held:
             return
-        trying = [route for route in held if carriers_of(route)[0] in self._turns]
+        trying = [route for route in held if self._turn(route) is not None]
         if trying:
             await carrier_pauses.free(sql, trying, 1)
         open_ = [route for route in held if not self._pauses.blocked(route)]

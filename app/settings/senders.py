@@ -42,13 +42,15 @@ class MessagingWebhook(Model):
 
 
 class SenderSettings(Model):
-    """An address that we own and the carrier that holds it.
+    """An address that we own and the carrier that holds it. What leaves from it goes by `fallback`
+    while that one cannot be reached.
 
     `rate` is how many messages per second (or minute, hour) may leave from it, like `1/s`, `30/m`.
     """
 
     address: Address
     carrier: str
+    fallback: str | None = None
     account: AccountSid | None = None
     channels: tuple[str, ...] = ()
     rate: Rate | None = None
@@ -61,7 +63,7 @@ class SenderSettings(Model):
     @property
     def carriers(self) -> tuple[str, ...]:
         """Who may carry what leaves from it, the first of choice first."""
-        return (self.carrier,)
+        return (self.carrier,) if self.fallback is None else (self.carrier, self.fallback)
 
     @property
     def effective_channels(self) -> tuple[str, ...]:

@@ -65,6 +65,7 @@ def senders(document: Document) -> None:
     pools = document.names("messaging_services")
     for steps in document.items("senders"):
         _declared(document, (*steps, "carrier"), "carrier", carrier_names)
+        _fallback(document, steps, carrier_names)
         _declared(document, (*steps, "messaging_service"), "messaging service", pools)
         _same_account(document, steps, (*steps, "messaging_service"), "messaging_services")
         _channels(document, steps)
@@ -171,6 +172,13 @@ def _options(document: Document, steps: Steps, options: type[BaseModel]) -> None
         document.report((*steps, name), message, at_key=True)
     without = frozenset(unknown | (COMMON - own))
     match(document, options, steps, without=without, strict=False)
+
+
+def _fallback(document: Document, steps: Steps, known: Collection[str]) -> None:
+    _declared(document, (*steps, "fallback"), "carrier", known)
+    fallback = document.text(*steps, "fallback")
+    if fallback is not None and fallback == document.text(*steps, "carrier"):
+        document.report((*steps, "fallback"), "is its carrier already")
 
 
 def _channels(document: Document, steps: Steps) -> None:

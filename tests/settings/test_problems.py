@@ -310,6 +310,18 @@ senders:
         ["3:57: senders[0].rate: should be a rate like 1/s, 30/m or 1000/h"],
     ),
     (
+        "fallback",
+        LAB
+        + """senders:
+  - {address: "+15005550006", carrier: lab, fallback: lab}
+  - {address: "+15005550007", carrier: lab, fallback: lob}
+""",
+        [
+            "4:55: senders[0].fallback: is its carrier already",
+            "5:55: senders[1].fallback: no such carrier (did you mean lab?)",
+        ],
+    ),
+    (
         "quiet hours",
         LAB
         + """senders:
