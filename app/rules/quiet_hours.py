@@ -77,7 +77,7 @@ def _end(hours: QuietHoursSettings, zone: str, at: datetime) -> datetime | None:
         return None
     day = local.date() if clock < end else local.date() + DAY
     ends = datetime.combine(day, end, local.tzinfo).astimezone(at.tzinfo)
-    return max(ends, at + MINUTE)  # clocks that are put back may repeat the end
+    return ends if ends > at else at + MINUTE  # clocks that are put back may repeat the end
 
 
 @lru_cache(maxsize=1024)
