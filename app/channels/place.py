@@ -11,6 +11,7 @@ CACHED_MAX = 65_536
 UNKNOWN_ZONE = timezone.UNKNOWN_TIMEZONE
 
 
+@lru_cache(maxsize=CACHED_MAX)
 def country(address: str) -> str | None:
     """The country (ISO 3166, like US) that gave out this number; None: it is no number, or no
     country has given it out."""

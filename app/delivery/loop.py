@@ -11,8 +11,8 @@ from app.delivery.settle import Settling
 from app.delivery.tried import Tried
 from app.lanes import LaneLoop
 from app.model.outbox import DELIVERY
+from app.rules.paces import rates
 from app.runtime import Runtime
-from app.settings.models import rate_per_s
 from app.store.deliveries import Parcel, parcels
 
 SETTLE_S = 15.0
@@ -23,11 +23,6 @@ def delivery_loop(runtime: Runtime, settling: Settling, pauses: Pauses) -> LaneL
     """The loop that hands messages to carriers, those that are not paused; its outcomes go through
     `settling`."""
     schedule = runtime.settings.delivery
-    rates = {
-        (runtime.settings.owner(sender.address), sender.address): rate
-        for sender in runtime.settings.senders
-        if (rate := rate_per_s(sender)) is not None
-    }
     return LaneLoop(
         DELIVERY,
         runtime.db,
@@ -40,5 +35,5 @@ def delivery_loop(runtime: Runtime, settling: Settling, pauses: Pauses) -> LaneL
         settling.submit,
         in_flight=schedule.in_flight,
         lease_s=schedule.effective_lease_s(2 * schedule.timeout_s + SETTLE_S),
-        queue=DeliveryQueue(runtime.clock, pauses, rates),
+        queue=DeliveryQueue(runtime.clock, pauses, rates(runtime.settings)),
     )

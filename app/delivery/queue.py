@@ -24,9 +24,9 @@ FREE_MAX = 500
 
 class DeliveryQueue:
     """The queue of one process's delivery loop. `rates` are sends per second of rated senders, by
-    (account, address)."""
+    the names of their paces."""
 
-    def __init__(self, clock: Clock, pauses: Pauses, rates: dict[tuple[str, str], float]) -> None:
+    def __init__(self, clock: Clock, pauses: Pauses, rates: dict[str, float]) -> None:
         self._clock, self._pauses, self._rates = clock, pauses, rates
         self._looked = -math.inf
         self._turns: dict[str, Probe] = {}

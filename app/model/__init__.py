@@ -3,7 +3,7 @@
 from sqlalchemy.orm import configure_mappers
 
 from app.model.access import ApiKey, IdempotencyKey
-from app.model.addresses import AddressConfiguration, MessagingService, Sender
+from app.model.addresses import AddressConfiguration, MessagingService, Sender, SenderPace
 from app.model.contents import Content, ContentApproval
 from app.model.conversations import Binding, Conversation, NumberGroup, Participant
 from app.model.files import DoomedFile, File
@@ -60,6 +60,7 @@ __all__ = [
     "Role",
     "ScopedWebhook",
     "Sender",
+    "SenderPace",
     "Service",
     "Sink",
     "StickySender",

@@ -14,10 +14,10 @@ from app.model.outbox import DELIVERY, REPLY, delivery_lane, group_lane, route
 from app.model.traffic import MediaPart, Member
 from app.road.convoy import Carriage, Load
 from app.road.items import Arrival, Draft
-from app.rules import fanout, opt_outs, standing
+from app.rules import fanout, opt_outs, paces, standing
 from app.rules.content import Fail
 from app.rules.fanout import Planned
-from app.settings.models import SenderSettings, rate_per_s
+from app.settings.models import SenderSettings
 from app.store.outbox import NewItem
 from app.webhooks import events
 
@@ -196,8 +196,6 @@ def _row(carriage: Carriage, planned: Planned, carrier: str, content: Any) -> di
 
 
 def _item(receipt: dict[str, Any], sender: SenderSettings, event: str | None) -> NewItem:
-    pair = f"{receipt['account_sid']} {receipt['proxy_address']}"
-    rated = rate_per_s(sender) is not None
     return NewItem(
         lane=delivery_lane(receipt["account_sid"], receipt["proxy_address"], receipt["address"]),
         kind=DELIVERY,
@@ -207,7 +205,7 @@ def _item(receipt: dict[str, Any], sender: SenderSettings, event: str | None) ->
         message_sid=receipt["message_sid"],
         receipt_sid=receipt["sid"],
         event=event,
-        sender=pair if rated else None,
+        sender=paces.pace(sender, receipt["account_sid"], receipt["address"]),
         endpoint=route(sender.carriers),
     )
 

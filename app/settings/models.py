@@ -27,7 +27,7 @@ from app.settings.senders import MessagingServiceSettings as MessagingServiceSet
 from app.settings.senders import MessagingWebhook as MessagingWebhook
 from app.settings.senders import RegistrationSettings as RegistrationSettings
 from app.settings.senders import SenderSettings as SenderSettings
-from app.settings.senders import rate_per_s as rate_per_s
+from app.settings.senders import per_s as per_s
 from app.settings.streams import StreamSettings
 from app.settings.types import (
     AccountSid,

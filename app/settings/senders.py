@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from app.settings.address import CARRIED, channel_of
-from app.settings.opt_outs import OptOutSettings
+from app.settings.opt_outs import Country, OptOutSettings
 from app.settings.quiet_hours import QuietHours
 from app.settings.section import Model
 from app.settings.types import (
@@ -45,7 +45,8 @@ class SenderSettings(Model):
     """An address that we own and the carrier that holds it. What leaves from it goes by `fallback`
     while that one cannot be reached.
 
-    `rate` is how many messages per second (or minute, hour) may leave from it, like `1/s`, `30/m`.
+    `rate` is how many messages per second (or minute, hour) may leave from it, like `1/s`, `30/m`;
+    `rates` how many to people of some countries, in place of it.
     """
 
     address: Address
@@ -54,6 +55,7 @@ class SenderSettings(Model):
     account: AccountSid | None = None
     channels: tuple[str, ...] = ()
     rate: Rate | None = None
+    rates: dict[Country, Rate] = Field(default_factory=dict)
     messaging_service: str | None = None
     registration: RegistrationSettings | None = None
     quiet_hours: QuietHours | None = None
@@ -85,9 +87,7 @@ class MessagingServiceSettings(Model):
     quiet_hours: QuietHours = ()
 
 
-def rate_per_s(sender: SenderSettings) -> float | None:
-    """How many messages per second may leave from this sender; None: as many as there are."""
-    if sender.rate is None:
-        return None
-    count, _, unit = sender.rate.partition("/")
+def per_s(rate: str) -> float:
+    """How many messages per second a rate is."""
+    count, _, unit = rate.partition("/")
     return int(count) / SECONDS[unit]

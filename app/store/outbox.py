@@ -7,7 +7,7 @@ Lock order everywhere: bindings, users, conversations, lanes in the order of the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ import asyncpg
 import orjson
 
 from app.model.outbox import HOOK, endpoint
+from app.store import paces
 from app.store.database import sentence
 
 ADD = sentence(__file__, "outbox_add.sql")
@@ -24,7 +25,6 @@ HEADS = sentence(__file__, "outbox_heads.sql")
 FENCE = sentence(__file__, "outbox_fence.sql")
 SETTLE = sentence(__file__, "outbox_settle.sql")
 RELEASE = sentence(__file__, "outbox_release.sql")
-SLOTS = sentence(__file__, "outbox_slots.sql")
 START = (
     """
 WITH leased AS (
@@ -153,7 +153,7 @@ async def claim(
     lease: str,
     now: datetime,
     lease_s: float,
-    rates: dict[tuple[str, str], float],
+    rates: Mapping[str, float],
 ) -> list[Claimed]:
     """Lease up to `limit` lanes whose head is due and start an attempt of each head: `due`, then
     `begin`. Run inside a transaction."""
@@ -175,23 +175,23 @@ async def begin(
     *,
     lease: str,
     now: datetime,
-    rates: dict[tuple[str, str], float],
+    rates: Mapping[str, float],
 ) -> list[Claimed]:
     """Start an attempt of the head of each of these leased lanes.
 
-    `rates` gives sends per second of rated senders, by (account, address): their lanes are given
-    slots and wait for them without a lease.
+    `rates` gives sends per second by the names of paces (app/rules/paces.py): lanes of rated
+    senders are given turns and wait for them without a lease.
     """
     held_since = now - timedelta(seconds=TURN_HOLDS_S)  # an older turn is lost: else all go at once
     paced = [
-        row
+        (row.lane, row.sender)
         for row in lanes
         if row.sender is not None and (row.slot_at is None or row.slot_at < held_since)
     ]
-    waiting = {row.lane for row in paced}
+    waiting = {lane for lane, _ in paced}
     ready = [row.lane for row in lanes if row.lane not in waiting]
     if paced:
-        ready += await _slots(sql, paced, now, rates)
+        ready += await paces.turns(sql, paced, now, rates)
     if not ready:
         return []
     heads = await sql.fetch(HEADS, ready, now)
@@ -225,29 +225,6 @@ async def next_due(sql: asyncpg.Connection, kind: str) -> datetime | None:
     """When the next lane of this kind is due; None when there is none."""
     due: datetime | None = await sql.fetchval("SELECT min(due) FROM lanes WHERE kind = $1", kind)
     return due
-
-
-async def _slots(
-    sql: asyncpg.Connection,
-    lanes: Sequence[Due],
-    now: datetime,
-    rates: dict[tuple[str, str], float],
-) -> list[str]:
-    """Give each lane of a rated sender its turn; those whose turn is now are ready."""
-    ready: list[str] = []
-    by_sender: dict[str, list[str]] = {}
-    for row in lanes:
-        by_sender.setdefault(row.sender or "", []).append(row.lane)
-    for sender in sorted(by_sender):
-        account_sid, _, address = sender.partition(" ")
-        rate = rates.get((account_sid, address))
-        names = by_sender[sender]
-        if rate is None:  # no longer rated
-            ready += names
-            continue
-        turns = await sql.fetchval(SLOTS, account_sid, address, names, now, 1.0 / rate)
-        ready += names if turns is None else turns  # None: nobody keeps this sender's pace
-    return ready
 
 
 async def fence(sql: asyncpg.Connection, claimed: Sequence[Claimed]) -> set[int]:

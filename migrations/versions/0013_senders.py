@@ -1,4 +1,4 @@
-"""Senders: who was given which, and carriers that fail.
+"""Senders: who was given which, how fast they are by country, and carriers that fail.
 
 Revision 0013, after 0012.
 """
@@ -36,8 +36,17 @@ def upgrade() -> None:
         sa.Column("probe", sa.Text(collation="C")),
         sa.PrimaryKeyConstraint("carrier", name="carrier_pauses_pkey"),
     )
+    op.create_table(
+        "sender_paces",
+        sa.Column("account_sid", sa.Text(collation="C"), nullable=False),
+        sa.Column("address", sa.String(), nullable=False),
+        sa.Column("country", sa.String(), nullable=False),
+        sa.Column("next_slot_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("account_sid", "address", "country", name="sender_paces_pkey"),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("sender_paces")
     op.drop_table("carrier_pauses")
     op.drop_table("sticky_senders")

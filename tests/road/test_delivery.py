@@ -204,6 +204,19 @@ async def test_a_rated_sender_keeps_its_pace_and_others_do_not_wait(dsn: str) ->
         assert received(TOM).received[0].taken_at < taken[-1]
 
 
+async def test_people_of_a_country_are_written_to_at_a_pace_of_their_own(dsn: str) -> None:
+    sender = {"address": SMS, "carrier": "lab", "messaging_service": "default"}
+    async with house(dsn, senders=[{**sender, "rates": {"GB": "2/s"}}]) as one:
+        british = [f"+44207946{n:04d}" for n in range(3)]
+        chats = [await one.conversation(phone) for phone in (*british, MARIA)]
+        await asyncio.gather(*(one.say(ch, "hello") for ch in chats))
+        received = one.world.phone
+        await one.world.until(lambda: all(received(phone).received for phone in (*british, MARIA)))
+        taken = sorted(received(phone).received[0].taken_at for phone in british)
+        assert (taken[-1] - taken[0]).total_seconds() >= 0.7, "three at two per second"
+        assert received(MARIA).received[0].taken_at < taken[-1]
+
+
 async def test_a_deleted_message_is_not_sent(dsn: str) -> None:
     async with house(dsn, delivery={"waits_s": [0.3], "timeout_s": 2}) as one:
         ch = await one.conversation(MARIA)
