@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from app.model.traffic import Status
+from app.observe import Observation, Observe, Said
 from app.store import deliveries
 from tests.support.house import house
 from tests.support.settings import SMS, WHATSAPP
@@ -109,6 +110,18 @@ async def test_a_number_that_us_carriers_block_is_told_how_it_is_registered(dsn:
         entries = (await one.get(f"/ops/trace/{message['sid']}"))["entries"]
         [status] = [entry for entry in entries if entry["what"] == "status"]
         assert "its A2P 10DLC registration is pending (campaign CE1;" in status["error_message"]
+
+
+async def test_the_start_warns_of_senders_that_us_carriers_will_block(dsn: str) -> None:
+    seen: list[Observation] = []
+    observe = Observe()
+    observe.to(seen.append)
+    wire = {"kind": "twilio", "account_sid": ACCOUNT_SID, "auth_token": AUTH_TOKEN}
+    senders = [{"address": SMS, "carrier": "lab"}, {"address": "+12125550101", "carrier": "wire"}]
+    async with house(dsn, observe, senders=senders, carriers=lab() | {"wire": wire}):
+        said = [one.detail for one in seen if isinstance(one, Said) and one.event == "A2P 10DLC"]
+    assert len(said) == 1
+    assert "US carriers block what ***0101 send" in said[0]
 
 
 async def test_after_the_schedule_the_letter_is_dead_and_the_lane_goes_on(dsn: str) -> None:
