@@ -47,6 +47,11 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    # The release before looks at no deliveries that are held.
+    op.execute(
+        "UPDATE lanes SET kind = 'delivery', endpoint = NULL"
+        " WHERE kind = 'held' AND endpoint >= 'd:' AND endpoint < 'd;'"
+    )
     op.drop_table("sender_paces")
     op.drop_table("carrier_pauses")
     op.drop_table("sticky_senders")
