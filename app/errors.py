@@ -84,21 +84,30 @@ class Unsealable(ParleyError):
 
 
 class CarrierError(ParleyError):
-    """What a carrier says of a send that did not simply succeed."""
+    """What a carrier says of a send that did not simply succeed. `down`: it says that the carrier
+    itself fails, and nothing of this message: no connection, no answer, an error of its server."""
 
-    def __init__(self, message: str, code: int | None = None) -> None:
+    down = False
+
+    def __init__(self, message: str, code: int | None = None, *, down: bool | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
+        self.down = type(self).down if down is None else down
 
 
 class Temporary(CarrierError):
     """The send is known not to have happened and may be tried again (not before retry_after_s)."""
 
     def __init__(
-        self, message: str, code: int | None = None, retry_after_s: float | None = None
+        self,
+        message: str,
+        code: int | None = None,
+        retry_after_s: float | None = None,
+        *,
+        down: bool = False,
     ) -> None:
-        super().__init__(message, code)
+        super().__init__(message, code, down=down)
         self.retry_after_s = retry_after_s
 
 
@@ -115,3 +124,5 @@ class Permanent(CarrierError):
 
 class Unknown(CarrierError):
     """The answer was lost: the send may or may not have happened."""
+
+    down = True

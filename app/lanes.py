@@ -62,10 +62,10 @@ class Queue(Protocol):
 
 
 class OneQueue:
-    """All lanes of a kind, the longest due first; rated senders' lanes by their turns."""
+    """All lanes of a kind, the longest due first."""
 
-    def __init__(self, kind: str, rates: dict[tuple[str, str], float]) -> None:
-        self._kind, self._rates = kind, rates
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
 
     async def take(
         self, sql: asyncpg.Connection, room: int, *, now: datetime, lease_s: float
@@ -78,7 +78,7 @@ class OneQueue:
             lease=ids.token(),
             now=now,
             lease_s=lease_s,
-            rates=self._rates,
+            rates={},
         )
         due = await outbox.next_due(sql, self._kind) if len(claimed) < room else None
         return claimed, due
@@ -90,9 +90,9 @@ class OneQueue:
 class LaneLoop(Generic[P, T]):
     """One loop for one kind of item: `load` reads what a batch needs, `attempt` tries one item,
     `broken` says what an attempt that broke came to, `settle` writes it down. `queue` is where the
-    items come from; without one, from the lanes of the kind, `rates` giving their senders' pace.
-    With `rung`, whoever settles rings the bell when a lane can go on: an attempt that ended says
-    nothing new then, unless there was no room before.
+    items come from; without one, from the lanes of the kind. With `rung`, whoever settles rings the
+    bell when a lane can go on: an attempt that ended says nothing new then, unless there was no
+    room before.
 
     Attempts begin one in each turn of the event loop: many that begin at once would leave the
     answers of the database unread.
@@ -112,7 +112,6 @@ class LaneLoop(Generic[P, T]):
         *,
         in_flight: int,
         lease_s: float,
-        rates: dict[tuple[str, str], float] | None = None,
         queue: Queue | None = None,
         rung: bool = False,
     ) -> None:
@@ -121,7 +120,7 @@ class LaneLoop(Generic[P, T]):
         self._broken, self._settle = broken, settle
         self._held = db.hold(pinned=True)
         self._in_flight, self._lease_s = in_flight, lease_s
-        self._queue = queue or OneQueue(kind, rates or {})
+        self._queue = queue or OneQueue(kind)
         self._turnstile = Turnstile()
         self._rung, self._full = rung, True
         self._busy = 0

@@ -132,6 +132,24 @@ class TargetResumed:
 
 
 @dataclass(frozen=True, slots=True)
+class CarrierPaused:
+    """A carrier fails and is left alone for `wait_s`: the `pauses`-th time in a row."""
+
+    carrier: str
+    pauses: int
+    wait_s: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierResumed:
+    """A carrier that was paused answers again, after so many seconds."""
+
+    carrier: str
+    paused_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class StreamTried:
     """One attempt to send events to a sink, and how many of them arrived. sink: webhook, kinesis;
     outcome: delivered, refused, unreachable."""
@@ -237,6 +255,8 @@ Observation = (
     | HookTried
     | TargetPaused
     | TargetResumed
+    | CarrierPaused
+    | CarrierResumed
     | StreamTried
     | StreamLost
     | MediaStored

@@ -14,16 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
-from aiohttp import web
 
-from app import egress
-from app.api.application import build as build_api
-from app.api.auth import Gate
+from app import egress, front
 from app.carriers import discover
 from app.carriers.contract import Carrier, Hosted
 from app.clock import Clock
 from app.convoy import Convoy
 from app.delivery.loop import delivery_loop
+from app.delivery.pauses import Pauses
 from app.delivery.settle import Settler, Settling
 from app.files import shelves
 from app.inbound.asking import ask_loop
@@ -32,15 +30,14 @@ from app.inbound.gaps import RING_S, Gaps
 from app.inbound.mail_port import mail_ports
 from app.lanes import punctual
 from app.media.fetch import fetch_loop
-from app.observe import Observe
+from app.observe import Observe, Said
 from app.ops.health import Health, check_server
-from app.ops.hook_routes import HookRoutes
 from app.ops.jobs import Jobs
 from app.ops.metrics import Metrics
-from app.ops.opt_outs import OptOutRoutes
-from app.ops.routes import operator_routes, probe_routes
+from app.ops.routes import probe_routes
 from app.road.items import Road
 from app.road.walk import Walker, order_of
+from app.rules import registration
 from app.runtime import Runtime
 from app.settings.models import RoadSettings, Settings
 from app.store import schema
@@ -56,9 +53,9 @@ from app.webhooks.after import Teller, Telling, hook_loop
 GC_THRESHOLDS = (10_000, 20, 50)
 ROLES = ("api", "inbound", "worker", "jobs")
 WALKERS_WAITING_MAX = 10_000
+"""Attempts and statuses that may wait to be settled; carriers are told 503 beyond."""
 BESIDE = 6
 """Messages for which a walker leaves while another one is under way: fewer share too little."""
-"""Attempts and statuses that may wait to be settled; carriers are told 503 beyond."""
 
 
 @dataclass(slots=True)
@@ -93,9 +90,11 @@ async def running(
         async with db.begin() as tx:
             await check_server(tx.sql, observe, clock.now())
             await declare(tx, settings)
-        listening = _listen(settings.server.host, settings.server.port)
+        for unregistered in registration.warnings(settings):
+            observe(Said("warning", "A2P 10DLC", unregistered))
+        listening = front.listen(settings.server.host, settings.server.port)
         stack.callback(listening.close)
-        runtime = await _runtime(stack, settings, db, clock, observe, _origin(listening))
+        runtime = await _runtime(stack, settings, db, clock, observe, front.origin(listening))
         yield await stack.enter_async_context(_parts(runtime, listening, roles, metrics))
 
 
@@ -158,19 +157,20 @@ async def _parts(
     """Walkers, loops, doors, jobs: started in this order, drained in reverse."""
     settings = runtime.settings
     health = Health(runtime, await asyncio.to_thread(schema.head))
-    walkers, settler, teller = _walkers(runtime), Settler(runtime), Teller(runtime)
+    pauses = Pauses(settings.delivery)
+    walkers, settler, teller = _walkers(runtime), Settler(runtime, pauses), Teller(runtime)
     road = _road(settings.road, walkers)
     settling: Settling = Convoy(settler, longest=128, waiting_max=WALKERS_WAITING_MAX)
     settler.more = settling.waiting
     telling: Telling = Convoy(teller, longest=128, waiting_max=WALKERS_WAITING_MAX)
-    deliveries = delivery_loop(runtime, settling)
+    deliveries = delivery_loop(runtime, settling, pauses)
     hooks = hook_loop(runtime, telling, teller.queue)
     asks, fetches = ask_loop(runtime, road), fetch_loop(runtime)
     sequencer, followers = Sequencer(runtime), Followers(runtime)
     gaps = Gaps(runtime, road, settling.submit)
     jobs = Jobs(runtime, settling.submit, [("gaps", gaps.turn, RING_S)])
     doors = Doors(runtime, road, settling.submit) if "inbound" in roles else None
-    application = _application(runtime, road, doors, health, metrics, roles)
+    application = front.built(runtime, road, doors, health, metrics, roles)
     async with asyncio.TaskGroup() as group:
         walking = [group.create_task(part.run()) for part in (road, settling, telling)]
         standing = [group.create_task(health.run()), *_bells(group, runtime, roles)]
@@ -182,9 +182,9 @@ async def _parts(
         try:
             await gaps.meet()
             probes = probe_routes(health, metrics)
-            site = await _serve(stack, application, probes, listening, settings)
+            site = await front.serve(stack, application, probes, listening, settings)
             ports = await mail_ports(stack, runtime, doors) if doors is not None else {}
-            url = _origin(listening)
+            url = front.origin(listening)
             service = Service(runtime, url, site or url, health, ports)
             await _worlds(stack, runtime, service.url)
             if "jobs" in roles:
@@ -261,61 +261,6 @@ async def _finish(tasks: list[asyncio.Task[None]], deadline_s: float) -> None:
         await asyncio.wait(late)
 
 
-def _application(
-    runtime: Runtime,
-    road: Road,
-    doors: Doors | None,
-    health: Health,
-    metrics: Metrics,
-    roles: tuple[str, ...],
-) -> web.Application:
-    """Everything that is answered on the main port."""
-    gate = Gate(runtime)
-    application = build_api(runtime, road, gate) if "api" in roles else web.Application()
-    if doors is not None:
-        application.add_routes(doors.routes())
-        for name, carrier in runtime.carriers.items():
-            if isinstance(carrier, Hosted):
-                application.add_subapp(f"/carriers/{name}/world/", carrier.pages())
-    if "api" in roles:
-        application.add_routes(operator_routes(runtime, gate.operator))
-        application.add_routes(HookRoutes(runtime).routes(gate.operator))
-        application.add_routes(OptOutRoutes(runtime).routes(gate.operator))
-    if runtime.settings.ops.port is None:
-        application.add_routes(probe_routes(health, metrics))
-    return application
-
-
-async def _serve(
-    stack: AsyncExitStack,
-    application: web.Application,
-    probes: Sequence[web.AbstractRouteDef],
-    listening: socket.socket,
-    settings: Settings,
-) -> str | None:
-    """Start answering; gives the URL of the operators' own listener when there is one."""
-    ops_url = None
-    if settings.ops.port is not None:
-        apart = web.Application()
-        apart.add_routes(probes)
-        ops_socket = _listen(settings.ops.host, settings.ops.port)
-        await _site(stack, apart, ops_socket, settings.server.drain_s)
-        ops_url = _origin(ops_socket)
-    await _site(stack, application, listening, settings.server.drain_s)
-    return ops_url
-
-
-async def _site(
-    stack: AsyncExitStack, application: web.Application, listening: socket.socket, drain_s: float
-) -> None:
-    # The access log costs as much as a whole request; our own events say more.
-    # aiohttp waits this long twice: for requests to end, then for connections to close.
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=drain_s / 2)
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    await web.SockSite(runner, listening, backlog=1024).start()
-
-
 async def _worlds(stack: AsyncExitStack, runtime: Runtime, origin: str) -> None:
     """Bring simulated carriers that live in this process to life."""
     for name, carrier in runtime.carriers.items():
@@ -330,18 +275,3 @@ def _carriers(settings: Settings) -> Mapping[str, Carrier]:
         name: discover.build(name, carrier, settings.carrier_options(name))
         for name, carrier in settings.carriers.items()
     }
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    made.bind((host, port))
-    return made
-
-
-def _origin(listening: socket.socket) -> str:
-    host, port = listening.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104
-    return f"http://{f'[{host}]' if ':' in host and '[' not in host else host}:{port}"

@@ -42,7 +42,12 @@ async def claim(tx: Tx, participant: Participant) -> None:
         return
     holder = await bindings.claim(tx, participant)
     if holder is not None:
-        raise Conflict(50416, f"{HELD} {holder.conversation_sid}", _held(holder))
+        raise refuse_held(holder)
+
+
+def refuse_held(holder: Holder) -> Conflict:
+    """50416, as `claim` raises it."""
+    return Conflict(50416, f"{HELD} {holder.conversation_sid}", _held(holder))
 
 
 async def claim_all(tx: Tx, joining: Sequence[Participant]) -> None:

@@ -10,10 +10,11 @@ from typing import Any
 from app import ids
 from app.api import parameters as kinds
 from app.api.call import Call, takes
+from app.api.choosing import choose, claim_one
 from app.api.conversations import DATE_CREATED, DATE_UPDATED
 from app.api.forms import Form
 from app.api.grouping import check_alike, regroup, settle
-from app.api.joining import check_new, check_room, claim, enrol, role
+from app.api.joining import check_new, check_room, enrol, role
 from app.api.page import Listing
 from app.api.parameters import attributes, cleared
 from app.api.parent import locked, named, writable
@@ -25,6 +26,7 @@ from app.errors import Invalid
 from app.model import Conversation, Participant
 from app.rules import participants as rules
 from app.rules.participants import Ours, Shape
+from app.rules.pools import pools
 from app.runtime import Runtime
 from app.store import bindings, conversations, participants
 from app.store.database import Tx
@@ -77,6 +79,7 @@ async def _adding(call: Call, tx: Tx, scope: Scope) -> list[Event]:
     participant = new(parent, shape(call.form, call.runtime, parent), call.form, tx.now)
     participant.role_sid = await role(tx, scope, participant.role_sid)
     writable(parent)
+    await choose(tx, [participant], call.runtime.settings)
     return [proposals.participant_add(participant, call.origin)]
 
 
@@ -89,7 +92,7 @@ async def create(call: Call) -> dict[str, Any]:
         participant = new(parent, shape(call.form, call.runtime, parent), call.form, tx.now)
         participant.role_sid = await role(tx, scope, participant.role_sid)
         writable(parent)
-        await claim(tx, participant)
+        await claim_one(tx, participant, settings)
         group = await regroup(tx, None, participant, settings)
         met = await enrol(tx, scope, participant.identity, settings)
         conversation = await locked(call, tx, parent.sid)
@@ -117,6 +120,7 @@ async def _updating(call: Call, tx: Tx, scope: Scope) -> list[Event]:
     changes = await _changes(call, tx, scope, participant)
     writable(parent)
     _apply(participant, call.form, tx.now, changes)
+    await choose(tx, [participant], call.runtime.settings)
     return [proposals.participant_update(participant, call.origin)]
 
 
@@ -142,7 +146,8 @@ async def update(call: Call) -> dict[str, Any]:
         will = Participant(**was.model_dump() | changes)
         if "proxy_address" in changes:
             await bindings.release(tx, sid)
-            await claim(tx, will)
+            await claim_one(tx, will, call.runtime.settings)
+            changes["proxy_address"] = will.proxy_address
         group = await regroup(tx, was, will, call.runtime.settings) if changes else None
         met = await enrol(tx, scope, changes.get("identity"), call.runtime.settings)
         conversation = await locked(call, tx, parent.sid)
@@ -293,8 +298,9 @@ async def _changes(
 
 
 def _ours(runtime: Runtime, mailing: str | None = None) -> Ours:
-    most = runtime.settings.limits.address_chars_max
-    return Ours(runtime.settings.senders_by_address, Grouping(runtime), most, mailing)
+    settings = runtime.settings
+    most = settings.limits.address_chars_max
+    return Ours(settings.senders_by_address, Grouping(runtime), most, mailing, pools(settings))
 
 
 def _kept(text: str) -> str | None:

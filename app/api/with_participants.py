@@ -16,6 +16,7 @@ import orjson
 from app.api import conversations as conversation_api
 from app.api import participants as participant_api
 from app.api.call import Call, takes
+from app.api.choosing import Choice, choose, keep
 from app.api.forms import Form, Parameter
 from app.api.grouping import regroup_all
 from app.api.joining import check_room, claim_all, enrol, role
@@ -48,7 +49,7 @@ PARTICIPANTS: Parameter[list[Sent]] = Parameter(
 
 async def _adding(call: Call, tx: Tx, scope: Scope) -> list[Event]:
     """In the original's order: the conversation, then everybody in it."""
-    conversation, joining = await _described(call, tx, scope)
+    conversation, joining, _ = await _described(call, tx, scope)
     first = proposals.conversation_add(_beginning(conversation), call.origin)
     return [first, *(proposals.participant_add(one, call.origin) for one in joining)]
 
@@ -58,8 +59,9 @@ async def create(call: Call) -> dict[str, Any]:
     """A new conversation with up to ten participants; refused whole when one of them is."""
     settings = call.runtime.settings
     async with call.begin() as (tx, scope):
-        conversation, joining = await _described(call, tx, scope)
+        conversation, joining, choices = await _described(call, tx, scope)
         await claim_all(tx, joining)
+        await keep(tx, choices)
         conversation.grouped = await regroup_all(tx, joining, settings)
         met: list[User] = []
         for identity in sorted({one.identity for one in joining if one.identity is not None}):
@@ -72,14 +74,16 @@ async def create(call: Call) -> dict[str, Any]:
     return conversation_api.show(conversation, call.links)
 
 
-async def _described(call: Call, tx: Tx, scope: Scope) -> tuple[Conversation, list[Participant]]:
-    """The conversation and everybody in it, not kept yet."""
+async def _described(
+    call: Call, tx: Tx, scope: Scope
+) -> tuple[Conversation, list[Participant], list[Choice]]:
+    """The conversation and everybody in it, not kept yet, and who was given which sender."""
     given = await conversations.defaults(tx, scope.account_sid)
     conversation = conversation_api.new(call, scope, given, tx.now)
     joining = _joining(conversation, call.form, call.runtime, tx.now)
     for one in joining:
         one.role_sid = await role(tx, scope, one.role_sid)
-    return conversation, joining
+    return conversation, joining, await choose(tx, joining, call.runtime.settings)
 
 
 def _joining(

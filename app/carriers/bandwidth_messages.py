@@ -107,7 +107,7 @@ def accepted(reply: Reply, now: datetime) -> Accepted:
     if reply.status == TOO_MANY:
         raise Temporary(text or "HTTP 429", codes.TOO_MANY_REQUESTS, wait_s)
     if reply.status >= 500 and text:
-        raise Temporary(text, codes.UNAVAILABLE, wait_s)
+        raise Temporary(text, codes.UNAVAILABLE, wait_s, down=True)
     if reply.status >= 500:
         raise Unknown(f"HTTP {reply.status} without an error of Bandwidth's", codes.UNKNOWN)
     if reply.status in OPERATORS_STATUSES:
@@ -204,7 +204,7 @@ async def _page(
             params=params,
         )
     except Unknown as lost:
-        raise Temporary(lost.message) from lost
+        raise Temporary(lost.message, down=True) from lost
     if reply.status in NO_LIST_STATUSES:
         return None
     page = reply.json()

@@ -75,7 +75,8 @@ async def call(
         aiohttp.ConnectionTimeoutError,
         aiohttp.InvalidURL,
     ) as error:
-        raise Temporary(f"no connection to the carrier: {type(error).__name__}") from error
+        lost = f"no connection to the carrier: {type(error).__name__}"
+        raise Temporary(lost, down=True) from error
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise Unknown(f"the carrier's answer was lost: {type(error).__name__}") from error
 

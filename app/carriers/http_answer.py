@@ -59,7 +59,7 @@ class Judge:
         if means == "throttled":
             raise Temporary(text, code or TOO_MANY_CODE, wait_s)
         if means == "temporary":
-            raise Temporary(text, code, wait_s)
+            raise Temporary(text, code, wait_s, down=reply.status >= 500)
         if means == "permanent":
             raise Permanent(text, code or UNKNOWN_CODE)
         raise Unknown(text, code)

@@ -60,7 +60,7 @@ async def look_up(
     try:
         reply = await _exchange(line, request, outgoing, context)
     except Unknown as lost:
-        raise Temporary(lost.message) from lost
+        raise Temporary(lost.message, down=True) from lost
     if request.absent and fits(reply.status, request.absent):
         return []
     if not 200 <= reply.status < 300:

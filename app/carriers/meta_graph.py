@@ -128,7 +128,7 @@ async def media_source(graph: Graph, token: str | None, url: str, context: Conte
         )
         said = _good(reply, context.clock.now())
     except Unknown as lost:
-        raise Temporary(lost.message) from lost
+        raise Temporary(lost.message, down=True) from lost
     except Permanent as gone:
         raise Permanent(gone.message, GONE_CODE) from gone
     place = said.get("url")

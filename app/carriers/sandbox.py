@@ -17,6 +17,7 @@ from aiohttp import web
 from pydantic import Field, ValidationError
 
 from app.carriers import posted, sandbox_http
+from app.carriers.codes import UNAVAILABLE
 from app.carriers.contract import (
     Answer,
     Carrier,
@@ -247,7 +248,7 @@ class AwaySandbox(_Sandbox):
                 params={"reference": outgoing.reference},
             )
         except Unknown as lost:
-            raise Temporary(lost.message) from lost
+            raise Temporary(lost.message, down=True) from lost
         found = reply.json().get("messages")
         if reply.status != 200 or not isinstance(found, list):
             raise Temporary(f"the sandbox answered {reply.status} to a look-up")
@@ -344,4 +345,6 @@ def _order(outgoing: Outgoing) -> Send:
 
 def _refused(code: int, permanent: bool, retry_after_s: float | None) -> Permanent | Temporary:
     text = f"the sandbox refuses with {code}"
-    return Permanent(text, code) if permanent else Temporary(text, code, retry_after_s)
+    if permanent:
+        return Permanent(text, code)
+    return Temporary(text, code, retry_after_s, down=code == UNAVAILABLE)

@@ -20,11 +20,12 @@ class Behaviour(BaseModel):
     """How one phone, or all of them, behave. Shares are of messages, from 0 (never) to 1 (always).
 
     `latency_s`: before a send is answered. `refuse`: the send is not taken, with `code` (and, when
-    temporary, `retry_after_s`). `cut`: the connection is cut, before the message was taken or
-    after, so that the sender cannot know. `times`: how many sends meet refusals and cuts; then all
-    is well again; None: without end. `bounce`: taken, then undelivered with this code. `offline`:
-    taken and sent; the phone gets it when it is back. Statuses come `status_gap_s` apart.
-    `inbound_lost_share`: what the phone writes is in the list of texts, and comes to no door.
+    temporary, `retry_after_s`; 20503 says that the whole service is away). `cut`: the connection is
+    cut, before the message was taken or after, so that the sender cannot know. `times`: how many
+    sends meet refusals and cuts; then all is well again; None: without end. `bounce`: taken, then
+    undelivered with this code. `offline`: taken and sent; the phone gets it when it is back.
+    Statuses come `status_gap_s` apart. `inbound_lost_share`: what the phone writes is in the list
+    of texts, and comes to no door.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

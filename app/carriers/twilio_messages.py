@@ -103,7 +103,8 @@ def accepted(reply: Reply, now: datetime) -> Accepted:
     if reply.status >= 500 and code != UNAVAILABLE_CODE:
         raise Unknown(text, code)
     if reply.status >= 500 or reply.status in OPERATORS_STATUSES or code in TEMPORARY_CODES:
-        raise Temporary(text, code, retry_after(reply.headers, now))
+        wait_s = retry_after(reply.headers, now)
+        raise Temporary(text, code, wait_s, down=reply.status >= 500)
     if reply.status >= 400 and code is not None:
         raise Permanent(text, code)
     raise Temporary(f"HTTP {reply.status} without an error of Twilio's")
@@ -189,7 +190,7 @@ async def _page(
             params=params,
         )
     except Unknown as lost:
-        raise Temporary(lost.message) from lost
+        raise Temporary(lost.message, down=True) from lost
     page = reply.json()
     if reply.status != 200 or not isinstance(page.get("messages"), list):
         wait_s = retry_after(reply.headers, context.clock.now())

@@ -13,6 +13,11 @@ TOLL_FREE = ("+1800", "+1833", "+1844", "+1855", "+1866", "+1877", "+1888")
 _LONG_CODE = re.compile(r"\+1[2-9][0-9]{9}")
 
 
+def is_long_code(address: str) -> bool:
+    """Whether this is a number of the United States or Canada (or of none yet) with an area."""
+    return refusal(address) is None
+
+
 def refusal(address: str) -> str | None:
     """Why a normalised address cannot be in a group MMS; None when it can."""
     if not _LONG_CODE.fullmatch(address):

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from functools import partial
 
-from app.delivery.attempt import Tried, attempt, broken
+from app.delivery.attempt import attempt, broken
+from app.delivery.pauses import Pauses
+from app.delivery.queue import DeliveryQueue
 from app.delivery.settle import Settling
+from app.delivery.tried import Tried
 from app.lanes import LaneLoop
 from app.model.outbox import DELIVERY
+from app.rules.paces import rates
 from app.runtime import Runtime
-from app.settings.models import rate_per_s
 from app.store.deliveries import Parcel, parcels
 
 SETTLE_S = 15.0
 """How long settling may take on top of the carrier's answer before the lease runs out."""
 
 
-def delivery_loop(runtime: Runtime, settling: Settling) -> LaneLoop[Parcel, Tried]:
-    """The loop that hands messages to carriers; its outcomes go through `settling`."""
+def delivery_loop(runtime: Runtime, settling: Settling, pauses: Pauses) -> LaneLoop[Parcel, Tried]:
+    """The loop that hands messages to carriers, those that are not paused; its outcomes go through
+    `settling`."""
     schedule = runtime.settings.delivery
-    rates = {
-        (runtime.settings.owner(sender.address), sender.address): rate
-        for sender in runtime.settings.senders
-        if (rate := rate_per_s(sender)) is not None
-    }
     return LaneLoop(
         DELIVERY,
         runtime.db,
@@ -31,11 +30,11 @@ def delivery_loop(runtime: Runtime, settling: Settling) -> LaneLoop[Parcel, Trie
         runtime.clock,
         runtime.observe,
         parcels,
-        partial(attempt, runtime),
+        partial(attempt, runtime, pauses),
         partial(broken, runtime),
         settling.submit,
         in_flight=schedule.in_flight,
         lease_s=schedule.effective_lease_s(2 * schedule.timeout_s + SETTLE_S),
-        rates=rates,
+        queue=DeliveryQueue(runtime.clock, pauses, rates(runtime.settings)),
         rung=True,
     )

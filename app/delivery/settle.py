@@ -1,7 +1,8 @@
 """What became of sends: attempts and carriers' statuses walk together, in convoys like the road.
 
 A receipt only moves forward. Everything about one batch commits in one transaction: receipts, the
-log of attempts, lanes going on, post-events. A worker whose lease ran out settles nothing.
+log of attempts, lanes going on, carriers that fail, post-events. A worker whose lease ran out
+settles nothing.
 """
 
 from __future__ import annotations
@@ -16,16 +17,20 @@ from app import ids
 from app.channels.facts import channel_message_sid
 from app.convoy import Convoy
 from app.delivery import parts
-from app.delivery.attempt import UNKNOWN_CODE, Tried
+from app.delivery.attempt import UNKNOWN_CODE
+from app.delivery.pauses import Pauses, Turn
+from app.delivery.tried import Tried
 from app.errors import CarrierError, Permanent, Temporary
 from app.model import Receipt
 from app.model.outbox import DELIVERY, HOOK
 from app.model.parts import reference
 from app.model.traffic import Accepted, Status
 from app.observe import DeadLettered, DeliveryTried
+from app.rules import registration
 from app.rules.receipts import advance
 from app.rules.schedule import next_attempt
 from app.runtime import Runtime
+from app.settings.models import Settings
 from app.store import deliveries, outbox, webhooks
 from app.store.outbox import Settled
 from app.webhooks import events, tell
@@ -42,12 +47,14 @@ class Batch:
     to group texts: all receipts of one are those of one send."""
 
     now: datetime
+    settings: Settings
     receipts: dict[str, Receipt] = field(default_factory=dict)
     moved: dict[str, Receipt] = field(default_factory=dict)
     steps: list[tuple[Receipt, str, int | None]] = field(default_factory=list)
     settled: list[Settled] = field(default_factory=list)
     accepted: list[deliveries.External] = field(default_factory=list)
     grouped: set[str] = field(default_factory=set)
+    turns: list[Turn] = field(default_factory=list)
 
     def together(self, receipt: Receipt | None) -> list[Receipt]:
         """All receipts of the send that this is one of."""
@@ -60,14 +67,14 @@ class Batch:
 class Settler:
     """Settles batches on a connection of its own. `more` says whether one follows at once."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+    def __init__(self, runtime: Runtime, pauses: Pauses) -> None:
+        self._runtime, self._pauses = runtime, pauses
         self._held = runtime.db.hold(pinned=True)
         self.more: Callable[[], bool] = bool
 
     async def __call__(self, items: Sequence[Tried | Status]) -> Sequence[bool]:
         """Settle a batch; gives for each whether it found its receipt."""
-        batch = Batch(self._runtime.clock.now())
+        batch = Batch(self._runtime.clock.now(), self._runtime.settings)
         async with self._held.begin(self.more) as sql:
             found = await self._settle(sql, batch, items)
         self._runtime.wakes.ring(DELIVERY)
@@ -106,6 +113,8 @@ class Settler:
                 unmatched.append(item)
         await self._early(sql, batch, unmatched)
         await self._write(sql, batch)
+        mine = [one for one in tried if one.item.seq in ours]
+        batch.turns = await self._pauses.turn(sql, mine, batch.now)
         return found
 
     async def _lock(
@@ -151,7 +160,7 @@ class Settler:
             tried.item,
             tried.outcome,
             error_code=error.code if error else None,
-            detail=error.message[:DETAIL_CHARS_MAX] if error else None,
+            detail=error.message[:DETAIL_CHARS_MAX] if error else tried.reason,
             external_id=tried.accepted.external_id if tried.accepted else None,
             segments=tried.segments.count if tried.segments else None,
             encoding=tried.segments.encoding if tried.segments else None,
@@ -213,6 +222,8 @@ class Settler:
             if settled.dead is not None:
                 gone = settled.item.conversation_sid
                 self._runtime.observe(DeadLettered(DELIVERY, settled.outcome, gone))
+        for turn in batch.turns:
+            self._runtime.observe(turn)
         for item in items:
             if isinstance(item, Tried):
                 self._runtime.observe(_observation(item))
@@ -276,6 +287,9 @@ def _advance(
         return
     receipt.status = status
     if status in ("failed", "undelivered"):
+        if code == registration.NOT_REGISTERED:
+            whose = receipt.account_sid, receipt.proxy_address
+            message = registration.reason(batch.settings, *whose, message)[:DETAIL_CHARS_MAX]
         receipt.error_code, receipt.error_message = code, message
     batch.moved[receipt.sid] = receipt
     batch.steps.append((receipt, status, receipt.error_code))

@@ -45,7 +45,7 @@ class AskQueue:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._lanes = OneQueue(ASK, {})
+        self._lanes = OneQueue(ASK)
         self._places = Places(IN_FLIGHT, pause_after=0)
         self._placed: set[tuple[str, str]] = set()
         self._parcels: dict[int, Parcel] = {}

@@ -3,18 +3,18 @@
 from sqlalchemy.orm import configure_mappers
 
 from app.model.access import ApiKey, IdempotencyKey
-from app.model.addresses import AddressConfiguration, MessagingService, Sender
+from app.model.addresses import AddressConfiguration, MessagingService, Sender, SenderPace
 from app.model.contents import Content, ContentApproval
 from app.model.conversations import Binding, Conversation, NumberGroup, Participant
 from app.model.files import DoomedFile, File
 from app.model.gaps import GapFind, GapLook
 from app.model.messages import Media, Message, Receipt
-from app.model.outbox import Attempt, DeadLetter, Endpoint, Lane, OutboxItem
+from app.model.outbox import Attempt, CarrierPause, DeadLetter, Endpoint, Lane, OutboxItem
 from app.model.people import Role, User
 from app.model.push import Credential, PushBinding
 from app.model.road import Decision, EarlyStatus, Inbox
 from app.model.services import Account, Service
-from app.model.standing import MessagingWindow, OptOut
+from app.model.standing import MessagingWindow, OptOut, StickySender
 from app.model.streams import (
     Follower,
     Sink,
@@ -33,6 +33,7 @@ __all__ = [
     "ApiKey",
     "Attempt",
     "Binding",
+    "CarrierPause",
     "Content",
     "ContentApproval",
     "Conversation",
@@ -62,8 +63,10 @@ __all__ = [
     "Role",
     "ScopedWebhook",
     "Sender",
+    "SenderPace",
     "Service",
     "Sink",
+    "StickySender",
     "StreamEvent",
     "StreamHead",
     "StreamIntake",

@@ -60,6 +60,17 @@ class MessagingService(SQLModel, table=True):
     date_updated: datetime = c.moment()
 
 
+class SenderPace(SQLModel, table=True):
+    """When a sender that is rated by countries may write to people of one of them next."""
+
+    __tablename__ = "sender_paces"
+
+    account_sid: str = Field(primary_key=True, sa_type=c.SID)
+    address: str = Field(primary_key=True)
+    country: str = Field(primary_key=True)
+    next_slot_at: datetime = c.moment()
+
+
 class Sender(SQLModel, table=True):
     """An address that we own and the carrier that holds it. Senders are declared in the YAML only;
     the row keeps what must be shared by replicas: when a rated sender may send next."""

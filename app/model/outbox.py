@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
@@ -21,6 +22,9 @@ REPLY = "reply"
 """The event of a delivery that answers a word like HELP: it goes to those, too, who opted out."""
 HELD = "held"
 """The kind of a webhook's lane while it waits in the queue of its endpoint."""
+
+ROUTE = "d:"
+"""How the names of routes begin; those of endpoints are hexadecimal."""
 
 _USER = re.compile(r"(?<=://)[^/@]*@")
 
@@ -53,6 +57,16 @@ def group_lane(account_sid: str, numbers: str) -> str:
     return f"d:{account_sid} {numbers}"
 
 
+def route(carriers: Iterable[str]) -> str:
+    """The name of these carriers in this order: deliveries of a lane go by one of them."""
+    return ROUTE + ",".join(carriers)
+
+
+def carriers_of(route: str) -> list[str]:
+    """The carriers of a route (their names have no commas)."""
+    return route.removeprefix(ROUTE).split(",")
+
+
 def hook_lane(target_sid: str, about_sid: str) -> str:
     """The lane of everything that one target is told of one conversation, or of one user."""
     return f"h:{target_sid}:{about_sid}"
@@ -73,8 +87,9 @@ class Lane(SQLModel, table=True):
 
     The row exists while the lane has items. `due` is when somebody may work on it: the retry time
     of its head, or the end of the lease while a worker holds it. `lease` is the fence: who settles
-    must name it. `endpoint` is where its webhooks lead; while the lane waits in the queue of that
-    endpoint (`Endpoint`), its kind is `held`, and it is due.
+    must name it. `endpoint` is where its webhooks lead, or the route of its deliveries; while the
+    lane waits in the queue of that endpoint (`Endpoint`), or for its carriers (`CarrierPause`), its
+    kind is `held`, and it is due.
     """
 
     __tablename__ = "lanes"
@@ -122,6 +137,20 @@ class Endpoint(SQLModel, table=True):
     pauses: int = c.number()
     probe: str | None = c.sid(null=True)
     reason: str | None = None
+
+
+class CarrierPause(SQLModel, table=True):
+    """A carrier that fails and is left alone until `paused_until`; then one send (`probe`) is let
+    through, and the row goes when that is answered. `pauses` counts those in a row."""
+
+    __tablename__ = "carrier_pauses"
+
+    carrier: str = c.sid_key()
+    reason: str
+    pauses: int
+    paused_at: datetime = c.moment()
+    paused_until: datetime = c.moment()
+    probe: str | None = c.sid(null=True)
 
 
 class _Item(SQLModel):

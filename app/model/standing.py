@@ -37,3 +37,16 @@ class OptOut(SQLModel, table=True):
     opted_out: bool
     word: str
     date_updated: datetime = c.moment()
+
+
+class StickySender(SQLModel, table=True):
+    """The sender of a messaging service that somebody was given first: they get it again, in every
+    conversation where that pair is free."""
+
+    __tablename__ = "sticky_senders"
+
+    account_sid: str = Field(primary_key=True, sa_type=c.SID)
+    messaging_service_sid: str = Field(primary_key=True, sa_type=c.SID)
+    address: str = Field(primary_key=True)
+    sender: str
+    date_created: datetime = c.moment()

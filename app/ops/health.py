@@ -21,7 +21,8 @@ from app.clock import iso_seconds
 from app.errors import ParleyError, Unavailable
 from app.observe import Failed, Measured, Observe, Said
 from app.runtime import Runtime
-from app.store import schema
+from app.store import carrier_pauses, schema
+from app.store.carrier_pauses import Paused
 from app.store.gaps import progress
 
 TICK_S = 0.25
@@ -48,9 +49,11 @@ class ServerRefused(ParleyError, RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """The answer of a probe: each check and why it fails, None where it does not."""
+    """The answer of a probe: each check and why it fails, None where it does not; and why each
+    carrier that is paused is, which no other replica could mend."""
 
     checks: Mapping[str, str | None]
+    paused: Mapping[str, str]
 
     @property
     def ready(self) -> bool:
@@ -67,7 +70,7 @@ class Health:
         self._turned = self._clock.monotonic()
         self._lags: deque[float] = deque(maxlen=WORST_OF)
         self._draining = False
-        self._asked: tuple[float, Mapping[str, str | None]] | None = None
+        self._asked: tuple[float, Readiness] | None = None
         self._looks: Mapping[str, Mapping[str, Any]] = {}
         self._asking = asyncio.Lock()
 
@@ -93,9 +96,10 @@ class Health:
             asked = self._asked
             if asked is None or self._clock.monotonic() - asked[0] >= CACHED_S:
                 asked = self._asked = self._clock.monotonic(), await self._ask()
-        return Readiness({**asked[1], "draining": "draining" if self._draining else None})
+        draining = {"draining": "draining" if self._draining else None}
+        return Readiness({**asked[1].checks, **draining}, asked[1].paused)
 
-    async def _ask(self) -> Mapping[str, str | None]:
+    async def _ask(self) -> Readiness:
         try:
             async with asyncio.timeout(ANSWER_S), self._runtime.db.begin() as tx:
                 revision = await schema.current(tx.sql)
@@ -103,12 +107,23 @@ class Health:
                     self._looks = {one["carrier"]: _look(one) for one in await progress(tx.sql)}
         except (Unavailable, TimeoutError) as away:
             reason = str(away) or f"no answer within {ANSWER_S:g} s"
-            return {"database": reason, "schema": "not known: the database does not answer"}
+            unknown = "not known: the database does not answer"
+            return Readiness({"database": reason, "schema": unknown}, {})
         except Exception as error:
             self._runtime.observe(Failed("the readiness check", error))
             failed = f"the check failed: {type(error).__name__}"
-            return {"database": failed, "schema": failed}
-        return {"database": None, "schema": await self._schema(revision)}
+            return Readiness({"database": failed, "schema": failed}, {})
+        checks = {"database": None, "schema": await self._schema(revision)}
+        return Readiness(checks, await self._paused())
+
+    async def _paused(self) -> Mapping[str, str]:
+        """Why each carrier is paused; nothing when that cannot be asked: the checks say why."""
+        try:
+            async with asyncio.timeout(ANSWER_S), self._runtime.db.begin() as tx:
+                listed = await carrier_pauses.listed(tx.sql)
+        except (Unavailable, TimeoutError, asyncpg.PostgresError):
+            return {}
+        return {paused.carrier: _told(paused) for paused in listed}
 
     async def _schema(self, revision: str | None) -> str | None:
         """What is wrong with this revision."""
@@ -135,7 +150,12 @@ class Health:
             name: {"ok": reason is None} | ({"reason": reason} if reason else {})
             for name, reason in found.checks.items()
         }
-        body = {"ready": found.ready, "checks": checks, "recovered": self._looks}
+        body = {
+            "ready": found.ready,
+            "checks": checks,
+            "recovered": self._looks,
+            "paused_carriers": found.paused,
+        }
         return web.json_response(body, status=200 if found.ready else 503)
 
 
@@ -143,6 +163,11 @@ def _look(row: Mapping[str, Any]) -> Mapping[str, Any]:
     """How far a carrier's list is compared with what came. It takes nobody out of service."""
     known = {"messages": row["recovered"], "complete_until": iso_seconds(row["complete_until"])}
     return known | ({"error": row["error"]} if row["error"] else {})
+
+
+def _told(paused: Paused) -> str:
+    since, until = iso_seconds(paused.paused_at), iso_seconds(paused.paused_until)
+    return f"paused since {since}, tried again at {until}: {paused.reason}"
 
 
 async def check_server(sql: asyncpg.Connection, observe: Observe, now: datetime) -> None:

@@ -24,7 +24,7 @@ from app.model.traffic import Status
 from app.observe import Failed, Measured, Said, TimerFired
 from app.ops import retention
 from app.runtime import Runtime
-from app.store import credentials, deliveries, gaps, gauges, timers
+from app.store import carrier_pauses, credentials, deliveries, gaps, gauges, timers
 from app.store.timers import Elapsed, Step
 from app.webhooks import tell
 from app.webhooks.events import Event, conversation_state_updated
@@ -154,12 +154,15 @@ class Jobs:
             oldest = await gauges.oldest(tx.sql, kinds, tx.now)
             dead = await gauges.dead_letters(tx.sql, kinds)
             paused = await gauges.targets_paused(tx.sql)
+            failing = {one.carrier for one in await carrier_pauses.listed(tx.sql)}
             waiting = await gauges.unordered_s(tx.sql, tx.now)
             lags = await gauges.stream_lags(tx.sql, (WEBHOOK, KINESIS), tx.now)
             losses = await gauges.stream_losses(tx.sql)
             looks = await gaps.progress(tx.sql)
         observe(Measured("db_pool_wait_seconds", waited_s))
         observe(Measured("hook_targets_paused", paused))
+        for carrier in self._runtime.settings.carriers:
+            observe(Measured("carrier_paused", carrier in failing, carrier))
         for kind in kinds:
             observe(Measured("outbox_oldest_seconds", oldest[kind], kind))
             observe(Measured("dead_letters", dead[kind], kind))

@@ -20,6 +20,8 @@ import structlog
 
 from app.clock import Clock, iso_millis
 from app.observe import (
+    CarrierPaused,
+    CarrierResumed,
     DeadLettered,
     DeliveryTried,
     Failed,
@@ -52,6 +54,8 @@ EVENTS: Mapping[type[Any], str] = {
     HookTried: "hook",
     TargetPaused: "hook target paused",
     TargetResumed: "hook target resumed",
+    CarrierPaused: "carrier paused",
+    CarrierResumed: "carrier resumed",
     StreamTried: "stream",
     StreamLost: "stream loss",
     MediaStored: "media stored",
@@ -77,7 +81,7 @@ LOUD = frozenset(
 )
 """Outcomes that are written as warnings."""
 
-ALARMS = (DeadLettered, StreamLost, TargetPaused)
+ALARMS = (DeadLettered, StreamLost, TargetPaused, CarrierPaused)
 
 LEVELS: Mapping[str, int] = {
     "debug": logging.DEBUG,

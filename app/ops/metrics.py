@@ -6,7 +6,7 @@ units, every label value there from the start with 0, and never a number, SID or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -28,6 +28,7 @@ from app.channels.facts import FACTS
 from app.model.outbox import ASK, DELIVERY, HOOK, MEDIA
 from app.model.streams import KINESIS, STREAM, WEBHOOK
 from app.observe import (
+    CarrierPaused,
     DeliveryTried,
     GapsSought,
     HookTried,
@@ -66,6 +67,7 @@ RESOLUTIONS = (
     ("none", "dropped"),
     ("ledger", "duplicate"),
     ("pre_event", "asked"),
+    ("loop_guard", "dropped"),
     *((rule, "dropped") for rule in ("binding", "address", "messaging_service")),
 )
 AUTOCREATES = tuple(product(("default", "webhook", "studio"), ("created",)))
@@ -125,6 +127,37 @@ COUNTERS: tuple[tuple[str, str, Sequence[str], Sequence[Sequence[str]]], ...] = 
 """Counters of which every label is known: name, words, labels, their values."""
 
 
+def _of(
+    carriers: Sequence[str],
+) -> Iterator[tuple[str, str, Sequence[str], Iterable[Sequence[str]]]]:
+    """The counters of each carrier."""
+    known, both = (*carriers, UNKNOWN_CARRIER), ("carrier", "outcome")
+    yield (
+        "inbound_total",
+        "Calls of the carriers' inbound doors",
+        both,
+        product(known, INBOUND_OUTCOMES),
+    )
+    yield (
+        "gap_looks_total",
+        "Turns at carriers' lists of messages",
+        both,
+        product(known, GAP_OUTCOMES),
+    )
+    yield (
+        "recovered_total",
+        "Inbounds that no webhook brought",
+        both,
+        product(known, RECOVERED_OUTCOMES),
+    )
+    yield (
+        "carrier_pauses_total",
+        "Times that a failing carrier was left alone",
+        ("carrier",),
+        tuple((name,) for name in carriers),
+    )
+
+
 class Metrics:
     """All metrics of this process. `carriers` are the configured names: labels of inbound_total."""
 
@@ -132,27 +165,10 @@ class Metrics:
         # A second series for every counter, which nobody asks for.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = registry = CollectorRegistry()
-        names = (*carriers, UNKNOWN_CARRIER)
+        names = tuple(carriers)
         counter, histogram = _makers(registry)
-        self._inbound = counter(
-            "inbound_total",
-            "Calls of the carriers' inbound doors",
-            ("carrier", "outcome"),
-            product(names, INBOUND_OUTCOMES),
-        )
-        self._gap_looks = counter(
-            "gap_looks_total",
-            "Turns at carriers' lists of messages",
-            ("carrier", "outcome"),
-            product(names, GAP_OUTCOMES),
-        )
-        self._recovered = counter(
-            "recovered_total",
-            "Inbounds that no webhook brought",
-            ("carrier", "outcome"),
-            product(names, RECOVERED_OUTCOMES),
-        )
-        self._counted = {given[0]: counter(*given) for given in COUNTERS}
+        self._counted = {given[0]: counter(*given) for given in (*_of(names), *COUNTERS)}
+        self._inbound = self._counted["inbound_total"]
         self._pauses = Counter(
             "parley_hook_target_pauses_total",
             "Times that a failing target of webhooks was left alone",
@@ -168,11 +184,14 @@ class Metrics:
         self._consumers: Mapping[type, Callable[[Any], None]] = {
             InboundSeen: self._inbound_seen,
             InboundDecided: self._decided,
-            GapsSought: lambda sought: self._gap_looks.add(sought.carrier, sought.outcome),
+            GapsSought: lambda sought: self._counted["gap_looks_total"].add(
+                sought.carrier, sought.outcome
+            ),
             Recovered: self._recovered_one,
             DeliveryTried: self._delivery_tried,
             HookTried: self._hook_tried,
             TargetPaused: lambda _: self._pauses.inc(),
+            CarrierPaused: lambda paused: self._counted["carrier_pauses_total"].add(paused.carrier),
             StreamTried: self._stream_tried,
             StreamLost: lambda lost: self._counted["stream_events_total"].add(
                 lost.sink, "lost", count=lost.events
@@ -205,7 +224,7 @@ class Metrics:
         self._decided(seen)
 
     def _recovered_one(self, recovered: Recovered) -> None:
-        self._recovered.add(recovered.carrier, recovered.outcome)
+        self._counted["recovered_total"].add(recovered.carrier, recovered.outcome)
         self._decided(recovered)
 
     def _decided(self, seen: InboundSeen | InboundDecided | Recovered) -> None:
@@ -290,6 +309,13 @@ def _gauges(
     ):
         gauge = Gauge(f"parley_{name}", text, ["kind"], registry=registry)
         made |= {(name, kind): gauge.labels(kind) for kind in kinds}
+    paused = Gauge(
+        "parley_carrier_paused",
+        "Whether it fails and is left alone",
+        ["carrier"],
+        registry=registry,
+    )
+    made |= {("carrier_paused", carrier): paused.labels(carrier) for carrier in carriers}
     lag = Gauge(
         "parley_stream_lag_seconds", "Age of the oldest unsent", ["sink"], registry=registry
     )

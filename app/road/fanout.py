@@ -10,15 +10,15 @@ from typing import Any, cast
 from app import ids
 from app.model import Receipt
 from app.model.conversations import number_group
-from app.model.outbox import DELIVERY, REPLY, delivery_lane, group_lane
+from app.model.outbox import DELIVERY, REPLY, delivery_lane, group_lane, route
 from app.model.parts import stored
 from app.model.traffic import MediaPart, Member
 from app.road.convoy import Carriage, Load
 from app.road.items import Arrival, Draft
-from app.rules import fanout, opt_outs, standing
+from app.rules import fanout, opt_outs, paces, standing
 from app.rules.content import Fail
 from app.rules.fanout import Planned
-from app.settings.models import SenderSettings, rate_per_s
+from app.settings.models import SenderSettings
 from app.store.outbox import NewItem
 from app.webhooks import events
 
@@ -159,7 +159,8 @@ def _allowed(
         and _opted_out(load, message.account_sid, sender, member),
         session=message.content_sid is not None
         or load.settings.limits.session == "carrier"
-        or sender.fallback is not None  # goes in their place, if the session is not open by then
+        or sender.fallback_template
+        is not None  # goes in their place, if the session is not open by then
         or standing.is_open(content.channel, member.last_inbound_at, load.now),
     )
 
@@ -202,8 +203,6 @@ def _row(carriage: Carriage, planned: Planned, carrier: str, content: Any) -> di
 
 
 def _item(receipt: dict[str, Any], sender: SenderSettings, event: str | None) -> NewItem:
-    pair = f"{receipt['account_sid']} {receipt['proxy_address']}"
-    rated = rate_per_s(sender) is not None
     return NewItem(
         lane=delivery_lane(receipt["account_sid"], receipt["proxy_address"], receipt["address"]),
         kind=DELIVERY,
@@ -213,7 +212,8 @@ def _item(receipt: dict[str, Any], sender: SenderSettings, event: str | None) ->
         message_sid=receipt["message_sid"],
         receipt_sid=receipt["sid"],
         event=event,
-        sender=pair if rated else None,
+        sender=paces.pace(sender, receipt["account_sid"], receipt["address"]),
+        endpoint=route(sender.carriers),
     )
 
 

@@ -17,8 +17,8 @@ Checks come in the original's order: what is given together, syntax, then owners
 
 from __future__ import annotations
 
-from collections.abc import Container
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, NoReturn
 
 from app import ids
@@ -26,6 +26,7 @@ from app.channels import group_mms
 from app.channels.address import channel_of, normalise
 from app.errors import Forbidden, Invalid
 from app.model import Participant
+from app.rules import pools
 
 ADDRESS = "MessagingBinding.Address"
 PROXY_ADDRESS = "MessagingBinding.ProxyAddress"
@@ -54,12 +55,14 @@ class Shape:
 @dataclass(frozen=True, slots=True)
 class Ours:
     """Our own addresses: all of them, those that can be in a group MMS, the one that mails of the
-    conversation come from, and how many characters an address of anybody may have."""
+    conversation come from, and those of each messaging service by its SID; and how many characters
+    an address of anybody may have."""
 
     senders: Container[str]
     grouping: Container[str] = ()
     chars_max: int = ADDRESS_CHARS_MAX
     mailing: str | None = None
+    pools: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def shape(
@@ -106,12 +109,15 @@ def check_identity(identity: str, *, chars_max: int = IDENTITY_CHARS_MAX) -> str
 
 
 def check_proxy(address: str, proxy_address: str, ours: Ours) -> str:
-    """The normalised proxy address for this (normalised) address, at create and at update.
+    """The normalised proxy address for this (normalised) address, at create and at update; or
+    (ours) the SID of the messaging service that one of whose senders is to be.
 
-    Raises Invalid 50408, 50453, 50409, 50414, 50415, Forbidden 50413.
+    Raises Invalid 50408, 50453, 50409, 50414, 50415, Forbidden 50413, 50342.
     """
     if channel_of(address) in WITHOUT_PROXY:
         raise Invalid(50453, "Proxy Address of participant is not supported for this channel")
+    if pools.is_pool(proxy_address.strip()):
+        return _check_pool(address, pools.lower(proxy_address.strip()), ours)
     refused = (50408, "Invalid participant proxy address", PROXY_ADDRESS)
     proxy = _address(proxy_address, ours, refused, allow_short_code=True)
     if proxy == address:
@@ -169,6 +175,8 @@ def new_proxy(participant: Participant, wanted: str | None, ours: Ours) -> str |
     if participant.address is None:
         raise Invalid(50441, "Failed to add a proxy address to a participant")
     if wanted.strip() == participant.proxy_address:
+        return participant.proxy_address
+    if participant.proxy_address in ours.pools.get(pools.lower(wanted.strip()), ()):
         return participant.proxy_address
     return check_proxy(participant.address, wanted, ours)
 
@@ -259,6 +267,17 @@ def _check_native(address: str, refused: tuple[int, str, str]) -> None:
     reason_not = group_mms.refusal(address)
     if reason_not is not None:
         _invalid(*refused, f"without {PROXY_ADDRESS} it joins a group text, and {reason_not}")
+
+
+def _check_pool(address: str, sid: str, ours: Ours) -> str:
+    """A messaging service of this account with a sender that can reach this address."""
+    if sid not in ours.pools:
+        raise Forbidden(50342, "Messaging service does not belong to account")
+    if not pools.able(ours.pools[sid], address):
+        message = "Participant address type does not match proxy address type"
+        reason = f"no sender of this messaging service carries {channel_of(address)}"
+        _invalid(50414, message, PROXY_ADDRESS, reason)
+    return sid
 
 
 def _check_owned(proxy: str, ours: Container[str]) -> None:

@@ -51,6 +51,6 @@ def group_opted_out(content: Deliver | Fail) -> Fail:
 
 def outside(content: Deliver) -> Fail:
     """What becomes of free words to somebody whose session is closed, where their sender has no
-    template for it (app/delivery/fallback.py)."""
+    template for it (app/delivery/templates.py)."""
     reason = "more than the session's time has passed since the recipient last wrote"
     return Fail(content.channel, SESSION_CLOSED, reason)

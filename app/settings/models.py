@@ -26,8 +26,9 @@ from app.settings.section import Frozen
 from app.settings.section import Model as Model
 from app.settings.senders import MessagingServiceSettings as MessagingServiceSettings
 from app.settings.senders import MessagingWebhook as MessagingWebhook
+from app.settings.senders import RegistrationSettings as RegistrationSettings
 from app.settings.senders import SenderSettings as SenderSettings
-from app.settings.senders import rate_per_s as rate_per_s
+from app.settings.senders import per_s as per_s
 from app.settings.streams import StreamSettings
 from app.settings.types import (
     AccountSid,
@@ -250,6 +251,10 @@ class Settings(Model):
     def sender(self, address: str) -> SenderSettings | None:
         """The sender that owns this normalised address; None when it is not ours."""
         return self.senders_by_address.get(address)
+
+    def pool(self, sender: SenderSettings) -> MessagingServiceSettings | None:
+        """The messaging service that a sender is in; None when it is in none."""
+        return self.messaging_services.get(sender.messaging_service or "")
 
     @property
     def effective_services(self) -> Mapping[str, ServiceSettings]:

@@ -8,6 +8,8 @@ from pydantic import Field
 
 from app.settings.section import Model
 
+PausesS = Annotated[tuple[Annotated[float, Field(gt=0, le=86_400)], ...], Field(min_length=1)]
+
 
 class RetrySettings(Model):
     """A retry schedule: waits in seconds after the 1st, 2nd, ... failure; then a dead letter.
@@ -32,12 +34,18 @@ class RetrySettings(Model):
 
 
 class DeliverySettings(RetrySettings):
-    """How a message that a carrier did not take is tried again."""
+    """How a message that a carrier did not take is tried again, and when the carrier is left alone.
+
+    A carrier is paused when `pause_after` lanes of it met no connection, no answer or an error of
+    its server and nothing was answered between (0: never), for `pauses_s` as with webhooks.
+    """
 
     waits_s: tuple[Annotated[float, Field(gt=0, le=86_400)], ...] = (
         *(1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0),
     )
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 15.0
+    pause_after: Annotated[int, Field(ge=0, le=1000)] = 10
+    pauses_s: PausesS = (5.0, 15.0, 30.0, 60.0)
 
 
 class HookSettings(RetrySettings):
@@ -52,6 +60,4 @@ class HookSettings(RetrySettings):
     )
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
     pause_after: Annotated[int, Field(ge=0, le=1000)] = 5
-    pauses_s: Annotated[
-        tuple[Annotated[float, Field(gt=0, le=86_400)], ...], Field(min_length=1)
-    ] = (10.0, 30.0, 60.0, 300.0, 600.0)
+    pauses_s: PausesS = (10.0, 30.0, 60.0, 300.0, 600.0)

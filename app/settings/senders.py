@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
+from pydantic import Field
+
 from app.settings.address import CARRIED, channel_of
 from app.settings.fallback import FallbackSettings
-from app.settings.opt_outs import OptOutSettings
+from app.settings.opt_outs import Country, OptOutSettings
+from app.settings.quiet_hours import QuietHours
 from app.settings.section import Model
 from app.settings.types import (
     AccountSid,
@@ -19,6 +24,17 @@ from app.settings.types import (
 SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
+class RegistrationSettings(Model):
+    """Where a number of the United States or Canada stands with the US carriers (A2P 10DLC): its
+    campaign, as The Campaign Registry or the carrier calls it, and what became of it. `exempt`: it
+    needs none, or that is looked after elsewhere."""
+
+    campaign: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    status: Literal["unregistered", "pending", "registered", "rejected", "suspended", "exempt"] = (
+        "unregistered"
+    )
+
+
 class MessagingWebhook(Model):
     """The sender's own messaging webhook: gets the original form when no conversation takes it."""
 
@@ -27,21 +43,32 @@ class MessagingWebhook(Model):
 
 
 class SenderSettings(Model):
-    """An address that we own and the carrier that holds it.
+    """An address that we own and the carrier that holds it. What leaves from it goes by
+    `fallback_carrier` while that one cannot be reached.
 
-    `rate` is how many messages per second (or minute, hour) may leave from it, like `1/s`, `30/m`.
-    `fallback` is what goes in the place of free words outside of a session.
+    `rate` is how many messages per second (or minute, hour) may leave from it, like `1/s`, `30/m`;
+    `rates` how many to people of some countries, in place of it. `fallback_template` is what goes
+    in the place of free words outside of a session.
     """
 
     address: Address
     carrier: str
+    fallback_carrier: str | None = None
     account: AccountSid | None = None
     channels: tuple[str, ...] = ()
     rate: Rate | None = None
+    rates: dict[Country, Rate] = Field(default_factory=dict)
     messaging_service: str | None = None
+    registration: RegistrationSettings | None = None
+    quiet_hours: QuietHours | None = None
     opt_outs: OptOutSettings = OptOutSettings()
-    fallback: FallbackSettings | None = None
+    fallback_template: FallbackSettings | None = None
     webhook: MessagingWebhook | None = None
+
+    @property
+    def carriers(self) -> tuple[str, ...]:
+        """Who may carry what leaves from it, the first of choice first."""
+        return (self.carrier, *filter(None, [self.fallback_carrier]))
 
     @property
     def effective_channels(self) -> tuple[str, ...]:
@@ -50,17 +77,20 @@ class SenderSettings(Model):
 
 
 class MessagingServiceSettings(Model):
-    """A pool of senders; `autocreate` makes a message to any of them create a conversation."""
+    """A pool of senders; `autocreate` makes a message to any of them create a conversation. Who
+    joins one by naming the pool gets, if it is `sticky`, the sender that they had before. What it
+    says of `registration` and `quiet_hours` holds for those of its senders that say nothing."""
 
     account: AccountSid | None = None
     sid: MessagingServiceSid | None = None
     friendly_name: Name | None = None
     autocreate: bool = False
+    sticky: bool = True
+    registration: RegistrationSettings | None = None
+    quiet_hours: QuietHours = ()
 
 
-def rate_per_s(sender: SenderSettings) -> float | None:
-    """How many messages per second may leave from this sender; None: as many as there are."""
-    if sender.rate is None:
-        return None
-    count, _, unit = sender.rate.partition("/")
+def per_s(rate: str) -> float:
+    """How many messages per second a rate is."""
+    count, _, unit = rate.partition("/")
     return int(count) / SECONDS[unit]

@@ -66,10 +66,11 @@ def senders(document: Document) -> None:
     pools = document.names("messaging_services")
     for steps in document.items("senders"):
         _declared(document, (*steps, "carrier"), "carrier", carrier_names)
+        _fallback_carrier(document, steps, carrier_names)
         _declared(document, (*steps, "messaging_service"), "messaging service", pools)
         _same_account(document, steps, (*steps, "messaging_service"), "messaging_services")
         _channels(document, steps)
-        _fallback(document, steps)
+        _fallback_template(document, steps)
 
 
 def services(document: Document) -> None:
@@ -175,6 +176,13 @@ def _options(document: Document, steps: Steps, options: type[BaseModel]) -> None
     match(document, options, steps, without=without, strict=False)
 
 
+def _fallback_carrier(document: Document, steps: Steps, known: Collection[str]) -> None:
+    _declared(document, (*steps, "fallback_carrier"), "carrier", known)
+    fallback = document.text(*steps, "fallback_carrier")
+    if fallback is not None and fallback == document.text(*steps, "carrier"):
+        document.report((*steps, "fallback_carrier"), "is its carrier already")
+
+
 def _channels(document: Document, steps: Steps) -> None:
     mine = _address(document, (*steps, "address"))
     if mine is None:
@@ -187,13 +195,13 @@ def _channels(document: Document, steps: Steps) -> None:
             document.report(place, f"this address carries {', '.join(able)} only" + near)
 
 
-def _fallback(document: Document, steps: Steps) -> None:
+def _fallback_template(document: Document, steps: Steps) -> None:
     """A template goes in the place of free words only where there are sessions."""
-    place = (*steps, "fallback", "content")
+    place = (*steps, "fallback_template", "content")
     mine, name = _address(document, (*steps, "address")), document.text(*place)
     if mine is not None and name is not None and address.channel_of(mine) not in IN_SESSIONS:
         message = f"only {', '.join(IN_SESSIONS)} know sessions"
-        document.report((*steps, "fallback"), message, at_key=True)
+        document.report((*steps, "fallback_template"), message, at_key=True)
     if name is not None and not ids.is_sid(name, ids.CONTENT):
         _declared(document, place, "template", document.names("contents"))
         _same_account(document, steps, place, "contents")

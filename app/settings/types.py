@@ -11,6 +11,7 @@ from base64 import b64decode
 from collections.abc import Callable
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import SplitResult, urlsplit
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_core import PydanticCustomError
@@ -95,6 +96,17 @@ def target(text: str) -> str:
     return text.lower()
 
 
+def time_zone(text: str) -> str:
+    """The name of a time zone of the IANA database."""
+    try:
+        ZoneInfo(text)
+    except (ValueError, OSError, LookupError):
+        text = ""
+    if not text:
+        raise ValueError("should be the name of a time zone like America/New_York")
+    return text
+
+
 def flow_sid(text: str) -> str:
     """A flow's (or a template's) SID as it is kept: its digits may come in either case."""
     return text[:2] + text[2:].lower()
@@ -134,6 +146,7 @@ ServiceSid = Annotated[str, Field(pattern=r"^IS[0-9a-fA-F]{32}$")]
 CarrierName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Name = Annotated[str, Field(min_length=1, max_length=256)]
 Rate = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}/[smh]$")]
+DayTime = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 Secret = Annotated[SecretStr, Field(min_length=1)]
 
 Address = Annotated[str, _plainly(address.normalise)]
@@ -141,6 +154,7 @@ WebUrl = Annotated[str, _plainly(webhook_url)]
 WebhookSecret = Annotated[SecretStr, _plainly(webhook_secret)]
 PublicUrl = Annotated[str, _plainly(public_url)]
 Target = Annotated[str, _plainly(target)]
+TimeZone = Annotated[str, _plainly(time_zone)]
 DatabaseUrl = Annotated[SecretStr, _plainly(database_url)]
 
 # What each pattern asks for, in words.
@@ -150,6 +164,7 @@ PATTERNS = {
     ),
     r"^[a-z0-9_]{1,512}$": "should have lower-case letters, digits and underscores only",
     r"^[1-9][0-9]{0,8}/[smh]$": "should be a rate like 1/s, 30/m or 1000/h",
+    r"^([01][0-9]|2[0-3]):[0-5][0-9]$": "should be a time of day like 21:00",
     **{
         f"^{prefix}[0-9a-fA-F]{{32}}$": f"should be {prefix} and 32 hexadecimal digits"
         for prefix in ("AC", "SK", "FW", "HX", "MG", "IS")

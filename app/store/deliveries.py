@@ -84,6 +84,15 @@ FROM json_to_recordset($1::text::json) AS n (
 WHERE r.sid = n.sid COLLATE "C"
 """
 
+# The lane first, as whoever settles does. All receipts of a group text are those of one send.
+REROUTE = """
+WITH ours AS (SELECT lane FROM lanes WHERE lane = $1 AND lease = $2 FOR UPDATE)
+UPDATE receipts SET carrier = $6
+WHERE message_sid = $3 AND proxy_address = $4 AND ($5::text IS NULL OR sid = $5)
+  AND status = 'queued' AND external_id IS NULL AND EXISTS (SELECT FROM ours)
+RETURNING sid
+"""
+
 OTHERS = """
 SELECT external_id FROM receipts
 WHERE carrier = $1 AND external_id = ANY ($2::text[]) AND sid <> $3
@@ -180,6 +189,15 @@ async def others(
     and not of this one as well: a group text is one send for several."""
     rows = await sql.fetch(OTHERS, carrier, externals, receipt_sid, part)
     return {row["external_id"] for row in rows}
+
+
+async def reroute(sql: asyncpg.Connection, item: Claimed, parcel: Parcel, carrier: str) -> bool:
+    """From now on this goes by another carrier; says whether it does: the lease still holds, and
+    nobody has told what became of it."""
+    one = None if item.params else item.receipt_sid
+    lane = (item.lane, item.lease, item.message_sid, parcel.proxy_address, one, carrier)
+    changed = await sql.fetch(REROUTE, *lane)
+    return item.receipt_sid in {row["sid"] for row in changed}
 
 
 async def lock(sql: asyncpg.Connection, conversations: Iterable[str]) -> None:

@@ -18,9 +18,11 @@ SELECT k.kind, least(
   (SELECT min(h.created_at) FROM (
     (SELECT lane FROM lanes WHERE kind = k.kind ORDER BY due LIMIT $2)
     UNION ALL
-    (SELECT lane FROM lanes WHERE kind = 'held' AND k.kind = 'hook' ORDER BY due LIMIT $2)) l
+    (SELECT lane FROM lanes WHERE kind = 'held' AND k.kind IN ('hook', 'delivery')
+     ORDER BY due LIMIT $2)) l
    CROSS JOIN LATERAL (
-    SELECT created_at FROM outbox o WHERE o.lane = l.lane ORDER BY seq LIMIT 1) h)) AS created_at
+    SELECT kind, created_at FROM outbox o WHERE o.lane = l.lane ORDER BY seq LIMIT 1) h
+   WHERE h.kind = k.kind)) AS created_at
 FROM unnest($1::text[]) AS k (kind)
 """
 

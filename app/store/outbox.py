@@ -7,15 +7,16 @@ Lock order everywhere: bindings, users, conversations, lanes in the order of the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 import orjson
 
 from app.model.outbox import HOOK, endpoint
+from app.store import paces
 from app.store.database import sentence
 
 ADD = sentence(__file__, "outbox_add.sql")
@@ -24,7 +25,6 @@ HEADS = sentence(__file__, "outbox_heads.sql")
 FENCE = sentence(__file__, "outbox_fence.sql")
 SETTLE = sentence(__file__, "outbox_settle.sql")
 RELEASE = sentence(__file__, "outbox_release.sql")
-SLOTS = sentence(__file__, "outbox_slots.sql")
 START = (
     """
 WITH leased AS (
@@ -55,7 +55,8 @@ FROM unnest($3::bigint[], $4::timestamptz[]) AS i (seq, unknown_since) WHERE o.s
 @dataclass(frozen=True, slots=True)
 class NewItem:
     """A thing to do, and the lane it must keep its place in. `sender` is set where the sender's
-    rate is limited. `params` is what a webhook says."""
+    rate is limited. `params` is what a webhook says; `endpoint` where it leads (which its URL
+    tells), or the route of a delivery."""
 
     lane: str
     kind: str
@@ -71,7 +72,7 @@ class NewItem:
     method: str | None = None
     params: dict[str, str] | None = None
     retries_max: int | None = None
-    endpoint: str | None = field(init=False, default=None)
+    endpoint: str | None = None
 
     def __post_init__(self) -> None:
         if self.kind == HOOK and self.url is not None:
@@ -114,6 +115,15 @@ class Claimed:
         return endpoint(self.account_sid, self.url) if self.url else None
 
 
+class Due(NamedTuple):
+    """A lane that is leased to us: whose pace it keeps, its turn, and where it leads."""
+
+    lane: str
+    sender: str | None
+    slot_at: datetime | None
+    endpoint: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Settled:
     """How a claimed item ends: done (None), dead (a reason), or again at `due`. `unknown` keeps
@@ -150,24 +160,45 @@ async def claim(
     lease: str,
     now: datetime,
     lease_s: float,
-    rates: dict[tuple[str, str], float],
+    rates: Mapping[str, float],
 ) -> list[Claimed]:
-    """Lease up to `limit` lanes whose head is due and start an attempt of each head.
+    """Lease up to `limit` lanes whose head is due and start an attempt of each head: `due`, then
+    `begin`. Run inside a transaction."""
+    lanes = await due(sql, kind, limit=limit, lease=lease, now=now, lease_s=lease_s)
+    return await begin(sql, lanes, lease=lease, now=now, rates=rates)
 
-    `rates` gives sends per second of rated senders, by (account, address): their lanes are given
-    slots and wait for them without a lease. Run inside a transaction.
+
+async def due(
+    sql: asyncpg.Connection, kind: str, *, limit: int, lease: str, now: datetime, lease_s: float
+) -> list[Due]:
+    """Lease up to `limit` lanes whose head is due."""
+    rows = await sql.fetch(CLAIM, kind, now, limit, lease, now + timedelta(seconds=lease_s))
+    return [Due(*row) for row in rows]
+
+
+async def begin(
+    sql: asyncpg.Connection,
+    lanes: Sequence[Due],
+    *,
+    lease: str,
+    now: datetime,
+    rates: Mapping[str, float],
+) -> list[Claimed]:
+    """Start an attempt of the head of each of these leased lanes.
+
+    `rates` gives sends per second by the names of paces (app/rules/paces.py): lanes of rated
+    senders are given turns and wait for them without a lease.
     """
-    lanes = await sql.fetch(CLAIM, kind, now, limit, lease, now + timedelta(seconds=lease_s))
     held_since = now - timedelta(seconds=TURN_HOLDS_S)  # an older turn is lost: else all go at once
     paced = [
-        row
+        (row.lane, row.sender)
         for row in lanes
-        if row["sender"] is not None and (row["slot_at"] is None or row["slot_at"] < held_since)
+        if row.sender is not None and (row.slot_at is None or row.slot_at < held_since)
     ]
-    waiting = {row["lane"] for row in paced}
-    ready = [row["lane"] for row in lanes if row["lane"] not in waiting]
+    waiting = {lane for lane, _ in paced}
+    ready = [row.lane for row in lanes if row.lane not in waiting]
     if paced:
-        ready += await _slots(sql, paced, now, rates)
+        ready += await paces.turns(sql, paced, now, rates)
     if not ready:
         return []
     heads = await sql.fetch(HEADS, ready, now)
@@ -201,29 +232,6 @@ async def next_due(sql: asyncpg.Connection, kind: str) -> datetime | None:
     """When the next lane of this kind is due; None when there is none."""
     due: datetime | None = await sql.fetchval("SELECT min(due) FROM lanes WHERE kind = $1", kind)
     return due
-
-
-async def _slots(
-    sql: asyncpg.Connection,
-    lanes: Sequence[Any],
-    now: datetime,
-    rates: dict[tuple[str, str], float],
-) -> list[str]:
-    """Give each lane of a rated sender its turn; those whose turn is now are ready."""
-    ready: list[str] = []
-    by_sender: dict[str, list[str]] = {}
-    for row in lanes:
-        by_sender.setdefault(row["sender"], []).append(row["lane"])
-    for sender in sorted(by_sender):
-        account_sid, _, address = sender.partition(" ")
-        rate = rates.get((account_sid, address))
-        names = by_sender[sender]
-        if rate is None:  # no longer rated
-            ready += names
-            continue
-        turns = await sql.fetchval(SLOTS, account_sid, address, names, now, 1.0 / rate)
-        ready += names if turns is None else turns  # None: nobody keeps this sender's pace
-    return ready
 
 
 async def fence(sql: asyncpg.Connection, claimed: Sequence[Claimed]) -> set[int]:

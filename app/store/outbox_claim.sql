@@ -4,4 +4,4 @@ WITH due AS (
   ORDER BY due LIMIT $3 FOR UPDATE SKIP LOCKED
 )
 UPDATE lanes l SET lease = $4, due = $5 FROM due WHERE l.lane = due.lane
-RETURNING l.lane, l.sender, l.slot_at
+RETURNING l.lane, l.sender, l.slot_at, l.endpoint

@@ -122,7 +122,8 @@ async def town(
     drain_s: float = DRAIN_S,
     **sections: Any,
 ) -> AsyncIterator[Town]:
-    """A town whose services are ready. `sections` replace those of the configuration."""
+    """A town whose services are ready. `sections` replace those of the configuration; one may be
+    made from the whole of it."""
     async with AsyncExitStack() as stack:
         dsn = await stack.enter_async_context(ground.database())
         customer = await stack.enter_async_context(rude_customer(TOKEN))
@@ -141,7 +142,9 @@ async def town(
         children = [Child(f"service-{n + 1}", folder, dsn) for n in range(services)]
         for child in children:
             stack.callback(child.close)
-            settings = configuration(world_url, customer.url) | sections
+            usual = configuration(world_url, customer.url)
+            given = {name: one(usual) if callable(one) else one for name, one in sections.items()}
+            settings = usual | given
             if "webhooks" in sections:
                 urls = {"pre_url": f"{customer.url}{BEFORE}", "post_url": f"{customer.url}/events"}
                 settings["webhooks"] = urls | sections["webhooks"]
@@ -186,7 +189,7 @@ def configuration(world_url: str, customer_url: str) -> dict[str, Any]:
         "messaging_services": {"default": {"autocreate": True}},
         "addresses": [{"address": HOOKED, "auto_creation": scoped}],
         "webhooks": {"post_url": f"{customer_url}/events", "filters": list(POST_EVENTS)},
-        "delivery": retries,
+        "delivery": retries | {"pauses_s": [0.5]},
         "hooks": retries | {"pauses_s": [0.5]},
         "egress": {"open": ["127.0.0.1"]},
     }

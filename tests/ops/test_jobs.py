@@ -126,6 +126,7 @@ async def test_gauges_tell_the_oldest_item_and_the_dead_letters(
     measured = {(one.name, one.label): one.value for one in house.seen(Measured)}
     assert measured.pop(("db_pool_wait_seconds", None)) == 0  # the clock stands still
     assert measured == {
+        ("carrier_paused", "lab"): False,
         ("outbox_oldest_seconds", "delivery"): 42.0,
         ("outbox_oldest_seconds", "hook"): 2.0,
         ("outbox_oldest_seconds", "ask"): 0.0,

@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from app.model.traffic import Status
+from app.observe import Observation, Observe, Said
 from app.store import deliveries
 from tests.support.house import house
 from tests.support.settings import SMS, WHATSAPP
@@ -90,6 +91,37 @@ async def test_a_permanent_refusal_fails_the_receipt_with_its_code(dsn: str) -> 
         receipt = (await one.receipts(refused))[0]
         assert (receipt["status"], receipt["error_code"]) == ("failed", 21610)
         assert one.world.phone(MARIA).received[0].body == "yes"
+
+
+async def test_a_number_that_us_carriers_block_is_told_how_it_is_registered(dsn: str) -> None:
+    pending = {"campaign": "CE1", "status": "pending"}
+    pool = {"default": {"autocreate": True, "registration": pending}}
+    async with house(dsn, messaging_services=pool) as one:
+        ch = await one.conversation(MARIA)
+        one.world.behave(MARIA, bounce=30034)
+        message = await one.say(ch, "no")
+        await one.customer.until(
+            lambda: (
+                one.customer.events("onDeliveryUpdated")[-1:] != []
+                and one.customer.events("onDeliveryUpdated")[-1].form["Status"] == "undelivered"
+            )
+        )
+        assert (await one.receipts(message))[0]["error_code"] == 30034
+        entries = (await one.get(f"/ops/trace/{message['sid']}"))["entries"]
+        [status] = [entry for entry in entries if entry["what"] == "status"]
+        assert "its A2P 10DLC registration is pending (campaign CE1;" in status["error_message"]
+
+
+async def test_the_start_warns_of_senders_that_us_carriers_will_block(dsn: str) -> None:
+    seen: list[Observation] = []
+    observe = Observe()
+    observe.to(seen.append)
+    wire = {"kind": "twilio", "account_sid": ACCOUNT_SID, "auth_token": AUTH_TOKEN}
+    senders = [{"address": SMS, "carrier": "lab"}, {"address": "+12125550101", "carrier": "wire"}]
+    async with house(dsn, observe, senders=senders, carriers=lab() | {"wire": wire}):
+        said = [one.detail for one in seen if isinstance(one, Said) and one.event == "A2P 10DLC"]
+    assert len(said) == 1
+    assert "US carriers block what ***0101 send" in said[0]
 
 
 async def test_after_the_schedule_the_letter_is_dead_and_the_lane_goes_on(dsn: str) -> None:
@@ -183,6 +215,19 @@ async def test_a_rated_sender_keeps_its_pace_and_others_do_not_wait(dsn: str) ->
         spread = (taken[-1] - taken[0]).total_seconds()
         assert spread >= 0.9, "six messages at five per second take a second"
         assert received(TOM).received[0].taken_at < taken[-1]
+
+
+async def test_people_of_a_country_are_written_to_at_a_pace_of_their_own(dsn: str) -> None:
+    sender = {"address": SMS, "carrier": "lab", "messaging_service": "default"}
+    async with house(dsn, senders=[{**sender, "rates": {"GB": "2/s"}}]) as one:
+        british = [f"+44207946{n:04d}" for n in range(3)]
+        chats = [await one.conversation(phone) for phone in (*british, MARIA)]
+        await asyncio.gather(*(one.say(ch, "hello") for ch in chats))
+        received = one.world.phone
+        await one.world.until(lambda: all(received(phone).received for phone in (*british, MARIA)))
+        taken = sorted(received(phone).received[0].taken_at for phone in british)
+        assert (taken[-1] - taken[0]).total_seconds() >= 0.7, "three at two per second"
+        assert received(MARIA).received[0].taken_at < taken[-1]
 
 
 async def test_a_deleted_message_is_not_sent(dsn: str) -> None:

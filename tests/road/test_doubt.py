@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from app.delivery.attempt import attempt
+from app.delivery.pauses import Pauses
 from app.model.traffic import Accepted, ContentTemplate, Outgoing
 from app.observe import Observe
 from app.runtime import Runtime
@@ -70,5 +71,5 @@ async def test_a_session_that_ended_meanwhile_makes_nothing_of_what_was_accepted
         template=ContentTemplate("HX", "en", REPLY),
         standing=Standing(now - timedelta(seconds=age_s)),
     )
-    tried = await attempt(runtime, cast(Claimed, item), parcel)
+    tried = await attempt(runtime, Pauses(runtime.settings.delivery), cast(Claimed, item), parcel)
     assert (tried.outcome, tried.accepted) == ("accepted", Accepted("SM1"))

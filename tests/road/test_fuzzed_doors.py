@@ -133,6 +133,8 @@ def changed(data: st.DataObject, body: bytes, kind: str) -> bytes:
             at = data.draw(st.integers(0, len(pairs) - 1))
             pairs[at] = (pairs[at][0], data.draw(texts))
         return urlencode(pairs, errors="surrogatepass").encode()
+    if kind.startswith("multipart/"):
+        return _torn(data, body)
     said = json.loads(body)
     for _ in range(data.draw(st.integers(1, 3))):
         found = list(places(said))
@@ -141,6 +143,16 @@ def changed(data: st.DataObject, body: bytes, kind: str) -> bytes:
         holder, key = found[data.draw(st.integers(0, len(found) - 1))]
         _change(data, holder, key)
     return json.dumps(said).encode()
+
+
+def _torn(data: st.DataObject, body: bytes) -> bytes:
+    """The same with other bytes in some of its lines, or without them."""
+    lines = body.split(b"\r\n")
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(lines) - 1))
+        others = st.one_of(st.just(b""), st.sampled_from(lines), st.binary(max_size=80))
+        lines[at] = data.draw(others)
+    return b"\r\n".join(lines)
 
 
 def _change(

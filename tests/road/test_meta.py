@@ -35,7 +35,7 @@ async def meeting(
     """A house that Meta knows."""
     async with standing_in() as (stand_in, url):
         carriers = {"lab": stand_in.options(url, **options)}
-        senders = [one | {"fallback": fallback} for one in SENDERS]
+        senders = [one | {"fallback_template": fallback} for one in SENDERS]
         sections = {"carriers": carriers, "senders": senders, "contents": contents or {}}
         async with house(dsn, delivery=QUICK, **sections) as one:
             assert await stand_in.subscribe(door(one))

@@ -309,6 +309,38 @@ senders:
         LAB + 'senders: [{address: "+15005550006", carrier: lab, rate: 5/d}]\n',
         ["3:57: senders[0].rate: should be a rate like 1/s, 30/m or 1000/h"],
     ),
+    (
+        "fallback",
+        LAB
+        + """senders:
+  - {address: "+15005550006", carrier: lab, fallback_carrier: lab}
+  - {address: "+15005550007", carrier: lab, fallback_carrier: lob}
+""",
+        [
+            "4:63: senders[0].fallback_carrier: is its carrier already",
+            "5:63: senders[1].fallback_carrier: no such carrier (did you mean lab?)",
+        ],
+    ),
+    (
+        "quiet hours",
+        LAB
+        + """senders:
+  - address: "+15005550006"
+    carrier: lab
+    quiet_hours:
+      - {start: "25:00", end: "08:00", channels: [smss]}
+      - {start: "08:00", end: "08:00"}
+      - {start: "21:00", end: "08:00", time_zone: Mars}
+""",
+        [
+            "7:17: senders[0].quiet_hours[0].start: should be a time of day like 21:00",
+            "7:51: senders[0].quiet_hours[0].channels[0]: should be one of"
+            " sms, mms, whatsapp, messenger, rcs, email (did you mean sms?)",
+            "8:9: senders[0].quiet_hours[1]: start and end should be two times",
+            "9:51: senders[0].quiet_hours[2].time_zone: should be the name of a time zone like"
+            " America/New_York",
+        ],
+    ),
     # -- services
     (
         "several defaults",
@@ -566,11 +598,11 @@ CONTENT_CASES: list[tuple[str, str, list[str]]] = [
         CONTENTS
         + HI
         + "senders:\n"
-        + '- {address: "whatsapp:+15005550010", carrier: lab, fallback: {content: ho}}\n'
-        + '- {address: "+15005550006", carrier: lab, fallback: {content: hi}}\n',
+        + '- {address: "whatsapp:+15005550010", carrier: lab, fallback_template: {content: ho}}\n'
+        + '- {address: "+15005550006", carrier: lab, fallback_template: {content: hi}}\n',
         [
-            "8:72: senders[0].fallback.content: no such template (known: hi)",
-            "9:43: senders[1].fallback: only whatsapp, messenger, instagram know sessions",
+            "8:81: senders[0].fallback_template.content: no such template (known: hi)",
+            "9:43: senders[1].fallback_template: only whatsapp, messenger, instagram know sessions",
         ],
     ),
     (

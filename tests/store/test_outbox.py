@@ -34,7 +34,7 @@ async def claim(
     *,
     at: datetime = NOW,
     limit: int = 10,
-    rates: dict[tuple[str, str], float] | None = None,
+    rates: dict[str, float] | None = None,
 ) -> list[Claimed]:
     async with sql.transaction():
         claimed = await outbox.claim(
@@ -135,7 +135,7 @@ async def test_a_rated_senders_lanes_get_turns_and_others_do_not_wait(
     )
     rated = [item(f"r{n}", f"r{n}", sender=f"{ACCOUNT} +1") for n in range(5)]
     await add(sql, *rated, item("free", "free"))
-    rates = {(ACCOUNT, "+1"): 2.0}
+    rates = {f"{ACCOUNT} +1": 2.0}
     first = await claim(sql, rates=rates)
     assert sorted(one.lane for one in first) == ["free", "r0"]
     taken = []
@@ -158,7 +158,7 @@ async def test_turns_that_nobody_took_are_given_out_again(sql: asyncpg.Connectio
         "INSERT INTO senders (account_sid, address, carrier) VALUES ($1, '+1', 'lab')", ACCOUNT
     )
     await add(sql, *(item(f"r{n}", f"r{n}", sender=f"{ACCOUNT} +1") for n in range(10)))
-    rates = {(ACCOUNT, "+1"): 1.0}
+    rates = {f"{ACCOUNT} +1": 1.0}
     assert len(await claim(sql, rates=rates)) == 1
     hour = NOW + timedelta(hours=1)
     assert len(await claim(sql, at=hour, limit=20, rates=rates)) <= 2
@@ -168,7 +168,19 @@ async def test_turns_that_nobody_took_are_given_out_again(sql: asyncpg.Connectio
 
 async def test_lanes_of_a_sender_that_is_gone_do_not_wait(sql: asyncpg.Connection) -> None:
     await add(sql, *(item(f"r{n}", f"r{n}", sender=f"{ACCOUNT} +1") for n in range(3)))
-    assert len(await claim(sql, rates={(ACCOUNT, "+1"): 1.0})) == 3
+    assert len(await claim(sql, rates={f"{ACCOUNT} +1": 1.0})) == 3
+
+
+async def test_people_of_a_country_get_turns_of_their_own(sql: asyncpg.Connection) -> None:
+    lanes = [item(f"gb{n}", f"gb{n}", sender=f"{ACCOUNT} +1 GB") for n in range(4)]
+    await add(sql, *lanes, item("us", "us", sender=f"{ACCOUNT} +1 US"))
+    rates = {f"{ACCOUNT} +1 GB": 2.0, f"{ACCOUNT} +1 US": 1.0}
+    assert sorted(one.lane for one in await claim(sql, rates=rates)) == ["gb0", "us"]
+    for step in range(1, 4):
+        at = NOW + timedelta(seconds=step * 0.5)
+        assert len(await claim(sql, at=at, rates=rates)) == 1
+    turn = await sql.fetchval("SELECT next_slot_at FROM sender_paces WHERE country = 'GB'")
+    assert turn == NOW + timedelta(seconds=2)
 
 
 async def test_two_workers_never_hold_the_same_lane(dsn: str, sql: asyncpg.Connection) -> None:

@@ -12,6 +12,7 @@ import aiohttp
 
 from app.carriers.sandbox import HomeSandbox
 from app.carriers.sandbox_world import World
+from app.clock import Clock
 from app.observe import Observe
 from app.service import Service, running
 from tests.support.customer import Customer, customer
@@ -84,7 +85,9 @@ class House:
 
 
 @asynccontextmanager
-async def house(dsn: str, observe: Observe | None = None, **sections: Any) -> AsyncIterator[House]:
+async def house(
+    dsn: str, observe: Observe | None = None, clock: Clock | None = None, **sections: Any
+) -> AsyncIterator[House]:
     """A running house on this database; `sections` replace those of the usual settings, but for
     `webhooks`, which changes some of its. One may be made from the URL of the customer."""
     async with customer(TOKEN) as one:
@@ -93,7 +96,7 @@ async def house(dsn: str, observe: Observe | None = None, **sections: Any) -> As
         given["webhooks"] = hooks | given.get("webhooks", {})
         login = b64encode(f"{ACCOUNT}:{TOKEN}".encode()).decode()
         async with (
-            running(settings(**given), dsn, observe=observe) as service,
+            running(settings(**given), dsn, observe=observe, clock=clock) as service,
             aiohttp.ClientSession(headers={"Authorization": f"Basic {login}"}) as http,
         ):
             yield House(service, one, http)

@@ -24,7 +24,7 @@ FALLBACK = {"content": "reopen", "variables": {"1": "{body}"}}
 def sections(fallback: Any = FALLBACK, **more: Any) -> dict[str, Any]:
     sender = {"address": WHATSAPP, "carrier": "lab", "messaging_service": "default"}
     given = {
-        "senders": [sender | {"fallback": fallback}],
+        "senders": [sender | {"fallback_template": fallback}],
         "contents": CONTENTS,
         "delivery": QUICK,
         "carriers": {"lab": {"kind": "sandbox", "look_up_after_s": 0.05}},

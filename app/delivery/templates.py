@@ -32,11 +32,11 @@ async def instead(
         return None
     house = runtime.settings.houses.get(item.account_sid)
     sender = house.sender(parcel.proxy_address) if house else None
-    if house is None or sender is None or sender.fallback is None:
+    if house is None or sender is None or sender.fallback_template is None:
         return None
     if parcel.channel not in FACTS or FACTS[parcel.channel].session_s is None:
         return None
-    return await _rendered(runtime, house, parcel.whole or parcel, sender.fallback)
+    return await _rendered(runtime, house, parcel.whole or parcel, sender.fallback_template)
 
 
 async def _rendered(

@@ -1,0 +1,85 @@
+"""Participants whose proxy address is a messaging service: one of its senders takes its place.
+
+The choice is kept by the binding, in the transaction that adds them: nothing that happens later
+changes it (`rules/pools.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from app.api.joining import claim, refuse_held
+from app.model import Participant
+from app.rules import pools
+from app.settings.models import Settings
+from app.store import bindings, sticky_senders
+from app.store.bindings import Holder
+from app.store.database import Tx
+from app.store.sticky_senders import Wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which senders somebody may get, the best first: those whose pair is free or, when none is,
+    the best of all."""
+
+    participant: Participant
+    wanted: Wanted
+    sticky: bool
+    senders: list[str]
+
+
+async def choose(tx: Tx, joining: Iterable[Participant], settings: Settings) -> list[Choice]:
+    """Give each who asks for a messaging service the best sender of it that is free now; no two of
+    these the same pair."""
+    choices = []
+    taken: set[tuple[str, str]] = set()
+    for participant in joining:
+        if not pools.is_pool(participant.proxy_address):
+            continue
+        choice = await _choice(tx, participant, settings)
+        address = choice.wanted.address
+        free = [one for one in choice.senders if (one, address) not in taken]
+        participant.proxy_address = (free or choice.senders)[0]
+        taken.add((participant.proxy_address, address))
+        choices.append(choice)
+    return choices
+
+
+async def keep(tx: Tx, choices: Iterable[Choice]) -> None:
+    """Remember who got which sender, once their pairs are claimed."""
+    for choice in choices:
+        if choice.sticky and choice.participant.proxy_address is not None:
+            await sticky_senders.keep(tx, choice.wanted, choice.participant.proxy_address)
+
+
+async def claim_one(tx: Tx, participant: Participant, settings: Settings) -> None:
+    """Claim the participant's pair; from a messaging service, that of its best sender that nobody
+    else claims meanwhile. Raises Conflict 50416 like `claim`."""
+    choices = await choose(tx, [participant], settings)
+    if not choices:
+        return await claim(tx, participant)
+    [choice] = choices
+    first: Holder | None = None
+    for sender in choice.senders:
+        participant.proxy_address = sender
+        holder = await bindings.claim(tx, participant)
+        if holder is None:
+            return await keep(tx, choices)
+        first = first or holder
+    assert first is not None
+    raise refuse_held(first)
+
+
+async def _choice(tx: Tx, participant: Participant, settings: Settings) -> Choice:
+    sid, address = pools.lower(participant.proxy_address or ""), participant.address or ""
+    senders = pools.able(pools.pools(settings)[sid], address)
+    wanted = Wanted(participant.account_sid, participant.chat_service_sid, sid, address, senders)
+    sticky = pools.is_sticky(settings, sid)
+    had = await sticky_senders.had(tx, wanted) if sticky else None
+    held = await sticky_senders.held(tx, wanted)
+    salt = "" if sticky else participant.conversation_sid
+    best = pools.ranked(senders, address, had, salt)
+    free = [sender for sender in best if sender not in held]
+    return Choice(participant, wanted, sticky, free or best[:1])

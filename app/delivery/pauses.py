@@ -1,0 +1,145 @@
+"""Carriers that fail are left alone, as targets of webhooks are (app/webhooks/queue.py).
+
+A carrier fails when `delivery.pause_after` lanes of it in a row met no connection, no answer or an
+error of its server, and none was answered between; what it says of single recipients does not
+count. Then it is paused for all processes: nothing is sent by it, using up no attempts, until the
+pause is over; one send is let through, and when that is answered all go on. Processes count for
+themselves; what one knows of another's pauses is at most a second old (app/delivery/queue.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+import asyncpg
+
+from app import ids
+from app.delivery.tried import Heard, Tried
+from app.model.outbox import carriers_of
+from app.observe import CarrierPaused, CarrierResumed
+from app.rules.schedule import pause_until
+from app.settings.retries import DeliverySettings
+from app.store import carrier_pauses
+from app.store.carrier_pauses import Paused
+from app.store.outbox import Claimed
+
+REASON_CHARS_MAX = 200
+Turn = CarrierPaused | CarrierResumed
+
+
+class Probe(NamedTuple):
+    """The turn to be let through to a paused carrier; `name` is that of the turn."""
+
+    carrier: str
+    name: str
+
+
+@dataclass(slots=True)
+class Pauses:
+    """What one process knows of its carriers: those that are paused, the lanes of each that failed
+    since it answered last, and which of its attempts were let through to a paused one (by lane and
+    lease). `fresh` is whether `paused` is what the database said when it was asked last."""
+
+    settings: DeliverySettings
+    paused: Mapping[str, Paused] = field(default_factory=dict)
+    fresh: bool = False
+    _failing: dict[str, set[str]] = field(default_factory=dict)
+    _probes: dict[tuple[str, str], Probe] = field(default_factory=dict)
+
+    def know(self, listed: Iterable[Paused]) -> None:
+        """These carriers are paused, and no others."""
+        self.paused = {one.carrier: one for one in listed}
+        self.fresh = True
+
+    def blocked(self, route: str | None) -> bool:
+        """Whether every carrier of this route is paused."""
+        if not self.paused or route is None:
+            return False
+        return all(carrier in self.paused for carrier in carriers_of(route))
+
+    def until(self, carrier: str, item: Claimed) -> datetime | None:
+        """Until when this attempt may not go by this carrier; None: it may."""
+        paused = self.paused.get(carrier)
+        if paused is None:
+            return None
+        probe = self._probes.get((item.lane, item.lease))
+        return None if probe is not None and probe.carrier == carrier else paused.paused_until
+
+    def let_through(self, lane: str, lease: str, probe: Probe) -> None:
+        """This lane's attempt tells whether the carrier is well again."""
+        self._probes[lane, lease] = probe
+
+    def ended(self, lane: str, lease: str) -> Probe | None:
+        """This attempt is over and written down, or does not come about; gives the turn that it
+        had."""
+        return self._probes.pop((lane, lease), None)
+
+    async def turn(
+        self, sql: asyncpg.Connection, tried: Sequence[Tried], now: datetime
+    ) -> list[Turn]:
+        """Pause and resume carriers as these attempts say. Nothing is asked of the database unless
+        one of them fails, or was paused."""
+        turns: list[Turn] = []
+        for one in tried:
+            probe = self._probes.get((one.item.lane, one.item.lease))
+            for heard in one.heard:
+                if heard.well:
+                    turns += await self._answered(sql, heard.carrier, one.item, now)
+                elif probe is not None and probe.carrier == heard.carrier:
+                    turns += await self._again(sql, probe, heard, now)
+                elif self._fails(heard.carrier, one.item.lane):
+                    turns += await self._pause(sql, heard, now)
+            if probe is not None and all(heard.carrier != probe.carrier for heard in one.heard):
+                await self._pass_on(sql, probe, now)
+        return turns
+
+    def _fails(self, carrier: str, lane: str) -> bool:
+        """Whether the carrier counts as failing now that this lane did not get through."""
+        most = self.settings.pause_after
+        lanes = self._failing.setdefault(carrier, set())
+        if len(lanes) < most:
+            lanes.add(lane)
+        return bool(most) and len(lanes) >= most and carrier not in self.paused
+
+    async def _pause(self, sql: asyncpg.Connection, heard: Heard, now: datetime) -> list[Turn]:
+        until, reason = self._until(1, now), heard.reason[:REASON_CHARS_MAX]
+        self._failing.pop(heard.carrier, None)
+        self.fresh = False
+        if not await carrier_pauses.pause(sql, heard.carrier, reason, now, until):
+            return []  # another process did
+        return [CarrierPaused(heard.carrier, 1, (until - now).total_seconds(), reason)]
+
+    async def _again(
+        self, sql: asyncpg.Connection, probe: Probe, heard: Heard, now: datetime
+    ) -> list[Turn]:
+        """The one that was let through did not get through."""
+        known, self.fresh = self.paused.get(probe.carrier), False
+        count = known.pauses + 1 if known else 1
+        until, reason = self._until(count, now), heard.reason[:REASON_CHARS_MAX]
+        if not await carrier_pauses.pause_again(sql, *probe, reason, until):
+            return []
+        return [CarrierPaused(probe.carrier, count, (until - now).total_seconds(), reason)]
+
+    async def _pass_on(self, sql: asyncpg.Connection, probe: Probe, now: datetime) -> None:
+        """The one that was let through had no business with the carrier: it is another's turn."""
+        self.fresh = False
+        await carrier_pauses.pass_on(sql, *probe, now)
+
+    async def _answered(
+        self, sql: asyncpg.Connection, carrier: str, item: Claimed, now: datetime
+    ) -> list[Turn]:
+        self._failing.pop(carrier, None)
+        if carrier not in self.paused:
+            return []
+        since = await carrier_pauses.resume(sql, carrier, item.started_at)
+        if since is None:
+            return []
+        self.fresh = False
+        return [CarrierResumed(carrier, (now - since).total_seconds())]
+
+    def _until(self, count: int, now: datetime) -> datetime:
+        s = self.settings
+        return pause_until(count, now, s.pauses_s, s.jitter, ids.chance())

@@ -1,0 +1,42 @@
+"""By whom a message goes: the sender's carrier, or its fallback while that one cannot be reached.
+
+Never by another one while nobody knows what the first one did with it: then it could come twice.
+"""
+
+from __future__ import annotations
+
+from app.carriers.contract import Carrier
+from app.runtime import Runtime
+from app.store import deliveries
+from app.store.deliveries import Parcel
+from app.store.outbox import Claimed
+
+
+def carriers(runtime: Runtime, item: Claimed, parcel: Parcel, last: Carrier) -> list[Carrier]:
+    """Who may have this parcel, the first of choice first. `last` is by whom it was to go before:
+    nobody else may have it while the outcome of that is unknown, when that one has its first parts,
+    or when the file says by now that its sender has other carriers."""
+    house = runtime.settings.houses.get(item.account_sid)
+    sender = house.sender(parcel.proxy_address) if house else None
+    fixed = item.unknown_since is not None or item.part > 0
+    if fixed or sender is None or last.name not in sender.carriers:
+        return [last]
+    known = [one for name in sender.carriers if (one := runtime.carriers.get(name)) is not None]
+    able = [one for one in known if _carries(one, item, parcel)] if known[1:] else known
+    return able or [last]
+
+
+def together(item: Claimed) -> list[str]:
+    """Whom a group text goes to."""
+    return (item.params or {}).get("to", "").split()
+
+
+async def change(runtime: Runtime, item: Claimed, parcel: Parcel, carrier: str) -> bool:
+    """Write down that it goes by this carrier from now on; says whether it is still ours to send
+    and nothing was heard of it."""
+    async with runtime.db.begin() as tx:
+        return await deliveries.reroute(tx.sql, item, parcel, carrier)
+
+
+def _carries(carrier: Carrier, item: Claimed, parcel: Parcel) -> bool:
+    return parcel.channel in carrier.channels and (carrier.groups or not together(item))

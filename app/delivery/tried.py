@@ -1,0 +1,47 @@
+"""What an attempt at a recipient came to, and what it says of the carriers that it asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.channels.segments import Segments
+from app.errors import CarrierError
+from app.model.traffic import Accepted
+from app.store.outbox import Claimed
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Whether a carrier is `well`: it answered, whatever it thinks of this message; or it could not
+    be reached, did not answer or failed, for this reason."""
+
+    carrier: str
+    well: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What an attempt came to.
+
+    outcome: accepted, temporary, permanent, unknown; settled (a status callback told us
+    meanwhile), gone (the message was deleted), postponed (until `not_before`: a look-up is not to
+    be trusted yet, a file is still on its way to us, it would come at a quiet hour, or its carrier
+    is paused; `reason` says so). `carrier` is by whom it went, or would have. `segments` is what
+    an SMS was cut into, `instead` names what a template went in the place of.
+    """
+
+    item: Claimed
+    outcome: str
+    accepted: Accepted | None = None
+    error: CarrierError | None = None
+    not_before: datetime | None = None
+    channel: str = "sms"
+    carrier: str = ""
+    took_s: float = 0.0
+    lag_s: float = 0.0
+    segments: Segments | None = None
+    instead: str | None = None
+    reason: str | None = None
+    heard: tuple[Heard, ...] = ()

@@ -1,0 +1,107 @@
+"""Killed while carriers fail and others take over, and while messages wait for a quiet hour's end:
+nothing is lost, doubled or out of order."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.clock import Clock
+from tests.faults.ground import Ground
+from tests.faults.load import storm
+from tests.faults.test_kills import strike
+from tests.faults.town import SMS, Town, rows, town
+from tests.faults.verdict import judge
+
+pytestmark = pytest.mark.faults
+
+AWAY = {"refuse": "temporary", "code": 20503}
+PAUSES = "SELECT carrier FROM carrier_pauses"
+CHANGED = "SELECT count(*) AS receipts FROM receipts WHERE carrier = 'spare'"
+
+
+def both(usual: dict[str, Any]) -> dict[str, Any]:
+    """The World is reached by two carriers."""
+    return {"lab": usual["carriers"]["lab"], "spare": usual["carriers"]["lab"]}
+
+
+def covered(usual: dict[str, Any]) -> list[dict[str, Any]]:
+    """Each sender has the second one to fall back on."""
+    return [{**sender, "fallback_carrier": "spare"} for sender in usual["senders"]]
+
+
+def hasty(usual: dict[str, Any]) -> dict[str, Any]:
+    """A carrier is paused soon, and not for long."""
+    return {**usual["delivery"], "pause_after": 3, "pauses_s": [0.3]}
+
+
+async def test_kills_while_carriers_fail_and_take_over_from_each_other(
+    ground: Ground, tmp_path: Path, seed: int, kills: int
+) -> None:
+    made = {"carriers": both, "senders": covered, "delivery": hasty}
+    async with town(ground, tmp_path, seed, services=2, **made) as one:
+        async with storm(one, per_s=40) as load:
+            for number in range(kills):
+                share = (0.5, 0.9)[number % 2]
+                one.world.behave(**AWAY, refuse_share=share)
+                await strike(one, load, one.services[one.random.randrange(2)])
+            one.world.behave(refuse=None)
+        assert (await rows(one.dsn, CHANGED))[0]["receipts"] > 0, one.story("nobody took over")
+        await judge(one, load)
+
+
+async def test_a_pause_outlives_kills(
+    ground: Ground, tmp_path: Path, seed: int, kills: int
+) -> None:
+    """Everything is refused, for longer than the processes live."""
+    async with town(ground, tmp_path, seed, services=2, delivery=hasty) as one:
+        async with storm(one, per_s=40) as load:
+            one.world.behave(**AWAY)
+            for _ in range(max(2, kills // 2)):
+                await strike(one, load, one.services[one.random.randrange(2)])
+            assert await rows(one.dsn, PAUSES), one.story("the carrier is not paused")
+            one.world.behave(refuse=None)
+        await judge(one, load)
+        assert not await rows(one.dsn, PAUSES), one.story("the carrier is paused")
+
+
+def night() -> tuple[datetime, dict[str, Any]]:
+    """A quiet hour that ends with a minute, in 10 to 70 seconds."""
+    now = Clock().now()
+    end = (now + timedelta(seconds=70)).replace(second=0, microsecond=0)
+    hours = {"start": f"{now - timedelta(hours=1):%H:%M}", "end": f"{end:%H:%M}"}
+    return end, {**hours, "time_zone": "UTC"}
+
+
+@pytest.mark.timeout(240)
+async def test_what_waits_for_the_end_of_a_quiet_hour_outlives_kills(
+    ground: Ground, tmp_path: Path, seed: int
+) -> None:
+    end, hours = night()
+
+    def quiet(usual: dict[str, Any]) -> list[dict[str, Any]]:
+        return [
+            {**sender, "quiet_hours": [hours]} if sender["address"] == SMS[1] else sender
+            for sender in usual["senders"]
+        ]
+
+    async with town(ground, tmp_path, seed, senders=quiet) as one:
+        async with storm(one, per_s=8) as load:
+            while Clock().now() < end:
+                await strike(one, load, one.service)
+        await judge(one, load)
+        early = [taken for taken in sent(one, SMS[1]) if taken < end]
+        assert not early, one.story(f"{len(early)} came before {end}")
+        assert sent(one, SMS[1]), one.story("nothing was sent")
+
+
+def sent(one: Town, sender: str) -> list[datetime]:
+    """When what came from this sender was taken."""
+    return [
+        received.taken_at.astimezone(UTC)
+        for received in one.world.records.taken()
+        if received.sender == sender
+    ]

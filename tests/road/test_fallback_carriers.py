@@ -1,0 +1,155 @@
+"""A sender's fallback carrier takes over what the first surely did not take, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import asyncpg
+
+from app.carriers.sandbox import HomeSandbox
+from app.carriers.sandbox_world import World
+from app.store import deliveries
+from tests.road.test_pauses import HELD, Seen, paused, until
+from tests.support.clock import AheadClock
+from tests.support.house import House, house
+from tests.support.settings import SMS
+
+PHONES = [f"+1555123{n:04d}" for n in range(6)]
+AWAY = {"refuse": "temporary", "code": 20503}
+"""The whole service is away: nothing was taken."""
+DELIVERY = {"waits_s": [0.02] * 30, "timeout_s": 2, "pause_after": 3, "pauses_s": [60, 600]}
+
+
+def duo(**more: Any) -> dict[str, Any]:
+    """Two carriers, and a sender that may use both."""
+    lab = {"kind": "sandbox", "secret": "s", "look_up_after_s": 0.02}
+    sender = {"address": SMS, "carrier": "lab", "fallback_carrier": "spare"}
+    return {
+        "carriers": {"lab": lab, "spare": lab},
+        "senders": [{**sender, "messaging_service": "default"}],
+        "delivery": DELIVERY,
+        **more,
+    }
+
+
+def spare(one: House) -> World:
+    carrier = one.service.runtime.carriers["spare"]
+    assert isinstance(carrier, HomeSandbox)
+    return carrier.world
+
+
+def got(world: World, phone: str) -> list[str]:
+    return [received.body or "" for received in world.phone(phone).received]
+
+
+async def talk(one: House, *bodies: str) -> list[dict[str, Any]]:
+    """Everybody is written to; gives the last messages."""
+    chats = [await one.conversation(phone) for phone in PHONES]
+    said: list[dict[str, Any]] = []
+    for body in bodies:
+        said = await asyncio.gather(*(one.say(ch, body) for ch in chats))
+    return said
+
+
+async def test_what_the_first_surely_did_not_take_goes_by_the_other_at_once(dsn: str) -> None:
+    async with house(dsn, **duo(delivery=DELIVERY | {"waits_s": [3600], "pause_after": 0})) as one:
+        ch = await one.conversation(PHONES[0])
+        one.world.behave(**AWAY, times=1)
+        message = await one.say(ch, "first")
+        await one.say(ch, "second")
+        await one.world.until(lambda: got(one.world, PHONES[0]) == ["second"])
+        assert got(spare(one), PHONES[0]) == ["first"]
+        await one.customer.until(lambda: len(one.customer.events("onDeliveryUpdated")) >= 4)
+        assert (await one.receipts(message))[0]["status"] == "delivered"
+        entries = (await one.get(f"/ops/trace/{message['sid']}"))["entries"]
+        [tried] = [entry for entry in entries if entry["what"] == "attempt"]
+        assert (tried["outcome"], tried["detail"]) == ("accepted", "by spare")
+        assert [e["carrier"] for e in entries if e["what"] == "fan-out"] == ["spare"]
+
+
+async def test_while_the_first_is_paused_all_goes_by_the_other_and_then_back(dsn: str) -> None:
+    clock, seen = AheadClock(), Seen()
+    async with house(dsn, seen.observe, clock, **duo()) as one:
+        chats = [await one.conversation(phone) for phone in PHONES]
+        one.world.behave(**AWAY)
+        for body in ("1", "2", "3"):
+            await asyncio.gather(*(one.say(ch, body) for ch in chats))
+        await until(lambda: _all(spare(one), ["1", "2", "3"]))
+        assert list(await paused(one)) == ["lab"]
+        one.world.behave(refuse=None)
+        clock.ahead_s += 120
+        await one.say(chats[0], "4")
+        await one.world.until(lambda: got(one.world, PHONES[0]) == ["4"])
+        await until(lambda: _said(seen, "Resumed"))
+        assert got(spare(one), PHONES[0]) == ["1", "2", "3"]
+
+
+async def test_what_may_have_happened_waits_for_who_knows(dsn: str) -> None:
+    """The answer was lost, the carrier is paused: nobody else may send that message."""
+    clock = AheadClock()
+    lab = {"kind": "sandbox", "secret": "s", "look_up_after_s": 30}
+    async with house(dsn, None, clock, **duo(carriers={"lab": lab, "spare": lab})) as one:
+        chats = [await one.conversation(phone) for phone in PHONES]
+        one.world.behave(cut="after", statuses=False)
+        await asyncio.gather(*(one.say(ch, "once") for ch in chats))
+        await until(lambda: paused(one))
+        taken = {phone for phone in PHONES if got(one.world, phone)}
+        await asyncio.gather(*(one.say(ch, "then") for ch in chats))
+        others = [phone for phone in PHONES if phone not in taken]
+        await until(lambda: _all(spare(one), ["once", "then"], others))
+        assert all(got(spare(one), phone) == [] for phone in taken)
+        one.world.behave(cut=None)
+        clock.ahead_s += 120
+        await one.world.until(lambda: all(got(one.world, p) == ["once", "then"] for p in taken))
+        assert all(got(spare(one), phone) == [] for phone in taken)
+
+
+async def test_when_both_are_away_all_waits_for_either(dsn: str, sql: asyncpg.Connection) -> None:
+    clock = AheadClock()
+    async with house(dsn, None, clock, **duo()) as one:
+        one.world.behave(**AWAY)
+        spare(one).behave(**AWAY)
+        await talk(one, "1", "2")
+        await until(lambda: sql.fetchval(f"SELECT ({HELD}) = {len(PHONES)}"))
+        assert sorted(await paused(one)) == ["lab", "spare"]
+        spare(one).behave(refuse=None)
+        clock.ahead_s += 800
+        await until(lambda: _all(spare(one), ["1", "2"]))
+        assert all(got(one.world, phone) == [] for phone in PHONES)
+
+
+async def test_a_carrier_that_cannot_carry_it_is_no_fallback(dsn: str) -> None:
+    """It carries another channel: the message waits for its own."""
+    described = {
+        "kind": "http",
+        "channels": {"whatsapp": "whatsapp"},
+        "send": {"url": "http://127.0.0.1:1/", "form": {"to": "{to}", "text": "{body}"}},
+        "inbound": {"format": "json", "id": "id", "from": "f", "to": "t"},
+        "verify": {"scheme": "none"},
+    }
+    lab = {"kind": "sandbox", "secret": "s"}
+    given = duo(carriers={"lab": lab, "spare": described})
+    async with house(dsn, **given) as one:
+        ch = await one.conversation(PHONES[0])
+        one.world.behave(**AWAY, times=2)
+        message = await one.say(ch, "waits")
+        await one.customer.until(lambda: len(one.customer.events("onDeliveryUpdated")) == 2)
+        assert got(one.world, PHONES[0]) == ["waits"]
+        entries = (await one.get(f"/ops/trace/{message['sid']}"))["entries"]
+        tried = [entry["outcome"] for entry in entries if entry["what"] == "attempt"]
+        assert tried == ["temporary", "temporary", "accepted"]
+
+
+async def test_by_whom_it_goes_is_changed_by_an_index(sql: asyncpg.Connection) -> None:
+    rows = await sql.fetch(f"EXPLAIN {deliveries.REROUTE}", "d:1", "a", "IM1", SMS, "DY1", "spare")
+    plan = "\n".join(row[0] for row in rows)
+    assert "Seq Scan" not in plan, plan
+
+
+async def _all(world: World, bodies: list[str], phones: list[str] = PHONES) -> bool:
+    return all(got(world, phone) == bodies for phone in phones)
+
+
+async def _said(seen: Seen, word: str) -> bool:
+    return word in seen.words
