@@ -23,6 +23,7 @@ from app.carriers.sandbox_records import Texted
 from app.carriers.sandbox_wire import Media, Send
 from app.convoy import Convoy
 from app.delivery.attempt import attempt
+from app.delivery.pauses import Pauses
 from app.delivery.settle import Settler, Settling
 from app.inbound.gaps import LEASE_S, PAGES_MAX, PATIENCE, Gaps
 from app.model.gaps import TRIES_MAX
@@ -126,7 +127,7 @@ async def build(
         observe, nobody = Observe(), None
         shared = (chosen, db, http, nobody, clock, observe, carriers, "http://parley.test")
         runtime = Runtime(*shared)  # type: ignore[arg-type]
-        walker, settler = Walker(runtime), Settler(runtime)
+        walker, settler = Walker(runtime), Settler(runtime, Pauses(chosen.delivery))
         walk: Walk = walker
 
         async def broken(convoy: Sequence[Arrival | Draft]) -> Sequence[Any]:
@@ -536,7 +537,8 @@ async def test_and_then_it_is_settled_and_not_sent_again(town: Town) -> None:
             tx.sql, "delivery", limit=10, lease="l", now=tx.now, lease_s=60, rates={}
         )
         parcels = await deliveries.parcels(tx.sql, [item])
-    assert await town.settling.submit(await attempt(town.runtime, item, parcels[item.seq]))
+    pauses = Pauses(town.runtime.settings.delivery)
+    assert await town.settling.submit(await attempt(town.runtime, pauses, item, parcels[item.seq]))
     row = await town.sql.fetchrow("SELECT external_id, status FROM receipts")
     assert row["external_id"] == external_id
     assert town.twilio.requests == [], "nothing was sent"
