@@ -47,6 +47,8 @@ from app.store.database import Database
 from app.store.declared import declare
 from app.streams.follower import Followers
 from app.streams.sequencer import Sequencer
+from app.studio.keeper import Keeper, Kept
+from app.studio.worker import flow_loop
 from app.vault import Vault
 from app.webhooks import before
 from app.webhooks.after import Teller, Telling, hook_loop
@@ -160,17 +162,19 @@ async def _parts(
     telling: Telling = Convoy(teller, longest=128, waiting_max=WALKERS_WAITING_MAX)
     deliveries = delivery_loop(runtime, settling)
     hooks = hook_loop(runtime, telling, teller.queue)
-    asks, fetches = ask_loop(runtime, road), fetch_loop(runtime)
+    keeper = Keeper(runtime)
+    kept: Kept = Convoy(keeper, longest=128, waiting_max=WALKERS_WAITING_MAX)
+    asks, fetches, flows = ask_loop(runtime, road), fetch_loop(runtime), flow_loop(runtime, road, kept)
     sequencer, followers = Sequencer(runtime), Followers(runtime)
     jobs = Jobs(runtime, settling.submit)
     application = _application(runtime, road, settling, health, metrics, roles)
     async with asyncio.TaskGroup() as group:
-        walking = [group.create_task(part.run()) for part in (road, settling, telling)]
+        convoys = (road, settling, telling, kept)
+        walking = [group.create_task(part.run()) for part in convoys]
         standing = [group.create_task(health.run()), *_bells(group, runtime, roles)]
-        working = []
-        if "worker" in roles:
-            loops = (deliveries, hooks, asks, fetches, sequencer, followers)
-            working = [group.create_task(part.run()) for part in loops]
+        loops = (deliveries, hooks, flows, asks, fetches, sequencer, followers)
+        busy = loops if "worker" in roles else ()
+        working = [group.create_task(part.run()) for part in busy]
         stack = AsyncExitStack()
         try:
             probes = probe_routes(health, metrics)
@@ -184,20 +188,20 @@ async def _parts(
             left_s = _deadline(runtime.clock, settings.server.drain_s)
             health.drain()
             await jobs.stop()
-            for loop in (deliveries, hooks, asks, fetches, sequencer, followers):
+            for loop in loops:
                 loop.close()
             await _finish(working, left_s())
-            for leased in (deliveries, hooks, asks, fetches, followers):
+            for leased in (deliveries, hooks, flows, asks, fetches, followers):
                 await leased.release()
             closing = group.create_task(stack.aclose())  # requests in flight need the walkers
             await asyncio.wait([closing], timeout=left_s())
-            for convoy in (road, settling, telling):
+            for convoy in convoys:
                 convoy.close()
             await _finish(walking, left_s())
             await closing
             for task in standing:
                 task.cancel()
-    for part in (walker, settler, teller):
+    for part in (walker, settler, teller, keeper):
         await part.close()
 
 

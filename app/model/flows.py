@@ -11,17 +11,22 @@ from app.model import columns as c
 
 FLOW = "flow"
 """The kind of the items that flows take in: messages, requests, and waits that are over."""
+PLACE = "flow:"
+"""What stands before a flow's SID where webhooks have their URL."""
 
 DRAFT, PUBLISHED = "draft", "published"
 ACTIVE, ENDED = "active", "ended"
 
 REQUEST, TIMEOUT = "request", "timeout"
 """Events of items that are no message: an execution by REST; nobody replied in time."""
+EXECUTION, VERSION = "execution", "version"
+"""Parameters of these: which execution, and which version of it waited."""
 
 
 def flow_lane(flow_sid: str, conversation_sid: str) -> str:
-    """The lane of everything that one flow takes in of one conversation."""
-    return f"f:{flow_sid}:{conversation_sid}"
+    """The lane of everything that one flow takes in of one conversation (b as in bot: who settles
+    one also adds to lanes of others, and these come before them in the order of names)."""
+    return f"b:{flow_sid}:{conversation_sid}"
 
 
 class Flow(SQLModel, table=True):
@@ -79,7 +84,7 @@ class Execution(SQLModel, table=True):
         Index("executions_due", "due", postgresql_where=text("due IS NOT NULL")),
         Index("executions_listing", "flow_sid", "date_created", "sid"),
         Index("executions_status", "flow_sid", "status", "date_created", "sid"),
-        Index("executions_conversation", "conversation_sid"),
+        Index("executions_conversation", "conversation_sid", "flow_sid", "taken"),
         Index("executions_age", "date_updated", postgresql_where=text("status = 'ended'")),
         {"postgresql_with": {"fillfactor": 80}},
     )

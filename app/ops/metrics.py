@@ -25,10 +25,12 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from app import VERSION
 from app.channels.facts import FACTS
+from app.model.flows import FLOW
 from app.model.outbox import ASK, DELIVERY, HOOK, MEDIA
 from app.model.streams import KINESIS, STREAM, WEBHOOK
 from app.observe import (
     DeliveryTried,
+    FlowWalked,
     HookTried,
     InboundDecided,
     InboundSeen,
@@ -42,7 +44,7 @@ from app.observe import (
     TimerFired,
 )
 
-KINDS = (DELIVERY, HOOK, ASK, MEDIA)
+KINDS = (DELIVERY, HOOK, ASK, MEDIA, FLOW)
 UNKNOWN_CARRIER = "unknown"
 
 INBOUND_OUTCOMES = (
@@ -76,6 +78,11 @@ HOOKS = (
     ),
     *product(("global", "service"), ("pre",), ("delivered", "refused", "unreachable")),
 )
+FLOW_OUTCOMES = (
+    *("waits", "completed", "stopped", "failed", "cancelled"),
+    *("ignored", "gone", "replied", "broken", "overtaken", "dead"),
+)
+FLOWS = tuple(product(("message", "request", "timeout"), FLOW_OUTCOMES))
 SINKS = (WEBHOOK, KINESIS)
 MEDIA_CAME = (("upload",), ("url",), ("carrier",))
 MEDIA_OUTCOMES = (("stored",), ("temporary",), ("failed",), ("gone",))
@@ -99,6 +106,8 @@ COUNTERS: tuple[tuple[str, str, Sequence[str], Sequence[Sequence[str]]], ...] = 
         [(channel, *ended) for channel in FACTS if channel != "chat" for ended in ATTEMPTS],
     ),
     ("hook_attempts_total", "Calls of webhooks", ("scope", "phase", "outcome"), HOOKS),
+    ("flow_walks_total", "What flows took in, and what it came to", ("event", "outcome"), FLOWS),
+    ("flow_steps_total", "Steps that flows made", ("event",), (("message",), ("request",), ("timeout",))),
     (
         "stream_attempts_total",
         "Attempts to send events to sinks",
@@ -142,6 +151,7 @@ class Metrics:
         self._ack = histogram("inbound_ack_seconds", "Inbound request to our answer", ACK_S)
         self._lag = histogram("delivery_lag_seconds", "Commit to the carrier's answer", LAG_S)
         self._hook_s = histogram("hook_duration_seconds", "One call of a webhook", HOOK_S)
+        self._flow_s = histogram("flow_walk_seconds", "What a flow took in, until it rests", HOOK_S)
         self._timer_lag = histogram(
             "timer_lag_seconds", "Due time of a conversation's timer to its transition", TIMER_S
         )
@@ -151,6 +161,7 @@ class Metrics:
             InboundDecided: self._decided,
             DeliveryTried: self._delivery_tried,
             HookTried: self._hook_tried,
+            FlowWalked: self._flow_walked,
             TargetPaused: lambda _: self._pauses.inc(),
             StreamTried: self._stream_tried,
             StreamLost: lambda lost: self._counted["stream_events_total"].add(
@@ -199,6 +210,11 @@ class Metrics:
     def _hook_tried(self, tried: HookTried) -> None:
         self._counted["hook_attempts_total"].add(tried.scope, tried.phase, tried.outcome)
         self._hook_s.observe(tried.took_s)
+
+    def _flow_walked(self, walked: FlowWalked) -> None:
+        self._counted["flow_walks_total"].add(walked.event, walked.outcome)
+        self._counted["flow_steps_total"].add(walked.event, count=walked.steps)
+        self._flow_s.observe(walked.took_s)
 
     def _stream_tried(self, tried: StreamTried) -> None:
         self._counted["stream_attempts_total"].add(tried.sink, tried.outcome)

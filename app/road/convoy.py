@@ -101,6 +101,7 @@ class Load:
 
     `windows` are the sessions that its inbounds open (when they were written), `chosen` who opts
     out or in by them (account, sender or messaging service, address), `replies` what we answer.
+    `flowed`: the kinds of the lanes that go on with it.
     """
 
     carriages: list[Carriage]
@@ -120,6 +121,7 @@ class Load:
     windows: dict[tuple[str, str, str], datetime] = field(default_factory=dict)
     chosen: dict[tuple[str, str, str], Kind] = field(default_factory=dict)
     replies: list[Carriage] = field(default_factory=list)
+    flowed: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, convoy: Sequence[Arrival | Draft], settings: Settings, now: datetime) -> Load:

@@ -9,6 +9,7 @@ A convoy of inbounds and posted messages goes through these steps together, in o
     lock        the conversations, in the order of their SIDs, with who is in them and who is told;
                 what changed meanwhile walks again; what is the copy of another goes no further
     attach      the files that posted messages name, each to one message
+    keep        where the flows stand whose messages these are
     number      each message gets the next index of its conversation
     fan out     one receipt for each external recipient, a place in its lane
     reply       where a word like HELP is answered by us: one more message, for its author alone
@@ -17,7 +18,7 @@ A convoy of inbounds and posted messages goes through these steps together, in o
     commit      then everybody is answered
 
 Locks come in one order everywhere: ledger, keys, bindings, users, conversations, media,
-lanes.
+executions, lanes.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from app.road import (
     fanout,
     keys,
     ledger,
+    flowing,
     media,
     messages,
     replies,
@@ -83,7 +85,7 @@ class Walker:
         await self._held.close()
 
     def _ring(self, load: Load) -> None:
-        for kind in {item.kind for item in load.items}:
+        for kind in load.flowed | {item.kind for item in load.items}:
             self._runtime.wakes.ring(kind)
         if load.streamed:
             self._runtime.wakes.ring(STREAM)
@@ -98,6 +100,7 @@ async def walk(sql: asyncpg.Connection, load: Load) -> None:
     await lock(sql, load)
     await copies.find(sql, load, load.going(), locked=True)
     await media.attach(sql, load)
+    await flowing.keep(sql, load)
     for carriage in load.going():
         messages.number(load, carriage)
         fanout.plan(load, carriage)
@@ -107,8 +110,10 @@ async def walk(sql: asyncpg.Connection, load: Load) -> None:
     load.items += tell.items(load.events, told, load.settings, load.now)
     load.streamed += tell.streamed(load.events, told)
     await asking.fence(sql, load)
+    await flowing.fence(sql, load)
     await road.write(sql, ledger.rows(load), load.items, load.now)
     await asking.settle(sql, load)
+    await flowing.settle(sql, load)
     await keys.keep(sql, load)
     await stream_log.add(sql, load.streamed, load.now)
 

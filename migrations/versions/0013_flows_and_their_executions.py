@@ -91,7 +91,9 @@ def upgrade() -> None:
         ["date_updated"],
         postgresql_where=sa.text("status = 'ended'"),
     )
-    op.create_index("executions_conversation", "executions", ["conversation_sid"])
+    op.create_index(
+        "executions_conversation", "executions", ["conversation_sid", "flow_sid", "taken"]
+    )
     op.create_index(
         "executions_due", "executions", ["due"], postgresql_where=sa.text("due IS NOT NULL")
     )
