@@ -1,4 +1,4 @@
-"""The command line: serve, demo, check-config, explain, trace, hooks, keys, migrate."""
+"""The command line: serve, demo, check-config, explain, trace, hooks, keys, flow, migrate."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from app.carriers import discover
 from app.clock import Clock
 from app.errors import ParleyError
 from app.observe import Observe, Said
-from app.ops import explain, hooks_command, keys_command, logging, trace
+from app.ops import explain, flow_command, hooks_command, keys_command, logging, trace
 from app.service import ROLES, Service, running, settle_down
 from app.settings import command as check_config
 from app.settings.load import DATABASE_URL, load
@@ -166,6 +166,10 @@ def _keys(options: argparse.Namespace) -> int:
     return _run(change())
 
 
+def _flow(options: argparse.Namespace) -> int:
+    return _run(flow_command.run(options, print))
+
+
 def _migrate(options: argparse.Namespace) -> int:
     settings = _settings(options)
 
@@ -309,6 +313,7 @@ _COMMANDS: tuple[
     ),
     ("hooks", _hooks, hooks_command.TEXT, (_CONFIG, *hooks_command.ARGUMENTS)),
     ("keys", _keys, keys_command.TEXT, (_CONFIG, *keys_command.ARGUMENTS)),
+    ("flow", _flow, flow_command.TEXT, flow_command.ARGUMENTS),
     (
         "migrate",
         _migrate,

@@ -1,0 +1,1 @@
+"""What a state of a flow can be: one file for each widget, found by `discover`."""
