@@ -83,4 +83,3 @@ def version(
         handler = door(runtime, road, route.verb, route.status, counting)
         application.router.add_route(route.method, route.path, handler)
     return application
-

@@ -7,6 +7,8 @@ replies.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from app import ids
@@ -16,10 +18,11 @@ from app.api.call import Call
 from app.api.forms import Form
 from app.api.joining import check_room, role
 from app.api.parent import lock
+from app.definitions import Definitions, Finder
 from app.errors import Conflict, Invalid
-from app.flows.definition import parse
+from app.flows import stack
 from app.flows.memory import Trigger
-from app.flows.states import FlowErrors
+from app.flows.stack import Stack
 from app.model import Conversation, Flow, ScopedWebhook
 from app.model.flows import EXECUTION, FLOW, PLACE, REQUEST, flow_lane
 from app.rules import executions as rules
@@ -36,51 +39,66 @@ ACTIVE = "Execution is already active for this contact"
 CONFLICT = 20409
 
 
-async def start(
-    call: Call, tx: Tx, scope: Scope, flow: Flow, to: str, sender: str, parameters: dict[str, Any]
-) -> str:
-    """Start a flow for somebody; gives the SID of the execution. Raises Invalid, Forbidden, and
-    Conflict 20409 when it runs there already."""
-    revision = await flows.revision(tx, flow, flows.LATEST_PUBLISHED)
-    if revision is None:
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An execution that is not kept yet: where its flow stands after its first steps."""
+
+    sid: str
+    flow: Flow
+    stack: Stack
+    to: str
+    sender: str
+
+
+async def begin(
+    call: Call, flow: Flow, to: str, sender: str, parameters: dict[str, Any], at: datetime
+) -> Begun:
+    """Start the latest published revision of a flow, outside of every transaction. Raises
+    Invalid."""
+    finder = Finder(Definitions(call.runtime.db), flow.account_sid)
+    found = await finder.read(flow.sid, flows.LATEST_PUBLISHED)
+    if found is None:
         raise Invalid(*UNPUBLISHED)
-    conversation, happened = await _place(call, tx, scope, to, sender)
-    await _attach(call, tx, conversation, flow)
     sid = call.mint(ids.EXECUTION)
-    try:
-        definition = parse(revision.definition)
-    except FlowErrors as error:
-        raise Invalid(UNPUBLISHED[0], f"The flow cannot be run: {error.problems[0]}") from error
     trigger = Trigger(
         event="incomingRequest",
-        at=tx.now,
+        at=at,
         fields=parameters,
         contact=to,
         address=sender,
         flow_sid=flow.sid,
         execution_sid=sid,
     )
-    run = rules.starts(flow.sid, revision.revision, definition, trigger)
+    walked = await finder.walk(lambda find: stack.begin(found, trigger, find))
+    return Begun(sid, flow, walked, to, sender)
+
+
+async def keep(call: Call, tx: Tx, scope: Scope, begun: Begun) -> None:
+    """Keep an execution, in the conversation of its pair, and have it go on. Raises Invalid,
+    Forbidden, and Conflict 20409 when the flow runs there already."""
+    flow, sid, now = begun.flow, begun.sid, tx.now
+    conversation, happened = await _place(call, tx, scope, begun.to, begun.sender)
+    await _attach(call, tx, conversation, flow)
     row = {
         "sid": sid,
         "account_sid": flow.account_sid,
         "flow_sid": flow.sid,
         "conversation_sid": conversation.sid,
-        "flow_version": revision.revision,
-        "contact_channel_address": to,
+        "flow_version": int(begun.stack.frames[0].revision),
+        "contact_channel_address": begun.to,
         "initiated_by": flow.account_sid,
         "version": 0,
         "taken": 0,
-        **rules.standing(run),
+        **rules.standing(begun.stack),
     }
-    stepped = rules.steps(sid, run.steps, [ids.new(ids.EXECUTION_STEP) for _ in run.steps])
+    made = begun.stack.taken
+    stepped = rules.steps(sid, made, [ids.new(ids.EXECUTION_STEP) for _ in made])
     if not await executions.add(tx, row, stepped):
         raise await _running(tx, flow, conversation)
-    if run.ended is None:
-        await outbox.add(tx.sql, [_item(flow, conversation, sid)], tx.now)
+    if begun.stack.ended is None:
+        await outbox.add(tx.sql, [_item(flow, conversation, sid)], now)
         tx.rings.add(FLOW)
     await call.tell(tx, *happened)
-    return sid
 
 
 async def _place(

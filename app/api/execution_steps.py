@@ -1,4 +1,4 @@
-"""The steps of an execution ("REST API v2: Execution Step"), in the order in which they were made."""
+"""The steps of an execution ("REST API v2: Execution Step"), in their order."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import orjson
 from app import ids
 from app.api import parameters as kinds
 from app.api.call import Call, takes
-from app.api.execution_start import start
+from app.api.execution_start import begin, keep
 from app.api.flows import PATH as FLOWS_PATH
 from app.api.flows import named, path_sid, url_of
 from app.api.forms import INVALID, Parameter
@@ -21,7 +21,7 @@ from app.clock import iso_seconds
 from app.errors import Invalid
 from app.model import Execution, Flow
 from app.model.flows import ACTIVE, ENDED
-from app.rules.executions import Run
+from app.rules import executions as rules
 from app.store import executions
 from app.store.database import Tx
 
@@ -82,10 +82,11 @@ async def create(call: Call) -> dict[str, Any]:
     """Start the flow for somebody: in the conversation that holds this pair, or in a new one."""
     form = call.form
     async with call.begin() as (tx, scope):
-        flow = await named(call, tx, scope.account_sid, "FlowSid")
-        given = form.get(PARAMETERS, {})
-        sid = await start(call, tx, scope, flow, form[TO], form[FROM], given)
-        execution = call.found(await executions.find(tx, flow.sid, sid))
+        flow, now = await named(call, tx, scope.account_sid, "FlowSid"), tx.now
+    begun = await begin(call, flow, form[TO], form[FROM], form.get(PARAMETERS, {}), now)
+    async with call.begin() as (tx, scope):
+        await keep(call, tx, scope, begun)
+        execution = call.found(await executions.find(tx, flow.sid, begun.sid))
     return show(call, execution) | {"context": known(execution)}
 
 
@@ -142,7 +143,7 @@ async def below(
 
 def known(execution: Execution) -> dict[str, Any]:
     """The variables of an execution."""
-    return dict(Run.from_json(execution.memory).context)
+    return dict(rules.read(execution.memory).frames[0].memory.context)
 
 
 def where(call: Call, execution: Execution) -> str:

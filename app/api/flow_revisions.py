@@ -37,7 +37,7 @@ async def fetch(call: Call) -> dict[str, Any]:
     number = NAMES.get(text.lower()) or whole(text)
     async with call.begin() as (tx, scope):
         flow = await named(call, tx, scope.account_sid)
-        revision = call.found(number and await flows.revision(tx, flow, number) or None)
+        revision = call.found((number and await flows.revision(tx, flow, number)) or None)
     return show(call, flow, revision) | judged(revision)
 
 

@@ -38,9 +38,7 @@ NEW_NAME, NEW_DEFINITION = FRIENDLY_NAME.needed(), DEFINITION.needed()
 STATUS = kinds.choice(
     "Status", {DRAFT: DRAFT, PUBLISHED: PUBLISHED}, INVALID, "Invalid Status"
 ).needed()
-COMMIT_MESSAGE = kinds.short(
-    "CommitMessage", MESSAGE_CHARS_MAX, INVALID, "Invalid CommitMessage"
-)
+COMMIT_MESSAGE = kinds.short("CommitMessage", MESSAGE_CHARS_MAX, INVALID, "Invalid CommitMessage")
 TEST_USERS: Parameter[list[str]] = Parameter(
     "TestUsers",
     lambda texts: _users([text for text in texts if text]),

@@ -95,8 +95,8 @@ async def create(call: Call) -> dict[str, Any]:
 async def join(
     tx: Tx, scope: Scope, parent: Conversation, form: Form, runtime: Runtime, origin: Origin
 ) -> tuple[Participant, list[Event]]:
-    """Somebody whom a form describes joins a conversation; gives what is to be told. Raises Refused,
-    NotFound when the conversation is gone."""
+    """Somebody whom a form describes joins a conversation; gives what is to be told. Raises
+    Refused; NotFound when the conversation is gone."""
     settings = runtime.settings
     participant = new(parent, shape(form, runtime), form, tx.now)
     participant.role_sid = await role(tx, scope, participant.role_sid)

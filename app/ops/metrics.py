@@ -82,7 +82,8 @@ FLOW_OUTCOMES = (
     *("waits", "completed", "stopped", "failed", "cancelled"),
     *("ignored", "gone", "replied", "broken", "overtaken", "dead"),
 )
-FLOWS = tuple(product(("message", "request", "timeout"), FLOW_OUTCOMES))
+FLOW_EVENTS = ("message", "request", "timeout")
+FLOWS = tuple(product(FLOW_EVENTS, FLOW_OUTCOMES))
 SINKS = (WEBHOOK, KINESIS)
 MEDIA_CAME = (("upload",), ("url",), ("carrier",))
 MEDIA_OUTCOMES = (("stored",), ("temporary",), ("failed",), ("gone",))
@@ -107,7 +108,12 @@ COUNTERS: tuple[tuple[str, str, Sequence[str], Sequence[Sequence[str]]], ...] = 
     ),
     ("hook_attempts_total", "Calls of webhooks", ("scope", "phase", "outcome"), HOOKS),
     ("flow_walks_total", "What flows took in, and what it came to", ("event", "outcome"), FLOWS),
-    ("flow_steps_total", "Steps that flows made", ("event",), (("message",), ("request",), ("timeout",))),
+    (
+        "flow_steps_total",
+        "Steps that flows made",
+        ("event",),
+        tuple((one,) for one in FLOW_EVENTS),
+    ),
     (
         "stream_attempts_total",
         "Attempts to send events to sinks",

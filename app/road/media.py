@@ -69,7 +69,9 @@ def received(conversation: Conversation, carriage: Carriage, *, fetched: bool) -
     )
 
 
-def linked(conversation: Conversation, carriage: Carriage, urls: Sequence[str]) -> tuple[Media, ...]:
+def linked(
+    conversation: Conversation, carriage: Carriage, urls: Sequence[str]
+) -> tuple[Media, ...]:
     """The media of a message that a flow says by their URLs; carriers fetch them there."""
     parts = [MediaPart(url, guess_type(urlsplit(url).path)[0] or UNKNOWN) for url in urls]
     return _linked(conversation, carriage, parts, "linked")

@@ -60,7 +60,9 @@ def read(document: Document, folder: Path) -> dict[str, str]:
             parse(text)
         except FlowErrors as errors:
             document.problems += [
-                Problem(str(place), one.line, 1, one.path, _said(one.state, one.widget, one.message))
+                Problem(
+                    str(place), one.line, 1, one.path, _said(one.state, one.widget, one.message)
+                )
                 for one in errors.problems
             ]
     return found

@@ -41,7 +41,6 @@ from app.settings.types import (
     ServiceSid,
     Target,
     WebhookSecret,
-    WebUrl,
 )
 from app.settings.types import PostEvent as PostEvent
 from app.settings.types import SignatureMode as SignatureMode

@@ -9,8 +9,8 @@ from app.api import participants
 from app.api.forms import Form
 from app.errors import NotFound, Unavailable
 from app.flows.asks import Add
+from app.flows.stack import Stack
 from app.road.flowing import Overtaken
-from app.rules.executions import Run
 from app.runtime import Runtime
 from app.store import conversations, outbox, running
 from app.store.outbox import Claimed
@@ -19,13 +19,13 @@ from app.store.scope import Scope
 from app.webhooks.origin import FLOW
 from app.webhooks.tell import tell
 
-Keep = Callable[[str], Awaitable[tuple[Run, Keeping]]]
+Keep = Callable[[str], Awaitable[tuple[Stack, Keeping]]]
 """Where the run stands when this participant was added."""
 
 
 async def add(
     runtime: Runtime, item: Claimed, parcel: Parcel, added: Add, keep: Keep
-) -> tuple[Run, Keeping]:
+) -> tuple[Stack, Keeping]:
     """Add somebody; gives where the run stands then, as it was kept. Raises Refused, and Overtaken
     when somebody else changed the execution."""
     proxy = added.proxy_address or parcel.proxy_address or ""

@@ -33,7 +33,7 @@ async def draft(runtime: Runtime, item: Claimed, parcel: Parcel, said: Say) -> D
     """The message that a flow says, as the API would take it. Raises Refused."""
     limits = runtime.settings.limits
     template = await _template(runtime, item.account_sid, said)
-    body = body_of(template) if template is not None else said.body
+    body = (body_of(template) if template is not None else said.body) or ""
     if not body and not said.media:
         raise Invalid(50503, "Message body not provided")
     if len(body.encode()) > limits.body_bytes_max:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from app.definitions import Definitions
 from app.errors import Unavailable
 from app.flows.asks import Replied, TimedOut
 from app.lanes import LaneLoop
@@ -22,12 +23,12 @@ from app.model.flows import EXECUTION, FLOW, REQUEST, TIMEOUT, VERSION
 from app.observe import DeadLettered, FlowWalked
 from app.road.flowing import Overtaken
 from app.road.items import Road
+from app.rules import executions as rules
 from app.runtime import Runtime
 from app.store import running
 from app.store.outbox import Claimed, Settled
 from app.store.running import Parcel, flow_of
-from app.studio.definitions import Definitions, Unwalkable
-from app.studio.errand import Errand, Shop, outcome
+from app.studio.errand import Errand, Shop
 from app.studio.keeper import Kept, Lost
 
 IN_FLIGHT = 64
@@ -37,7 +38,7 @@ ATTEMPTS_MAX = 20
 """Attempts at one item; then it is given up, and what the flow runs there ends."""
 AGAIN_S, AGAIN_S_MAX = 0.5, 60.0
 GONE, IGNORED, REPLIED, OVERTAKEN, BROKEN = "gone", "ignored", "replied", "overtaken", "broken"
-UNPUBLISHED = "the flow has only drafts"
+UNPUBLISHED = "the flow has no revision that can be run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +96,11 @@ class Worker:
                 OVERTAKEN,
                 Settled(item, OVERTAKEN, due=self._later(item), detail=str(overtaken)),
             )
-        except Unwalkable as error:
-            return _dead(item, str(error))
         if passed_over is not None:
             return passed_over
         assert errand.run is not None
         took_s = self._runtime.clock.monotonic() - began
-        return Walked(item, outcome(errand.run), None, errand.sid, errand.steps, took_s)
+        return Walked(item, rules.outcome(errand.run), None, errand.sid, errand.steps, took_s)
 
     async def _work(self, errand: Errand, item: Claimed, parcel: Parcel) -> Walked | None:
         """Take the item in, if it is not yet, and go on; gives what became of an item that concerns
@@ -133,7 +132,7 @@ class Worker:
         elif parcel.revision is None:
             return False
         else:
-            await errand.begin(parcel.revision)
+            return await errand.begin(parcel.revision)
         return True
 
     def broken(self, item: Claimed, parcel: Parcel | None, error: Exception) -> Walked:
@@ -180,4 +179,3 @@ def _done(item: Claimed, outcome: str, detail: str) -> Walked:
 
 def _dead(item: Claimed, reason: str) -> Walked:
     return Walked(item, "dead", Settled(item, "dead", dead=reason, detail=reason))
-

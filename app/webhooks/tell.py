@@ -29,6 +29,7 @@ from app.webhooks.events import Event
 from app.webhooks.origin import FLOW as FLOWS
 from app.webhooks.origin import Origin
 
+
 async def tell(tx: Tx, settings: Settings, events: Sequence[Event]) -> None:
     """Find the targets of these events and put the items into the outbox, in this transaction, and
     the events themselves into the stream.
