@@ -56,8 +56,9 @@ async def draft(runtime: Runtime, item: Claimed, parcel: Parcel, said: Say) -> D
     )
 
 
-async def call(runtime: Runtime, asked: Call, key: str) -> Answered | CallFailed:
-    """Make one request; who gets it twice, because we were killed under it, knows it by its key."""
+async def call(runtime: Runtime, asked: Call, key: str, most_s: float) -> Answered | CallFailed:
+    """Make one request, within `most_s` seconds; who gets it twice, because we were killed under
+    it, knows it by its key."""
     headers = {
         name: value
         for name, value in asked.headers.items()
@@ -70,7 +71,7 @@ async def call(runtime: Runtime, asked: Call, key: str) -> Answered | CallFailed
             runtime.egress,
             asked.method,
             asked.url,
-            timeout_s=min(asked.timeout_s, TIMEOUT_S_MAX),
+            timeout_s=min(asked.timeout_s, TIMEOUT_S_MAX, most_s),
             headers=headers,
             data=asked.body.encode() if asked.body else None,
         ) as response:

@@ -38,12 +38,13 @@ LOOP = f"more than {ASKS_MAX} messages and requests without a reply: a loop?"
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """What every errand works with."""
+    """What every errand works with; `call_s` is what one HTTP request may take at most."""
 
     runtime: Runtime
     road: Road
     kept: Kept
     definitions: Definitions
+    call_s: float = deeds.TIMEOUT_S_MAX
 
 
 class Errand:
@@ -126,7 +127,8 @@ class Errand:
             case Call() as asked:
                 await self._keep(settle=False)
                 key = ids.stable_token(self.sid, self._run.ask_id)
-                await self._advance(await deeds.call(self._runtime, asked, key))
+                answer = await deeds.call(self._runtime, asked, key, self._shop.call_s)
+                await self._advance(answer)
             case Add() as added:
                 await self._add(added, last)
 

@@ -33,7 +33,8 @@ from app.studio.keeper import Kept, Lost
 
 IN_FLIGHT = 64
 LEASE_S = 45.0
-"""An attempt may take two thirds of it; a flow that asks for more in one go does it in several."""
+"""An attempt may take two thirds of it; a flow that asks for more in one go does it in several.
+`hooks.lease_s` overrides it."""
 ATTEMPTS_MAX = 20
 """Attempts at one item; then it is given up, and what the flow runs there ends."""
 AGAIN_S, AGAIN_S_MAX = 0.5, 60.0
@@ -55,7 +56,9 @@ class Walked:
 
 def flow_loop(runtime: Runtime, road: Road, kept: Kept) -> LaneLoop[Parcel, Walked]:
     """The loop; what flows say goes by `road`, where they stand otherwise through `kept`."""
-    worker = Worker(Shop(runtime, road, kept, Definitions(runtime.db)))
+    lease_s = runtime.settings.hooks.effective_lease_s(LEASE_S)
+    shop = Shop(runtime, road, kept, Definitions(runtime.db), lease_s / 3)
+    worker = Worker(shop)
     return LaneLoop(
         FLOW,
         runtime.db,
@@ -67,7 +70,7 @@ def flow_loop(runtime: Runtime, road: Road, kept: Kept) -> LaneLoop[Parcel, Walk
         worker.broken,
         worker.settle,
         in_flight=IN_FLIGHT,
-        lease_s=LEASE_S,
+        lease_s=lease_s,
     )
 
 
