@@ -247,7 +247,7 @@ async def test_an_execution_by_rest_writes_first_and_hears_the_reply(dsn: str) -
         studio = Studio(one, await publish(one, flow(hello, DONE, LATE)))
         form = {"To": MARIA, "From": SMS, "Parameters": '{"name": "Maria"}'}
         made = await one.post(studio.path, 201, **form)
-        await studio.rests()
+        await studio.until("SELECT count(*) FROM receipts WHERE status = 'delivered'", 1)
         [received] = one.world.phone(MARIA).received
         assert received.body == "Hi Maria?"
         ch = await studio.text("yes")
