@@ -170,6 +170,8 @@ def ask_to_json(ask: Ask) -> dict[str, Any]:
     shown = {"kind": _NAMES[type(ask)]} | asdict(ask)
     if isinstance(ask, Wait):
         shown["until"] = ask.until.isoformat() if ask.until else None
+    if isinstance(ask, Say):
+        shown["media"] = list(ask.media)
     return shown
 
 

@@ -166,7 +166,7 @@ class _Reader:
             if transition.event not in kind.events:
                 said = ", ".join(kind.events) or "none"
                 self._wrong((*where, "event"), f"{state.type} leaves by: {said}")
-            if transition.next not in states:
+            if transition.next not in states and len(self.problems) < PROBLEMS_MAX:
                 near = get_close_matches(transition.next[:NAME_MAX], list(states)[:200], n=1)
                 hint = f" (did you mean {near[0]}?)" if near else ""
                 self._wrong((*where, "next"), f"there is no state of this name{hint}")

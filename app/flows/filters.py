@@ -96,6 +96,8 @@ def _bounded(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
     def bounded(value: Any, *args: Any, context: RenderContext, **more: Any) -> Any:
         size = _size(value) + sum(_size(one) for one in args)
         fuel(context).burn(4 + size / 16)
+        if name == "uniq" and isinstance(value, list):
+            fuel(context).burn(len(value) ** 2 / 8)
         if name in MULTIPLYING and args:
             _multiply(name, value, args)
         if wanted:

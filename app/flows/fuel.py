@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from math import isfinite
 from typing import Any
 
 from app.clock import Clock
 from app.errors import ParleyError
 
-FUEL = 250_000  # about a loop's turn with 16 characters of template each
+FUEL = 150_000  # about a variable, or a loop's turn with 16 characters of template, each
 PATTERN_S = 0.1  # one regular expression
 PATTERNS_S = 0.5  # all those of one event
 TEXT_MAX = 65_536  # characters of a text that Liquid makes
@@ -65,7 +66,9 @@ def clean(value: Any, depth: int = 0) -> Any:
         return None
     if isinstance(value, str):
         return _UNTEXT.sub("\ufffd", value)
-    if isinstance(value, bool | int | float) or value is None:
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, bool | int) or value is None:
         return value
     if isinstance(value, list | tuple):
         return [clean(one, depth + 1) for one in value]

@@ -34,10 +34,21 @@ def hears(flow: Flow, event: str) -> bool:
     return flow.states[flow.initial_state].next(event) is not None
 
 
+def message_event(flow: Flow) -> str | None:
+    """The trigger by which a message of a conversation begins this flow; None: it does not."""
+    events = ("incomingConversationMessage", "incomingMessage")
+    return next((event for event in events if hears(flow, event)), None)
+
+
 def begin(flow: Flow, trigger: Trigger) -> Memory:
-    """Start an execution at `trigger.at` and walk to its first ask, or its end."""
-    walk = _Walk(flow, Memory(state=flow.initial_state, context=opening(trigger)), trigger.at)
-    return walk.along(Go(trigger.event))
+    """Start an execution at `trigger.at` and walk to its first ask, or its end. A trigger that
+    fills more than half of what may be remembered fails at once."""
+    memory = Memory(state=flow.initial_state, context=opening(trigger))
+    if weight(memory.context) > CONTEXT_BYTES_MAX // 2:
+        bare = opening(replace(trigger, fields={}, parent={}))
+        ended = Ended("failed", f"{memory.state}: what began it is too large")
+        return replace(memory, context=bare, ended=ended)
+    return _Walk(flow, memory, trigger.at).along(Go(trigger.event))
 
 
 def advance(flow: Flow, memory: Memory, event: Event, now: datetime) -> Memory:

@@ -38,8 +38,8 @@ from app.flows.asks import (
     Wait,
 )
 from app.flows.definition import parse
-from app.flows.machine import hears
-from app.flows.memory import Trigger
+from app.flows.machine import hears, message_event
+from app.flows.memory import TRIGGERS, Trigger
 from app.flows.stack import Stack
 from app.flows.states import Flow, FlowErrors
 from app.settings.models import EgressSettings
@@ -49,7 +49,6 @@ TEXT = (
     "(`flow run FILE`). Needs no database."
 )
 CONTACT, ADDRESS = "+15550100", "+15550199"
-EVENTS = ("incomingConversationMessage", "incomingMessage", "incomingRequest", "incomingParent")
 
 ARGUMENTS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("action",), {"choices": ("check", "run"), "help": "what to do"}),
@@ -93,7 +92,7 @@ def check(path: Path, say: Print) -> int:
     flow = _read(path, say)
     if flow is None:
         return 1
-    heard = [event for event in EVENTS if hears(flow, event)]
+    heard = [event for event in TRIGGERS if hears(flow, event)]
     count = len(flow.states)
     say(
         f"{path}: ok ({count} state{'s' * (count != 1)}; begins at {', '.join(heard) or 'nothing'})"
@@ -154,10 +153,9 @@ class _Talk:
 
     def _begin(self, parameters: dict[str, str]) -> Stack | None:
         flow = self._flows[self._flow_sid]
-        heard = [event for event in EVENTS if hears(flow, event)]
-        event = "incomingRequest" if parameters or not heard else heard[0]
+        event = "incomingRequest" if parameters else message_event(flow) or "incomingRequest"
         fields: dict[str, str] = parameters
-        if event in EVENTS[:2]:
+        if event != "incomingRequest":
             line = self._line()
             if line is None:
                 return None

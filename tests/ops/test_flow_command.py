@@ -1,0 +1,174 @@
+"""`parley flow`: a definition checked with its lines, and a talk with it in the terminal."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from app.errors import ParleyError
+from app.ops import flow_command
+from tests.flows.flowing import BOTS, State, definition, say, state
+from tests.test_commands import parley
+
+
+async def run(file: Path, *flags: str) -> tuple[int, list[str]]:
+    """What `parley flow run FILE FLAGS` says, and its exit status."""
+    said: list[str] = []
+    parser = argparse.ArgumentParser()
+    for names, details in flow_command.ARGUMENTS:
+        parser.add_argument(*names, **details)
+    status = await flow_command.run(parser.parse_args(["run", str(file), *flags]), said.append)
+    return status, said
+
+
+async def talk(folder: Path, text: str, lines: list[str], *flags: str) -> tuple[int, list[str]]:
+    """A talk with a definition, by a script of lines."""
+    file, script = folder / "flow.json", folder / "lines"
+    file.write_text(text)
+    script.write_text("\n".join(["# a remark", "", *lines]))
+    return await run(file, "--script", str(script), *flags)
+
+
+async def test_the_documented_flow_is_checked_and_talked_with(tmp_path: Path) -> None:
+    status, out, _ = await parley("flow", "check", str(BOTS))
+    assert (status, out) == (
+        0,
+        f"{BOTS}: ok (6 states; begins at incomingConversationMessage)\n",
+    )
+    script = tmp_path / "lines"
+    script.write_text("Hello\nyes\n")
+    status, out, _ = await parley("flow", "run", str(BOTS), "--script", str(script))
+    assert status == 0
+    assert out.splitlines() == [
+        "you: Hello",
+        "flow: Hi, do you like bots?",
+        "you: yes",
+        "flow: 🤖",
+        "(completed)",
+    ]
+
+
+async def test_mistakes_are_said_with_their_lines(tmp_path: Path) -> None:
+    file = tmp_path / "flow.json"
+    file.write_text(definition(state("it", "say-play"), say("b", "{{ x")))
+    status, out, _ = await parley("flow", "check", str(file))
+    assert status == 1
+    lines = out.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith(f"{file}:16: it (say-play): states[1].type: say-play is about voice")
+    status, said = await run(file)
+    assert (status, said) == (1, lines)
+
+
+async def test_a_file_that_is_not_there_is_one_line() -> None:
+    status, _, err = await parley("flow", "check", "no/such/file.json")
+    assert status == 1
+    assert err.startswith("parley: ")
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["hi", "/timeout"], ["flow: Hi, do you like bots?", "(completed)"]),
+        (["hi"], ["flow: Hi, do you like bots?", "(the flow is still waiting)"]),
+        (["hi", "/quit", "yes"], ["flow: Hi, do you like bots?", "(the flow is still waiting)"]),
+        ([], []),
+    ],
+)
+async def test_time_may_pass_and_lines_may_end(
+    tmp_path: Path, lines: list[str], said: list[str]
+) -> None:
+    status, heard = await talk(tmp_path, BOTS.read_text(), lines)
+    assert (status, [line for line in heard if not line.startswith("you:")]) == (0, said)
+
+
+async def test_variables_can_be_looked_at(tmp_path: Path) -> None:
+    _, said = await talk(tmp_path, BOTS.read_text(), ["hi", "/variables", "no"])
+    shown = json.loads(next(line for line in said if line.startswith("{")))
+    assert shown["widgets"]["send_and_reply_1"]["outbound"]["Body"] == "Hi, do you like bots?"
+    assert said[-2:] == ["flow: 👽", "(completed)"]
+
+
+def calls(url: str) -> tuple[State, ...]:
+    """Calls a URL, and says what it answers."""
+    ways = {"success": "well", "failed": "ill"}
+    return (
+        state("call", "make-http-request", ways, url=url),
+        say("well", "Hello {{widgets.call.parsed.name}}"),
+        say("ill", "No answer {{widgets.call.status_code}}"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('200 {"name": "Ann"}', "flow: Hello Ann"),
+        ("404 no", "flow: No answer 404"),
+        ("/fail", "flow: No answer"),
+    ],
+)
+async def test_offline_the_person_answers_requests(tmp_path: Path, line: str, said: str) -> None:
+    text = definition(*calls("https://x.example/"))
+    status, heard = await talk(tmp_path, text, ["hi", line], "--offline")
+    assert status == 0
+    assert "(GET https://x.example/)" in heard
+    assert [one.rstrip() for one in heard][-2:] == [said, "(completed)"]
+
+
+async def test_requests_are_really_made_through_the_guard(tmp_path: Path) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response({"name": request.query["who"]})
+
+    application = web.Application()
+    application.router.add_get("/", answer)
+    async with TestServer(application) as server:
+        text = definition(*calls(f"http://127.0.0.1:{server.port}/?who=Bo"))
+        _, heard = await talk(tmp_path, text, ["hi"])
+        assert "forbidden address" in heard[1]
+        assert heard[-2].startswith("flow: No answer")
+        status, heard = await talk(tmp_path, text, ["hi"], "--open", "127.0.0.1")
+    assert status == 0
+    assert heard[-2:] == ["flow: Hello Bo", "(completed)"]
+
+
+async def test_parameters_begin_a_request_and_other_flows_are_entered(tmp_path: Path) -> None:
+    inner = tmp_path / "inner.json"
+    variables = [{"key": "k", "value": "from {{trigger.parent.parameters.who}}"}]
+    inner.write_text(
+        definition(
+            state("set", "set-variables", {"next": None}, variables=variables),
+            event="incomingParent",
+        )
+    )
+    pairs = [{"key": "who", "value": "{{flow.data.name}}"}]
+    text = definition(
+        state("sub", "run-subflow", {"completed": "say"}, flow_sid="FW9", parameters=pairs),
+        say("say", "{{widgets.sub.k}}", "add"),
+        state("add", "add-participant", {"success": None}, identity="ann"),
+        event="incomingRequest",
+    )
+    flags = ("--param", "name=Bo", "--flow", f"FW9={inner}")
+    status, heard = await talk(tmp_path, text, [], *flags)
+    assert (status, heard) == (
+        0,
+        ["flow: from Bo", "(adds ann to the conversation)", "(completed)"],
+    )
+
+
+async def test_a_flow_that_fails_gives_1(tmp_path: Path) -> None:
+    status, heard = await talk(tmp_path, definition(say("it", "{{ 1 | divided_by: 0 }}")), ["hi"])
+    assert status == 1
+    assert heard[-1].startswith("(failed: it: Liquid")
+
+
+@pytest.mark.parametrize("flags", [("--param", "x"), ("--flow", "=y"), ("--open", "http://x/y z")])
+async def test_what_is_typed_wrong_is_said(tmp_path: Path, flags: tuple[Any, ...]) -> None:
+    with pytest.raises(ParleyError, match="should be"):
+        await talk(tmp_path, BOTS.read_text(), ["hi"], *flags)
