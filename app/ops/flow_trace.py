@@ -55,16 +55,7 @@ def text(found: Traced) -> str:
     title = f"{found['sid']}: {found['friendly_name']}, revision {found['revision']}"
     published = found["published"]
     title += f", published is {published}" if published else ", only drafts"
-    rows = [
-        (
-            one["began_at"],
-            one["sid"],
-            one["stands"],
-            f"{one['contact']} in {one['conversation_sid']}",
-        )
-        for one in found["executions"]
-    ]
-    return "\n".join([title, *table(rows)])
+    return "\n".join([title, *table(map(_line, found["executions"]))])
 
 
 async def _execution(sql: asyncpg.Connection, sid: str, account_sid: str | None) -> Traced | None:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import monotonic
 
-from tests.bench import inbound, outward, rest, telling, upkeep
+from tests.bench import flowing, inbound, outward, rest, telling, upkeep
 from tests.bench.stage import Stage, stage
 from tests.bench.table import Figure, lines
 
@@ -24,6 +24,7 @@ FIGURES: Mapping[str, Callable[[Stage], Awaitable[Sequence[Figure]]]] = {
     "lanes": outward.lanes,
     "beside": outward.beside,
     "hooks": telling.hooks,
+    "flows": flowing.flows,
     "failing": telling.failing,
     "hanging": telling.hanging,
     "memory": upkeep.memory,
