@@ -26,7 +26,8 @@ from app.flows.widgets.contract import Go, Halt, Outcome, Pause
 
 STEPS_MAX = 1_000
 STEPS_TOTAL_MAX = 10_000
-SHOWN_BYTES_MAX = 2_048
+SHOWN_BYTES_MAX = 2_048  # of one variable in a step
+SHOWN_EVENT_BYTES_MAX = 131_072  # of all steps of one event
 
 
 def hears(flow: Flow, event: str) -> bool:
@@ -88,6 +89,7 @@ class _Walk:
             "variables": dict(memory.context["flow"]["variables"])
         }
         self._weight = weight(self._context)
+        self._room = SHOWN_EVENT_BYTES_MAX
 
     def answer(self, ask: Ask, event: Event) -> Memory:
         """Give the answer to the widget that asked, and go on."""
@@ -147,6 +149,7 @@ class _Walk:
 
     def _weigh(self, name: str, before: Any, after: Any) -> None:
         heavy = weight(after)
+        self._fuel.burn(heavy / 64)
         if heavy > VALUE_BYTES_MAX:
             raise Exceeded(f"a widget keeps at most {VALUE_BYTES_MAX} bytes")
         self._weight += heavy - weight(before) + len(name) + 8
@@ -162,8 +165,18 @@ class _Walk:
         if number > STEPS_TOTAL_MAX:
             raise Exceeded(f"an execution has at most {STEPS_TOTAL_MAX} steps")
         at = iso_seconds(self._now)
-        shown = _shortened(clean(variables))
+        shown = self._shown(clean(variables))
         self._steps.append(Step(number, state.name, state.type, event, following, at, shown))
+
+    def _shown(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """What a step shows of what was set: all of it, or the sizes of what is large; nothing
+        when the event has shown enough."""
+        shown = {}
+        for name, value in variables.items():
+            heavy = weight(value)
+            shown[name] = value if heavy <= SHOWN_BYTES_MAX else f"({heavy} bytes)"
+        self._room -= weight(shown)
+        return shown if self._room >= 0 else {}
 
     def _failed(self, error: str) -> Memory:
         return self._ended(Ended("failed", f"{self._state}: {error}"))
@@ -191,12 +204,3 @@ class _Walk:
 
 def _following(state: State, outcome: Go) -> str | None:
     return state.next(outcome.event) if outcome.to is None else outcome.to or None
-
-
-def _shortened(variables: Mapping[str, Any]) -> dict[str, Any]:
-    """What a step shows of what was set: all of it, or the sizes of what is large."""
-    shown = {}
-    for name, value in variables.items():
-        heavy = weight(value)
-        shown[name] = value if heavy <= SHOWN_BYTES_MAX else f"({heavy} bytes)"
-    return shown

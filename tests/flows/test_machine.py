@@ -32,6 +32,8 @@ from app.flows.asks import (
 from app.flows.fuel import CONTEXT_BYTES_MAX, weight
 from app.flows.memory import Memory
 from app.flows.states import Flow
+from app.flows.widgets.discover import declared, kind
+from app.flows.widgets.split import OPERATORS
 from tests.flows.flowing import FORM, NOW, State, begun, flow, say, state, talk, trigger
 
 
@@ -146,6 +148,54 @@ def test_any_events_leave_one_state_and_the_same_again(data: st.DataObject) -> N
         memory = following
 
 
+GIVEN: dict[str, dict[str, Any]] = {
+    "add-participant": {"identity": "{{trigger.message.Body}}"},
+    "connect-virtual-agent-v2": {"url": "https://x.example/{{trigger.message.Body}}"},
+    "make-http-request": {"url": "https://x.example/", "method": "POST", "body": "{{x}}"},
+    "run-function": {"url": "{{widgets.s1.parsed.name}}"},
+    "run-subflow": {"flow_sid": "FW9", "parameters": [{"key": "a", "value": "{{flow.data}}"}]},
+    "send-and-wait-for-reply": {"body": "{{widgets | to_json}}", "timeout": "{{flow.sid}}"},
+    "send-message": {"body": "{% for w in widgets %}{{ w | join: w }}{% endfor %}"},
+    "set-variables": {"variables": [{"key": "v", "value": "{{flow.variables.v | append: 'xyz'}}"}]},
+    "split-based-on": {"input": "{{widgets.s2.inbound.Body}}"},
+    "stop": {},
+}
+NAMES = [f"s{at}" for at in range(6)]
+
+
+@st.composite
+def flows(draw: st.DrawFn) -> Flow:
+    """Any six widgets, each leading anywhere."""
+    states = []
+    for name in NAMES:
+        type_ = draw(st.sampled_from(sorted(GIVEN)))
+        leads = {event: draw(st.sampled_from([*NAMES, None])) for event in kind(type_).events}
+        made = state(name, type_, leads, **GIVEN[type_])
+        for transition in made["transitions"]:
+            if transition["event"] == "match":
+                operator = draw(st.sampled_from(sorted(OPERATORS)))
+                value = draw(st.sampled_from(["b", "1", "2026-01-01", "12:00", "{{x}}"]))
+                transition["conditions"] = [{"type": operator, "value": value}]
+        states.append(made)
+    return flow(*states)
+
+
+@settings(max_examples=150, deadline=10_000)
+@given(flows(), st.data())
+def test_any_flow_asks_or_ends_whatever_is_answered(made: Flow, data: st.DataObject) -> None:
+    memory = machine.begin(made, trigger())
+    for _ in range(12):
+        assert (memory.ask is None) != (memory.ended is None)
+        if memory.ask is None:
+            break
+        memory = machine.advance(made, memory, data.draw(ANSWERING[type(memory.ask)]), NOW)
+        memory = Memory.from_json(json.loads(json.dumps(memory.to_json())))
+
+
+def test_every_widget_is_walked_through() -> None:
+    assert {kind(type_) for type_ in GIVEN} == set(declared()) - {kind("trigger")}
+
+
 def test_an_event_that_answers_nothing_changes_nothing() -> None:
     made = flow(say("it", "x"))
     memory = machine.begin(made, trigger())
@@ -210,6 +260,24 @@ def test_what_is_remembered_is_bounded() -> None:
     ).ended
     assert ended is not None
     assert ended.error == "it: a widget keeps at most 65536 bytes"
+
+
+def test_what_steps_show_is_bounded() -> None:
+    variables = [{"key": str(at), "value": "x" * 2_000} for at in range(20)]
+    memory = begun(
+        state("it", "set-variables", {"next": "it"}, variables=variables),
+    )
+    assert memory.ended is not None
+    assert memory.ended.reason == "failed"
+    assert len(memory.steps) > 10
+    assert weight(memory.to_json()["steps"]) < 2 * machine.SHOWN_EVENT_BYTES_MAX
+    large = begun(
+        state(
+            "it", "set-variables", {"next": "say"}, variables=[{"key": "k", "value": "x" * 9_000}]
+        ),
+        say("say", "x"),
+    )
+    assert large.steps[1].variables == {"k": "(9002 bytes)"}
 
 
 def test_a_trigger_that_is_too_large_fails_at_once() -> None:

@@ -110,6 +110,15 @@ def test_send_message_goes_on(event: Event, shown: str) -> None:
     assert after(made, template, event) == shown
 
 
+@pytest.mark.parametrize(
+    ("type_", "way"), [("send-message", "failed"), ("send-and-wait-for-reply", "deliveryFailure")]
+)
+def test_a_message_of_which_nothing_is_left_is_not_sent(type_: str, way: str) -> None:
+    made = state("it", type_, {way: None}, body=" {{nothing}} ", media_url="{{nothing}}")
+    shows = "{{widgets.it.outbound.Status}}, {{widgets.it.outbound.ErrorMessage}}"
+    assert after(made, shows) == f"{way}: failed, there is nothing to say"
+
+
 WAITS = {"incomingMessage": None, "timeout": None, "deliveryFailure": None}
 
 

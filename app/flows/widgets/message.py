@@ -10,7 +10,7 @@ from typing import Any
 from app.flows.asks import Event, Refused, Said, Say
 from app.flows.states import State
 from app.flows.turn import Turn
-from app.flows.widgets.contract import Report
+from app.flows.widgets.contract import Go, Outcome, Pause, Report
 
 MEDIA_MAX = 10
 PROPERTIES = (
@@ -26,6 +26,14 @@ def check(state: State, report: Report) -> None:
     media = state.properties.get("media_url")
     if isinstance(media, list) and not all(isinstance(one, str) for one in media):
         report.say(("properties", "media_url"), "should be a URL or a list of URLs")
+
+
+def enter(turn: Turn, state: State, failed: str) -> Outcome:
+    """Ask to send the message, or leave by `failed` when its variables have left nothing of it."""
+    said = say(turn, state)
+    if said.body.strip() or said.media or said.content_sid:
+        return Pause(said)
+    return Go(failed, {"outbound": outbound(said, Refused("there is nothing to say"))})
 
 
 def say(turn: Turn, state: State) -> Say:

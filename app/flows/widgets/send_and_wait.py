@@ -21,7 +21,7 @@ def _check(state: State, report: Report) -> None:
 
 
 def _enter(turn: Turn, state: State) -> Outcome:
-    return Pause(message.say(turn, state))
+    return message.enter(turn, state, "deliveryFailure")
 
 
 def _answer(turn: Turn, state: State, ask: Ask, event: Event) -> Outcome:

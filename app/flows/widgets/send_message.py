@@ -6,11 +6,11 @@ from app.flows.asks import Ask, Event, Said, Say
 from app.flows.states import State
 from app.flows.turn import Turn
 from app.flows.widgets import message
-from app.flows.widgets.contract import Go, Kind, Outcome, Pause
+from app.flows.widgets.contract import Go, Kind, Outcome
 
 
 def _enter(turn: Turn, state: State) -> Outcome:
-    return Pause(message.say(turn, state))
+    return message.enter(turn, state, "failed")
 
 
 def _answer(turn: Turn, state: State, ask: Ask, event: Event) -> Outcome:
