@@ -79,7 +79,7 @@ class HookTried:
 class FlowWalked:
     """A flow took something in (event: message, request, timeout) and rests again, after so many
     steps. outcome: waits, completed, stopped, failed, cancelled; ignored, gone, replied when it
-    concerned nothing; broken, overtaken (it goes on later), dead."""
+    concerned nothing; postponed, broken, overtaken (it goes on later), dead."""
 
     event: str
     outcome: str

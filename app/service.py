@@ -48,6 +48,7 @@ from app.store.declared import declare
 from app.streams.follower import Followers
 from app.streams.sequencer import Sequencer
 from app.studio.keeper import Keeper, Kept
+from app.studio.worker import IN_FLIGHT as FLOWS_IN_FLIGHT
 from app.studio.worker import flow_loop
 from app.vault import Vault
 from app.webhooks import before
@@ -136,7 +137,8 @@ async def _runtime(
 
 def _outgoing_max(settings: Settings) -> int:
     """How many calls of URLs that users give may be under way."""
-    return settings.hooks.in_flight + settings.streams.in_flight + settings.media.in_flight
+    sent = settings.hooks.in_flight + settings.streams.in_flight + FLOWS_IN_FLIGHT
+    return sent + settings.media.in_flight
 
 
 def _vault(settings: Settings) -> Vault:

@@ -80,7 +80,7 @@ HOOKS = (
 )
 FLOW_OUTCOMES = (
     *("waits", "completed", "stopped", "failed", "cancelled"),
-    *("ignored", "gone", "replied", "broken", "overtaken", "dead"),
+    *("ignored", "gone", "replied", "postponed", "broken", "overtaken", "dead"),
 )
 FLOW_EVENTS = ("message", "request", "timeout")
 FLOWS = tuple(product(FLOW_EVENTS, FLOW_OUTCOMES))

@@ -9,7 +9,6 @@ import aiohttp
 import orjson
 
 from app import egress, ids
-from app.channels.address import masked
 from app.errors import Invalid, NotFound, Refused
 from app.flows import asks
 from app.flows.asks import Answered, Call, CallFailed, Say
@@ -85,14 +84,14 @@ async def call(runtime: Runtime, asked: Call, key: str, most_s: float) -> Answer
         return CallFailed(f"{type(error).__name__}: {error}"[:SAID_CHARS_MAX])
 
 
+def host(asked: Call) -> str:
+    """Where a request leads: whose places it takes."""
+    return urlsplit(asked.url).netloc.rpartition("@")[2].lower()
+
+
 def refused(refused: Refused) -> asks.Refused:
     """What the flow hears of a refusal."""
     return asks.Refused(refused.message, refused.code)
-
-
-def contact(address: str | None) -> str | None:
-    """Whom an execution is about, as it may be logged."""
-    return masked(address) if address else None
 
 
 async def _template(runtime: Runtime, account_sid: str, said: Say) -> ContentTemplate | None:

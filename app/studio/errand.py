@@ -9,8 +9,9 @@ comes next goes on where this one stood.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +31,8 @@ from app.store.running import Keeping, Parcel, flow_of
 from app.studio import adding, deeds
 from app.studio.keeper import Kept
 
+CALLS_MAX = 16
+"""Requests of this process that are under way to one host: one that hangs holds up no other's."""
 ASKS_MAX = 100
 """What a flow may ask for before somebody writes again: messages, requests, people."""
 MESSAGE_EVENTS = ("incomingConversationMessage", "incomingMessage")
@@ -38,13 +41,19 @@ LOOP = f"more than {ASKS_MAX} messages and requests without a reply: a loop?"
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """What every errand works with; `call_s` is what one HTTP request may take at most."""
+    """What every errand works with; `call_s` is what one HTTP request may take at most, `calling`
+    how many are under way to each host."""
 
     runtime: Runtime
     road: Road
     kept: Kept
     definitions: Definitions
     call_s: float = deeds.TIMEOUT_S_MAX
+    calling: Counter[str] = field(default_factory=Counter)
+
+
+class Crowded(Exception):
+    """Too many requests are under way to that host: not now."""
 
 
 class Errand:
@@ -126,11 +135,24 @@ class Errand:
                 await self._say(said, last)
             case Call() as asked:
                 await self._keep(settle=False)
-                key = ids.stable_token(self.sid, self._run.ask_id)
-                answer = await deeds.call(self._runtime, asked, key, self._shop.call_s)
-                await self._advance(answer)
+                await self._call(asked)
             case Add() as added:
                 await self._add(added, last)
+
+    async def _call(self, asked: Call) -> None:
+        """Make one request. Raises Crowded."""
+        calling, host = self._shop.calling, deeds.host(asked)
+        if calling[host] >= CALLS_MAX:
+            raise Crowded
+        calling[host] += 1
+        try:
+            key = ids.stable_token(self.sid, self._run.ask_id)
+            answer = await deeds.call(self._runtime, asked, key, self._shop.call_s)
+        finally:
+            calling[host] -= 1
+            if not calling[host]:
+                del calling[host]
+        await self._advance(answer)
 
     async def _say(self, said: Say, last: bool) -> None:
         sid = ids.new(ids.MESSAGE)

@@ -28,16 +28,18 @@ from app.runtime import Runtime
 from app.store import running
 from app.store.outbox import Claimed, Settled
 from app.store.running import Parcel, flow_of
-from app.studio.errand import Errand, Shop
+from app.studio.errand import Crowded, Errand, Shop
 from app.studio.keeper import Kept, Lost
 
-IN_FLIGHT = 64
+IN_FLIGHT = 128
 LEASE_S = 45.0
 """An attempt may take two thirds of it; a flow that asks for more in one go does it in several.
 `hooks.lease_s` overrides it."""
 ATTEMPTS_MAX = 20
 """Attempts at one item; then it is given up, and what the flow runs there ends."""
 AGAIN_S, AGAIN_S_MAX = 0.5, 60.0
+POSTPONED = "postponed"
+"""Its request had no place: that is not an attempt."""
 GONE, IGNORED, REPLIED, OVERTAKEN, BROKEN = "gone", "ignored", "replied", "overtaken", "broken"
 UNPUBLISHED = "the flow has no revision that can be run"
 
@@ -99,6 +101,9 @@ class Worker:
                 OVERTAKEN,
                 Settled(item, OVERTAKEN, due=self._later(item), detail=str(overtaken)),
             )
+        except Crowded:
+            due = self._runtime.clock.now() + timedelta(seconds=AGAIN_S)
+            return Walked(item, POSTPONED, Settled(item, POSTPONED, due=due))
         if passed_over is not None:
             return passed_over
         assert errand.run is not None

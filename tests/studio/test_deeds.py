@@ -8,6 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
+from app.studio.errand import CALLS_MAX
 from tests.support.house import house
 from tests.support.settings import SMS, WHATSAPP
 
@@ -311,3 +312,58 @@ async def test_other_flows_and_it_itself_do_not_hear_what_it_says(dsn: str) -> N
         await studio.rests()
         said = await studio.said(ch)
         assert sorted(said) == ["again", "done", "done", "hello", "late"]
+
+
+async def test_a_host_that_hangs_holds_up_nobody_else(dsn: str) -> None:
+    """It has so many places; who needs another waits, and others' flows go on."""
+    hold = asyncio.Event()
+    async with house(dsn, webhooks={"filters": []}) as one:
+        one.customer.answer = lambda hook: web.json_response({"name": "Ann"})
+        one.customer.hold = hold
+        studio = Studio(one, await publish(one, calling(f"{one.customer.url}/who")))
+        await lead(one, studio.flow)
+        phones = [f"+1555123{number:04d}" for number in range(CALLS_MAX + 4)]
+        heard = [await studio.text("hello", phone) for phone in phones]
+        await one.customer.until(lambda: one.customer.held == CALLS_MAX)
+        await studio.until("SELECT count(*) > 0 FROM attempts WHERE outcome = 'postponed'", True)
+        assert one.customer.held == CALLS_MAX
+        hold.set()
+        for ch in heard:
+            await studio.hears(ch, "hello", "You are Ann.")
+        most = await studio.ask("SELECT max(number) FROM attempts WHERE kind = 'flow'")
+        assert most == 1  # to wait for a place is no attempt
+
+
+async def test_a_template_is_said_as_the_api_says_it(dsn: str) -> None:
+    types = {"twilio/text": {"body": "Hi {{1}}."}}
+    async with house(dsn) as one:
+        content = {"language": "en", "types": types}
+        async with one.http.post(f"{one.service.url}/v1/Content", json=content) as answer:
+            sid = (await answer.json())["sid"]
+        variables = [{"key": "{{1}}", "value": "{{contact.channel.address}}"}]
+        said = state(
+            "say",
+            "send-message",
+            content_sid=sid,
+            content_variables=variables,
+            _sent="done",
+            _failed="late",
+        )
+        studio = Studio(one, await publish(one, flow(said, DONE, LATE)))
+        await lead(one, studio.flow)
+        ch = await studio.text("hello")
+        await studio.hears(ch, "hello", f"Hi {MARIA}.", "done")
+        await studio.until("SELECT count(*) FROM receipts WHERE status = 'delivered'", 2)
+        assert one.world.phone(MARIA).received[0].body == f"Hi {MARIA}."
+
+
+async def test_a_group_text_is_answered_by_our_number_to_all(dsn: str) -> None:
+    async with studio(dsn, BOTS) as one:
+        others = ["+15551230002"]
+        texted = await one.house.world.phone(MARIA).text(SMS, "hello", others=others)
+        assert texted.acknowledged
+        ch = await one.ask("SELECT sid FROM conversations")
+        await one.hears(ch, "hello", HI)
+        await one.until("SELECT count(*) FROM receipts WHERE status = 'delivered'", 2)
+        for phone in (MARIA, *others):
+            assert [got.body for got in one.house.world.phone(phone).received] == [HI]
