@@ -24,7 +24,7 @@ LATEST, LATEST_PUBLISHED = "LatestRevision", "LatestPublished"
 async def find(tx: Tx, account_sid: str, sid: str, *, lock: bool = False) -> Flow | None:
     """The flow of this account with this SID; locked for a change."""
     statement = select(FLOWS).where(F.account_sid == account_sid, F.sid == sid)
-    return await tx.first(Flow, statement.with_for_update() if lock else statement)
+    return await tx.first(Flow, statement.with_for_update(key_share=True) if lock else statement)
 
 
 async def page(tx: Tx, account_sid: str, wanted: Slice) -> list[Flow]:

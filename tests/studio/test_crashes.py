@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.ops import retention
 from app.store.database import Database
 from tests.support.clock import TurnedClock
 from tests.support.database import Reused
@@ -217,3 +218,20 @@ async def _judge(stage: Stage, texts: int) -> None:
         )
         assert steps == sum(body in ("1", "2") or body[0] in "45" for body in said), (steps, said)
     assert await sql.fetchval("SELECT count(*) FROM messages WHERE author NOT LIKE 'FW%'") == texts
+
+
+async def test_what_has_ended_is_kept_for_a_while(db: Database, sql: asyncpg.Connection) -> None:
+    async with staged(db, sql, BOTS) as stage:
+        await stage.text("hello")
+        await stage.finish()
+        stage.clock.turn(40 * 86_400)
+        await retention.executions(sql, stage.clock.now(), 30)
+        assert await sql.fetchval("SELECT count(*) FROM executions") == 1  # it waits still
+        await stage.text("yes")
+        await stage.finish()
+        await retention.executions(sql, stage.clock.now(), 30)
+        assert await sql.fetchval("SELECT count(*) FROM execution_steps") == 4
+        stage.clock.turn(31 * 86_400)
+        await retention.executions(sql, stage.clock.now(), 30)
+        assert await sql.fetchval("SELECT count(*) FROM executions") == 0
+        assert await sql.fetchval("SELECT count(*) FROM execution_steps") == 0
