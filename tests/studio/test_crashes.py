@@ -3,7 +3,7 @@ execution in one state."""
 
 from __future__ import annotations
 
-from itertools import count
+from typing import Any
 
 import asyncpg
 import pytest
@@ -11,6 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.ops import retention
+from app.rules import executions as rules
+from app.store import running
 from app.store.database import Database
 from tests.support.clock import TurnedClock
 from tests.support.database import Reused
@@ -115,7 +117,6 @@ DEEDS = st.lists(
     min_size=1,
     max_size=12,
 )
-EXAMPLES = count()
 
 
 async def test_any_sequence_leaves_one_execution_in_one_state_and_no_message_twice(
@@ -135,7 +136,7 @@ async def test_any_sequence_leaves_one_execution_in_one_state_and_no_message_twi
             await db.close()
 
     @settings(
-        max_examples=25,
+        max_examples=40,
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
@@ -173,8 +174,6 @@ async def _play(stage: Stage, deeds: list[tuple[str, str]]) -> None:
 
 async def _close(stage: Stage) -> None:
     """Every conversation closes, as by the API."""
-    from app.store import running
-
     async with stage.runtime.db.begin() as tx:
         rows = await tx.sql.fetch(
             "UPDATE conversations SET state = 'closed' WHERE state <> 'closed' RETURNING sid"
@@ -218,6 +217,15 @@ async def _judge(stage: Stage, texts: int) -> None:
         )
         assert steps == sum(body in ("1", "2") or body[0] in "45" for body in said), (steps, said)
     assert await sql.fetchval("SELECT count(*) FROM messages WHERE author NOT LIKE 'FW%'") == texts
+    heard = [sid for row in await sql.fetch("SELECT memory FROM executions") for sid in _heard(row)]
+    assert len(set(heard)) == len(heard), "a message was taken in twice"
+
+
+def _heard(row: Any) -> list[str]:
+    """The messages that an execution took in: the one that began it, and the reply."""
+    context = rules.read(row["memory"]).frames[0].memory.context
+    said = (context["trigger"]["message"], context["widgets"].get("ask", {}).get("inbound", {}))
+    return [one["MessageSid"] for one in said if "MessageSid" in one]
 
 
 async def test_what_has_ended_is_kept_for_a_while(db: Database, sql: asyncpg.Connection) -> None:
