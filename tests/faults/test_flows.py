@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.faults.child import ROOT
 from tests.faults.ground import Ground
-from tests.faults.town import SMS, Town, rows, town
+from tests.faults.town import LEASE_S, SMS, Town, rows, town
 
 pytestmark = pytest.mark.faults
 
@@ -48,26 +50,45 @@ async def heard(one: Town, number: int, count: int) -> None:
             await asyncio.sleep(POLL_S)
 
 
-async def test_kills_while_flows_talk(
-    ground: Ground, tmp_path: Path, seed: int, kills: int
-) -> None:
-    shutil.copy(ROOT / "config" / "flows" / "bots.json", tmp_path / "bots.json")
+@asynccontextmanager
+async def talking(ground: Ground, folder: Path, seed: int) -> AsyncIterator[Town]:
+    """Two services whose number hands everybody to the flow; people talk while the block runs, and
+    everything is judged when they have ended."""
+    shutil.copy(ROOT / "config" / "flows" / "bots.json", folder / "bots.json")
     rule = {"type": "studio", "studio_flow_sid": FLOW}
     sections = {
         "flows": {FLOW: {"file": "bots.json"}},
         "addresses": [{"address": LINE, "auto_creation": rule}],
     }
-    async with town(ground, tmp_path, seed, services=2, **sections) as one:
+    async with town(ground, folder, seed, services=2, **sections) as one:
         async with asyncio.TaskGroup() as group:
             talks = [group.create_task(talk(one, number)) for number in range(PEOPLE)]
-            for _ in range(kills):
-                service = one.services[one.random.randrange(2)]
-                await service.ready(one.http)
-                await asyncio.sleep(one.random.uniform(0.1, 0.8))
-                service.kill()
-                service.start()
+            yield one
         await one.quiet()
         await judge(one, [task.result() for task in talks])
+
+
+async def test_kills_while_flows_talk(
+    ground: Ground, tmp_path: Path, seed: int, kills: int
+) -> None:
+    async with talking(ground, tmp_path, seed) as one:
+        for _ in range(kills):
+            service = one.services[one.random.randrange(2)]
+            await service.ready(one.http)
+            await asyncio.sleep(one.random.uniform(0.1, 0.8))
+            service.kill()
+            service.start()
+
+
+async def test_a_service_that_freezes_says_nothing_that_another_has_said(
+    ground: Ground, tmp_path: Path, seed: int, kills: int
+) -> None:
+    async with talking(ground, tmp_path, seed) as one:
+        for _ in range(max(2, kills // 3)):
+            await asyncio.sleep(one.random.uniform(0.2, 0.8))
+            one.services[1].freeze()
+            await asyncio.sleep(LEASE_S + one.random.uniform(0.2, 1.0))
+            one.services[1].thaw()
 
 
 async def judge(one: Town, talked: list[tuple[str, str, str]]) -> None:
