@@ -15,6 +15,7 @@ from app.store.database import Database
 T = TypeVar("T")
 
 KEPT_MAX = 256
+NUMBER_MAX = 2**31 - 1
 READS_MAX = 200
 """Definitions that one event may need."""
 
@@ -55,10 +56,12 @@ class Missing(Exception):
 
 
 class Finder:
-    """The flows of one account, for one item: what was the latest revision once stays it."""
+    """The flows of one account, for one item: what was the latest revision once stays it. `known`
+    is a flow that is the account's."""
 
-    def __init__(self, definitions: Definitions, account_sid: str) -> None:
+    def __init__(self, definitions: Definitions, account_sid: str, known: str = "") -> None:
         self._definitions, self._account_sid = definitions, account_sid
+        self._mine = {known}
         self._found: dict[tuple[str, str], tuple[str, Flow] | None] = {}
 
     async def walk(self, step: Callable[[Find], T]) -> T:
@@ -75,13 +78,18 @@ class Finder:
         """A flow of this account, in LatestPublished, LatestDraft or a number, and which number
         that is."""
         sid = named[:2] + named[2:].lower()
+        if sid in self._mine and revision.isdecimal():
+            return await self._numbered(sid, int(revision))
         async with self._definitions.db.read() as tx:
             draft = revision == "LatestDraft"
             number = await running.entered(tx.sql, self._account_sid, sid, draft)
         if number is None:
             return None
-        number = int(revision) if revision.isdecimal() else number
-        flow = await self._definitions.of(sid, number)
+        self._mine.add(sid)
+        return await self._numbered(sid, int(revision) if revision.isdecimal() else number)
+
+    async def _numbered(self, sid: str, number: int) -> tuple[str, Flow] | None:
+        flow = await self._definitions.of(sid, number) if number <= NUMBER_MAX else None
         return None if flow is None else (str(number), flow)
 
     def _find(self, sid: str, revision: str) -> tuple[str, Flow] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, delete, select, update
+from sqlalchemy import Select, delete, null, select, update
 from sqlmodel import SQLModel
 
 from app.model import Flow, FlowRevision
@@ -16,6 +16,7 @@ FLOWS = SQLModel.metadata.tables["flows"]
 REVISIONS = SQLModel.metadata.tables["flow_revisions"]
 F, R = FLOWS.c, REVISIONS.c
 
+LISTED = select(*(one for one in R if one.name != "definition"), null().label("definition"))
 FIXED = {"sid", "account_sid", "date_created", "declared_as"}
 LATEST, LATEST_PUBLISHED = "LatestRevision", "LatestPublished"
 """Names that may stand in the place of a revision's number."""
@@ -71,8 +72,9 @@ async def revision(tx: Tx, flow: Flow, named: int | str) -> FlowRevision | None:
 
 
 async def revisions(tx: Tx, sid: str, wanted: Slice) -> list[FlowRevision]:
-    """A slice of a flow's revisions, the newest first."""
-    return await tx.every(FlowRevision, cut(_of(sid), (R.revision,), wanted, descending=True))
+    """A slice of a flow's revisions, the newest first, without their definitions."""
+    listed = cut(LISTED.where(R.flow_sid == sid), (R.revision,), wanted, descending=True)
+    return await tx.every(FlowRevision, listed)
 
 
 def revision_key(revision: FlowRevision) -> Key:

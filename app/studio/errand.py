@@ -66,7 +66,7 @@ class Errand:
         self._runtime = shop.runtime.of(item.account_sid)
         self.sid, self._version = parcel.execution_sid or "", parcel.version
         self.run = rules.read(parcel.memory) if parcel.memory is not None else None
-        self._finder = Finder(shop.definitions, item.account_sid)
+        self._finder = Finder(shop.definitions, item.account_sid, flow_of(item))
         self._made: list[Taken] = []
         self._taken = parcel.taken
         self._about: dict[str, Any] = {}

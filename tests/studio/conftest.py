@@ -72,6 +72,10 @@ class Studio:
         """Wait until no item of a flow waits."""
         await self.until("SELECT count(*) FROM outbox WHERE kind = 'flow'", 0)
 
+    async def delivered(self, count: int) -> None:
+        """Wait until so many people have got something."""
+        await self.until("SELECT count(*) FROM receipts WHERE status = 'delivered'", count)
+
     async def until(self, question: str, wanted: Any, *given: Any) -> None:
         """Wait until the database answers so."""
         async with asyncio.timeout(20):

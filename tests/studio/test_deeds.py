@@ -57,6 +57,7 @@ async def test_a_request_that_a_dead_process_made_is_made_again_under_the_same_k
         hold.set()
         await studio.hears(ch, "hello", "You are Ann.")
         await studio.rests()
+        await one.customer.until(lambda: len(one.customer.hooks) == 2)
         keys = {hook.headers["Idempotency-Key"] for hook in one.customer.hooks}
         assert (len(one.customer.hooks), len(keys)) == (2, 1)
         assert await studio.said(ch) == ["hello", "You are Ann."]
@@ -103,6 +104,7 @@ async def test_somebody_is_added_and_told_of_by_the_rules_of_the_api(dsn: str) -
         await one.hears(ch, "hello", "done")
         people = (await one.house.get(f"/v1/Conversations/{ch}/Participants"))["participants"]
         assert [one["identity"] for one in people] == [None, "ann"]
+        await one.until("SELECT count(*) FROM outbox", 0)
         told = one.house.customer.events("onParticipantAdded")
         assert [hook.form.get("Identity") for hook in told] == [None, "ann"]
         [ran] = await one.executions()
@@ -115,6 +117,7 @@ async def test_a_person_outside_is_added_through_our_address(dsn: str) -> None:
     async with studio(dsn, flow(add, DONE, LATE)) as one:
         ch = await one.text("hello")
         await one.hears(ch, "hello", "done")
+        await one.delivered(2)
         [received] = one.house.world.phone("+15551230002").received
         assert (received.body, received.sender) == ("done", SMS)
 
@@ -164,7 +167,7 @@ async def test_media_are_sent_by_their_urls(dsn: str) -> None:
     async with studio(dsn, flow(state("say", "send-message", media_url=url, _sent=None))) as one:
         ch = await one.text("hello")
         await one.hears(ch, "hello", None)  # type: ignore[arg-type]
-        await one.until("SELECT count(*) FROM receipts WHERE status = 'delivered'", 1)
+        await one.delivered(1)
         [received] = one.house.world.phone(MARIA).received
         assert [part.url for part in received.media] == [url]
 
@@ -248,7 +251,7 @@ async def test_an_execution_by_rest_writes_first_and_hears_the_reply(dsn: str) -
         studio = Studio(one, await publish(one, flow(hello, DONE, LATE)))
         form = {"To": MARIA, "From": SMS, "Parameters": '{"name": "Maria"}'}
         made = await one.post(studio.path, 201, **form)
-        await studio.until("SELECT count(*) FROM receipts WHERE status = 'delivered'", 1)
+        await studio.delivered(1)
         [received] = one.world.phone(MARIA).received
         assert received.body == "Hi Maria?"
         ch = await studio.text("yes")
@@ -353,7 +356,7 @@ async def test_a_template_is_said_as_the_api_says_it(dsn: str) -> None:
         await lead(one, studio.flow)
         ch = await studio.text("hello")
         await studio.hears(ch, "hello", f"Hi {MARIA}.", "done")
-        await studio.until("SELECT count(*) FROM receipts WHERE status = 'delivered'", 2)
+        await studio.delivered(2)
         assert one.world.phone(MARIA).received[0].body == f"Hi {MARIA}."
 
 
@@ -364,6 +367,6 @@ async def test_a_group_text_is_answered_by_our_number_to_all(dsn: str) -> None:
         assert texted.acknowledged
         ch = await one.ask("SELECT sid FROM conversations")
         await one.hears(ch, "hello", HI)
-        await one.until("SELECT count(*) FROM receipts WHERE status = 'delivered'", 2)
+        await one.delivered(2)
         for phone in (MARIA, *others):
             assert [got.body for got in one.house.world.phone(phone).received] == [HI]

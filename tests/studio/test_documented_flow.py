@@ -20,6 +20,7 @@ async def test_it_answers_as_the_page_says(dsn: str, reply: str, answer: str) ->
         await one.rests()
         [ran] = await one.executions()
         assert (ran["status"], ran["contact_channel_address"]) == ("ended", MARIA)
+        await one.delivered(2)
         received = [text.body for text in one.house.world.phone(MARIA).received]
         assert received == [HI, answer]
 
@@ -31,7 +32,8 @@ async def test_what_it_says_is_by_the_flow_and_a_message_like_any_other(dsn: str
         listed = await one.house.get(f"/v1/Conversations/{ch}/Messages")
         said = listed["messages"][1]
         assert (said["author"], said["index"]) == (one.flow, 1)
-        await one.until("SELECT count(*) FROM receipts WHERE status = 'delivered'", 1)
+        await one.delivered(1)
+        await one.until("SELECT count(*) FROM outbox", 0)
         told = [hook.form for hook in one.house.customer.hooks if hook.event == "onMessageAdded"]
         assert [form["Body"] for form in told if form["Author"] == one.flow] == [HI]
 
