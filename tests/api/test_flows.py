@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,12 +12,55 @@ from typing import Any, TypeVar
 import pytest
 from twilio.base.exceptions import TwilioRestException
 
+from app.api.studio_routes import studio_routes
+
 from .conftest import OURS, World
 
 T = TypeVar("T")
 BOTS = json.loads((Path(__file__).parents[2] / "config" / "flows" / "bots.json").read_text())
 BROKEN = {**BOTS, "initial_state": "Nowhere"}
 MARIA = "+15551230001"
+
+
+FLOW, EXECUTION = "/Flows/{}", "/Flows/{}/Executions/{}"
+OPERATIONS = (
+    ("GET", "/Flows", "", 200),
+    ("POST", "/Flows", "FriendlyName! Status! Definition! CommitMessage", 201),
+    ("POST", "/Flows/Validate", "FriendlyName! Status! Definition! CommitMessage", 200),
+    ("GET", FLOW, "", 200),
+    ("POST", FLOW, "Status! FriendlyName Definition CommitMessage", 200),
+    ("DELETE", FLOW, "", 204),
+    ("GET", f"{FLOW}/Revisions", "", 200),
+    ("GET", f"{FLOW}/Revisions/{{}}", "", 200),
+    ("GET", f"{FLOW}/TestUsers", "", 200),
+    ("POST", f"{FLOW}/TestUsers", "TestUsers!", 200),
+    ("GET", f"{FLOW}/Executions", "Status DateCreatedFrom DateCreatedTo", 200),
+    ("POST", f"{FLOW}/Executions", "To! From! Parameters", 201),
+    ("GET", EXECUTION, "", 200),
+    ("POST", EXECUTION, "Status!", 200),
+    ("DELETE", EXECUTION, "", 204),
+    ("GET", f"{EXECUTION}/Context", "", 200),
+    ("GET", f"{EXECUTION}/Steps", "", 200),
+    ("GET", f"{EXECUTION}/Steps/{{}}", "", 200),
+    ("GET", f"{EXECUTION}/Steps/{{}}/Context", "", 200),
+)
+"""The contract: method, path, parameters (`!`: must be sent), what is answered."""
+
+
+def test_the_operations_are_those_of_the_contract() -> None:
+    here = {
+        (
+            route.method,
+            re.sub(r"{\w+}", "{}", route.path),
+            frozenset(one.name + "!" * one.required for one in route.verb.parameters),
+            route.status,
+        )
+        for route in studio_routes()
+    }
+    assert here == {
+        (method, path, frozenset(names.split()), status)
+        for method, path, names, status in OPERATIONS
+    }
 
 
 async def ask(world: World, question: Callable[[Any], T]) -> T:
@@ -220,3 +264,30 @@ async def test_a_flow_of_drafts_alone_cannot_be_started(world: World) -> None:
     flow = await a_flow(world, requested(), "draft")
     said = await refused(world, lambda v2: v2.flows(flow.sid).executions.create(MARIA, OURS))
     assert (said.status, said.code) == (400, 20001)
+
+
+async def test_an_execution_is_started_once_under_one_key(world: World) -> None:
+    flow = await a_flow(world, requested())
+    path, form = f"/v2/Flows/{flow.sid}/Executions", {"To": MARIA, "From": OURS}
+    first, again = [
+        await world.call("POST", path, form, headers={"Idempotency-Key": "one"}) for _ in range(2)
+    ]
+    assert first == again
+    assert first[0] == 201
+    assert len(await ask(world, lambda v2: v2.flows(flow.sid).executions.list())) == 1
+
+
+async def test_it_runs_in_the_conversation_that_holds_the_pair(world: World) -> None:
+    made = await world.api(lambda v1: v1.conversations.create())
+    people = lambda v1: v1.conversations(made.sid).participants  # noqa: E731
+    pair = {"messaging_binding_address": MARIA, "messaging_binding_proxy_address": OURS}
+    await world.api(lambda v1: people(v1).create(**pair))
+    flow = await a_flow(world, requested())
+    await ask(world, lambda v2: v2.flows(flow.sid).executions.create(MARIA, OURS))
+    [hook] = await world.api(lambda v1: v1.conversations(made.sid).webhooks.list())
+    assert hook.configuration == {"flow_sid": flow.sid}
+    async with world.runtime.db.begin() as tx:
+        where = await tx.sql.fetchval(
+            "SELECT conversation_sid FROM executions WHERE flow_sid = $1", flow.sid
+        )
+    assert where == made.sid

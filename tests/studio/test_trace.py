@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from app.ops import flow_trace
+from tests.support.house import house
 
-from .conftest import BOTS, HI, Studio, studio
+from .conftest import BOTS, HI, Studio, lead, studio
+from .stage import FLOW_SID
+from .test_declared import declared, declaring
 
 
 async def told(one: Studio, sid: str) -> str:
@@ -70,3 +73,16 @@ async def test_metrics_count_what_flows_took_in(dsn: str) -> None:
         assert 'parley_flow_walks_total{event="message",outcome="waits"} 1.0' in page
         assert 'parley_flow_steps_total{event="message"} 1.0' in page
         assert 'parley_flow_walks_total{event="timeout",outcome="failed"} 0.0' in page
+
+
+async def test_what_came_before_the_flow_was_there_can_be_told_to_it_again(dsn: str) -> None:
+    """As after a restart with a file that names it."""
+    async with house(dsn, webhooks={"filters": []}) as one:
+        studio = Studio(one, FLOW_SID)
+        await lead(one, FLOW_SID)
+        ch = await studio.text("hello")
+        await studio.until("SELECT count(*) FROM dead_letters WHERE kind = 'flow'", 1)
+        await declared(one.service.runtime.db, declaring(BOTS))
+        said = await one.post("/ops/hooks/replay", 200, Conversation=ch)
+        assert said["replayed"] == 1
+        await studio.hears(ch, "hello", HI)
