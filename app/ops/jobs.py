@@ -138,8 +138,9 @@ class Jobs:
         full = True
         while full and not self._stopping:
             async with self._runtime.db.begin() as tx:
-                full = await running.time_out(tx.sql, tx.now) == running.STEP_MAX
-                tx.rings.add(FLOW)
+                count = await running.time_out(tx.sql, tx.now)
+                tx.rings |= {FLOW} if count else set()
+            full = count == running.STEP_MAX
 
     async def settle_early(self) -> None:
         """Settle statuses that came before their send was known and whose send is known now."""
