@@ -58,7 +58,7 @@ class Crowded(Exception):
 
 class Errand:
     """An item being worked on. `run` is where the execution stands; `saved` whether the database
-    says so, too; `settled` whether the item is done with."""
+    says so, too; `taken_in` whether the item is part of that; `settled` whether it is done with."""
 
     def __init__(self, shop: Shop, item: Claimed, parcel: Parcel) -> None:
         self._shop, self._item, self._parcel = shop, item, parcel
@@ -69,6 +69,7 @@ class Errand:
         self._finder = Finder(shop.definitions, item.account_sid, flow_of(item))
         self._made: list[Taken] = []
         self._taken = parcel.taken
+        self.taken_in = parcel.memory is not None and parcel.taken == item.seq
         self._about: dict[str, Any] = {}
         self._saved, self.settled = True, False
         self.steps = 0
@@ -230,4 +231,5 @@ class Errand:
         self.steps += len(keeping.steps)
         self.run, self._made = run, []
         self._version += 1
+        self.taken_in = self._taken == self._item.seq
         self._saved, self.settled = True, keeping.settled is not None

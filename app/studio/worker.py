@@ -92,15 +92,14 @@ class Worker:
         if parcel.state == "closed":
             return _done(item, IGNORED, "the conversation is closed")
         began = self._runtime.clock.monotonic()
+        errand = Errand(self._shop, item, parcel)
         try:
-            errand = Errand(self._shop, item, parcel)
             passed_over = await self._work(errand, item, parcel)
         except Overtaken as overtaken:
-            return Walked(
-                item,
-                OVERTAKEN,
-                Settled(item, OVERTAKEN, due=self._later(item), detail=str(overtaken)),
-            )
+            # Ended by somebody else: what began under this item is over; what did not begins anew.
+            due = None if errand.taken_in else self._later(item)
+            settled = Settled(item, OVERTAKEN, due=due, detail=str(overtaken))
+            return Walked(item, OVERTAKEN, settled, errand.sid)
         except Crowded:
             due = self._runtime.clock.now() + timedelta(seconds=AGAIN_S)
             return Walked(item, POSTPONED, Settled(item, POSTPONED, due=due))

@@ -84,9 +84,12 @@ def _items(
     event: Event, targets: Sequence[Target], settings: Settings, now: datetime
 ) -> Iterator[NewItem]:
     enriched: dict[str, str] | None = None  # put into words once, for whoever wants it first
+    flows: set[str] = set()  # one that runs here and is attached twice hears a message once
     for target in targets:
-        if not _wanted(event, target, settings):
+        if target.flow_sid in flows or not _wanted(event, target, settings):
             continue
+        if target.flow_sid is not None and _elsewhere(target, settings) is None:
+            flows.add(target.flow_sid)
         params = event.params
         if target.enriched:
             params = enriched = enriched or enrich(event, target.roster, now)

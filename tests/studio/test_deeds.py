@@ -238,6 +238,22 @@ async def test_what_is_ended_under_a_request_says_nothing_more(dsn: str) -> None
         assert [ran["status"] for ran in await studio.executions()] == ["ended"]
 
 
+async def test_what_is_deleted_under_a_request_does_not_begin_again(dsn: str) -> None:
+    hold = asyncio.Event()
+    async with house(dsn, webhooks={"filters": []}) as one:
+        one.customer.hold = hold
+        studio = Studio(one, await publish(one, calling(f"{one.customer.url}/who")))
+        await lead(one, studio.flow)
+        ch = await studio.text("hello")
+        await one.customer.until(lambda: one.customer.held == 1)
+        [ran] = await studio.executions()
+        await one.delete(ran["url"])
+        hold.set()
+        await studio.rests()
+        assert await studio.said(ch) == ["hello"]
+        assert await studio.executions() == []
+
+
 async def test_one_that_waits_goes_on_when_the_time_is_up(dsn: str) -> None:
     ask = state("ask", "send-and-wait-for-reply", body="?", timeout="1", **WAIT)
     async with studio(dsn, flow(ask, DONE, LATE)) as one:

@@ -199,6 +199,15 @@ def test_a_flow_without_a_url_runs_here() -> None:
     ]
 
 
+def test_a_flow_that_is_attached_twice_hears_a_message_once() -> None:
+    event = events.message_added(CONVERSATION, MESSAGE, [], REST)
+    twice = [
+        target(scope="studio", url=None, flow_sid="FW" + "0" * 32, sid=sid)
+        for sid in ("WH1", "WH2")
+    ]
+    assert len(told(event, *twice)) == 1
+
+
 def test_flows_hear_neither_each_other_nor_what_is_no_message() -> None:
     here, elsewhere = "FW" + "0" * 32, "FW" + "1" * 32
     given = settings(flows={elsewhere: {"url": "https://flows.example.com/x"}})
