@@ -99,7 +99,10 @@ class Stage:
             parcels = await running.parcels(tx.sql, claimed)
         for item in claimed:
             try:
-                walked = await worker.attempt(item, parcels.get(item.seq))
+                try:
+                    walked = await worker.attempt(item, parcels.get(item.seq))
+                except Exception as error:
+                    walked = worker.broken(item, parcels.get(item.seq), error)
                 await worker.settle(walked)
             except Died:
                 self.clock.turn(LEASE_S + 1)  # until then nobody else may touch it

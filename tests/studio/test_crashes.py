@@ -14,6 +14,7 @@ from app.ops import retention
 from app.rules import executions as rules
 from app.store import running
 from app.store.database import Database
+from app.studio.worker import ATTEMPTS_MAX
 from tests.support.clock import TurnedClock
 from tests.support.database import Reused
 
@@ -243,3 +244,26 @@ async def test_what_has_ended_is_kept_for_a_while(db: Database, sql: asyncpg.Con
         await retention.executions(sql, stage.clock.now(), 30)
         assert await sql.fetchval("SELECT count(*) FROM executions") == 0
         assert await sql.fetchval("SELECT count(*) FROM execution_steps") == 0
+
+
+async def test_what_breaks_again_and_again_is_given_up_and_the_lane_goes_on(
+    db: Database, sql: asyncpg.Connection
+) -> None:
+    async with staged(db, sql, BOTS) as stage:
+        await stage.text("hello")
+        await stage.finish()
+        await sql.execute("UPDATE executions SET memory = 'no memory at all'")
+        await stage.text("yes")
+        for tries in range(ATTEMPTS_MAX):
+            assert await sql.fetchval("SELECT count(*) FROM dead_letters") == 0, tries
+            assert await stage.work()
+            assert not await stage.work()
+            stage.clock.turn(61)
+        row = await sql.fetchrow("SELECT kind, attempts, reason FROM dead_letters")
+        assert (row["kind"], row["attempts"]) == ("flow", ATTEMPTS_MAX)
+        [ended] = await sql.fetch("SELECT status, reason FROM executions")
+        assert ended["status"] == "ended"
+        assert ended["reason"].startswith("failed: given up after 20 attempts")
+        await stage.text("hello again")
+        await stage.finish()
+        assert await stage.said() == [HI, HI]
