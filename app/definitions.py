@@ -14,7 +14,8 @@ from app.store.database import Database
 
 T = TypeVar("T")
 
-KEPT_MAX = 256
+TEXT_MAX = 4_000_000
+"""Characters of the definitions that are kept; walked, they take some ten times as much."""
 NUMBER_MAX = 2**31 - 1
 READS_MAX = 200
 """Definitions that one event may need."""
@@ -25,14 +26,15 @@ class Definitions:
 
     def __init__(self, db: Database) -> None:
         self.db = db
-        self._known: OrderedDict[tuple[str, int], Flow | None] = OrderedDict()
+        self._known: OrderedDict[tuple[str, int], tuple[Flow | None, int]] = OrderedDict()
+        self._size = 0
 
     async def of(self, flow_sid: str, revision: int) -> Flow | None:
         """A flow in one of its revisions; None: there is none, or it cannot be walked."""
         place = flow_sid, revision
         if place in self._known:
             self._known.move_to_end(place)
-            return self._known[place]
+            return self._known[place][0]
         async with self.db.read() as tx:
             text = await running.definition(tx.sql, flow_sid, revision)
         if text is None:
@@ -41,10 +43,18 @@ class Definitions:
             flow: Flow | None = parse(text)
         except FlowErrors:
             flow = None
-        self._known[place] = flow
-        if len(self._known) > KEPT_MAX:
-            self._known.popitem(last=False)
+        self._keep(place, flow, len(text))
         return flow
+
+    def _keep(self, place: tuple[str, int], flow: Flow | None, size: int) -> None:
+        """What was used longest ago makes room; another task may have kept it meanwhile."""
+        if place in self._known:
+            return
+        self._known[place] = flow, size
+        self._size += size
+        while self._size > TEXT_MAX and len(self._known) > 1:
+            _, (_, gone) = self._known.popitem(last=False)
+            self._size -= gone
 
 
 class Missing(Exception):
