@@ -29,7 +29,7 @@ class Overtaken(Conflict):
 
 async def keep(sql: asyncpg.Connection, load: Load) -> None:
     """Write where the executions stand whose messages go on; the others are refused. Call it when
-    nothing refuses a message any more."""
+    nothing refuses a message of a flow any more (it names no media of ours)."""
     said = _said(load)
     if not said:
         return

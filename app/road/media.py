@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from mimetypes import guess_type
 from types import SimpleNamespace
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 import asyncpg
 
@@ -14,7 +11,6 @@ from app import ids
 from app.errors import Conflict, NotFound, Refused
 from app.model import Conversation, Media
 from app.model.outbox import MEDIA, media_lane
-from app.model.traffic import MediaPart
 from app.road.convoy import Carriage, Load
 from app.road.items import Arrival, Draft
 from app.store import media
@@ -22,7 +18,6 @@ from app.store.outbox import NewItem
 
 NOT_FOUND = (50507, "Media not found")
 TAKEN = (50508, "Media already sent with another message")
-UNKNOWN = "application/octet-stream"
 
 
 async def attach(sql: asyncpg.Connection, load: Load) -> None:
@@ -61,25 +56,7 @@ def check_free(row: Any, account_sid: str, service_sid: str) -> None:
 
 def received(conversation: Conversation, carriage: Carriage, *, fetched: bool) -> tuple[Media, ...]:
     """The media of an inbound, as its carrier names them."""
-    return _linked(
-        conversation,
-        carriage,
-        carriage.arrival.inbound.media,
-        "pending" if fetched else "linked",
-    )
-
-
-def linked(
-    conversation: Conversation, carriage: Carriage, urls: Sequence[str]
-) -> tuple[Media, ...]:
-    """The media of a message that a flow says by their URLs; carriers fetch them there."""
-    parts = [MediaPart(url, guess_type(urlsplit(url).path)[0] or UNKNOWN) for url in urls]
-    return _linked(conversation, carriage, parts, "linked")
-
-
-def _linked(
-    conversation: Conversation, carriage: Carriage, parts: Sequence[MediaPart], status: str
-) -> tuple[Media, ...]:
+    inbound = carriage.arrival.inbound
     return tuple(
         cast(
             Media,
@@ -94,11 +71,11 @@ def _linked(
                 filename=part.filename,
                 size=part.size,
                 source_url=part.url,
-                status=status,
+                status="pending" if fetched else "linked",
                 file_key=None,
             ),
         )
-        for position, part in enumerate(parts)
+        for position, part in enumerate(inbound.media)
     )
 
 

@@ -14,6 +14,7 @@ from app.model.traffic import Member
 from app.road import media
 from app.road.convoy import Carriage, Load
 from app.road.items import Arrival, Draft
+from app.road.linked import linked
 from app.rules.conversations import check_writable
 from app.rules.timers import next_timer
 from app.store.road import Met
@@ -49,8 +50,8 @@ def number(load: Load, carriage: Carriage) -> None:
     if isinstance(carriage.item, Arrival):
         fetched = load.settings.media.fetch
         carriage.media = media.received(conversation, carriage, fetched=fetched)
-    elif carriage.item.media_urls:
-        carriage.media = media.linked(conversation, carriage, carriage.item.media_urls)
+    if isinstance(carriage.item, Draft) and carriage.item.media_urls:
+        carriage.media = linked(conversation, carriage, carriage.item.media_urls)
     carriage.message = _message(load, conversation, carriage, origin.source)
     conversation.message_count += 1
     if load.new_conversations.get(conversation.sid) is carriage:

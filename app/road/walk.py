@@ -8,8 +8,8 @@ A convoy of inbounds and posted messages goes through these steps together, in o
                 about first; claim the pairs, or number groups, of new conversations
     lock        the conversations, in the order of their SIDs, with who is in them and who is told;
                 what changed meanwhile walks again; what is the copy of another goes no further
-    attach      the files that posted messages name, each to one message
     keep        where the flows stand whose messages these are
+    attach      the files that posted messages name, each to one message
     number      each message gets the next index of its conversation
     fan out     one receipt for each external recipient, a place in its lane
     reply       where a word like HELP is answered by us: one more message, for its author alone
@@ -17,8 +17,8 @@ A convoy of inbounds and posted messages goes through these steps together, in o
     write       all of it, the decisions, and the answers to keyed posts
     commit      then everybody is answered
 
-Locks come in one order everywhere: ledger, keys, bindings, users, conversations, media,
-executions, lanes.
+Locks come in one order everywhere: ledger, keys, bindings, users, conversations,
+executions, media, lanes.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ async def walk(sql: asyncpg.Connection, load: Load) -> None:
     await creation.decide(sql, load)
     await lock(sql, load)
     await copies.find(sql, load, load.going(), locked=True)
-    await media.attach(sql, load)
     await flowing.keep(sql, load)
+    await media.attach(sql, load)
     for carriage in load.going():
         messages.number(load, carriage)
         fanout.plan(load, carriage)

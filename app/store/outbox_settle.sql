@@ -28,7 +28,7 @@ WITH ended AS (
 ), again AS (
   UPDATE outbox o SET started_at = CASE WHEN e.unknown THEN o.started_at END,
     attempts = o.attempts - CASE  -- nothing was attempted
-      WHEN e.outcome = 'postponed' AND e.kind IN ('delivery', 'flow') AND NOT e.unknown THEN 1 ELSE 0 END
+      WHEN e.outcome = 'postponed' AND e.kind = 'delivery' AND NOT e.unknown THEN 1 ELSE 0 END
   FROM ended e WHERE o.seq = e.seq AND NOT e.done
 )
 UPDATE lanes l SET lease = NULL, slot_at = NULL, due = coalesce(e.due, e.now)

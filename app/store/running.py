@@ -1,6 +1,6 @@
 """Executions while they run: what a worker must know to go on, and where a run stands afterwards.
 
-Lock order: conversations, executions in the order of their SIDs, lanes.
+Lock order: conversations, executions in the order of their SIDs, media, lanes.
 """
 
 from __future__ import annotations

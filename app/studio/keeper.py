@@ -16,6 +16,10 @@ from app.store.running import Keeping
 Kept = Convoy[Keeping | Settled, None]
 
 
+POSTPONED = "postponed"
+"""What was not begun: it is as if the item had not been taken."""
+
+
 class Lost(ParleyError):
     """The lease of the item ran out: another worker has it."""
 
@@ -43,7 +47,10 @@ class Keeper:
                     flow_sid = running.flow_of(item)
                     await running.fail(sql, flow_sid, item.conversation_sid, one.dead, now)
             settled = [done for one in given if (done := _settled(one, kept)) is not None]
-            await outbox.settle(sql, settled, now)
+            late = [one for one in settled if one.outcome == POSTPONED]
+            for one in late:
+                await outbox.unbegin(sql, [one.item], one.due or now)
+            await outbox.settle(sql, [one for one in settled if one not in late], now)
         self._runtime.wakes.ring(FLOW)
         return [Overtaken() if _overtaken(one, kept) else None for one in given]
 

@@ -29,7 +29,7 @@ from app.store import running
 from app.store.outbox import Claimed, Settled
 from app.store.running import Parcel, flow_of
 from app.studio.errand import Crowded, Errand, Shop
-from app.studio.keeper import Kept, Lost
+from app.studio.keeper import POSTPONED, Kept, Lost
 
 IN_FLIGHT = 128
 LEASE_S = 45.0
@@ -38,8 +38,6 @@ LEASE_S = 45.0
 ATTEMPTS_MAX = 20
 """Attempts at one item; then it is given up, and what the flow runs there ends."""
 AGAIN_S, AGAIN_S_MAX = 0.5, 60.0
-POSTPONED = "postponed"
-"""Its request had no place: that is not an attempt."""
 GONE, IGNORED, REPLIED, OVERTAKEN, BROKEN = "gone", "ignored", "replied", "overtaken", "broken"
 UNPUBLISHED = "the flow has no revision that can be run"
 
