@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +18,7 @@ from app.carriers import discover
 from app.clock import Clock
 from app.errors import ParleyError
 from app.observe import Observe, Said
-from app.ops import explain, flow_command, hooks_command, keys_command, logging, trace
+from app.ops import explain, flow_command, flow_trace, hooks_command, keys_command, logging, trace
 from app.service import ROLES, Service, running, settle_down
 from app.settings import command as check_config
 from app.settings.load import DATABASE_URL, load
@@ -167,7 +168,10 @@ def _keys(options: argparse.Namespace) -> int:
 
 
 def _flow(options: argparse.Namespace) -> int:
-    return _run(flow_command.run(options, print))
+    if options.action != "trace":
+        return _run(flow_command.run(options, print))
+    ask = partial(flow_trace.run, name=options.file, say=print)
+    return _run(_asking(_settings(options), ask))
 
 
 def _migrate(options: argparse.Namespace) -> int:
@@ -313,7 +317,7 @@ _COMMANDS: tuple[
     ),
     ("hooks", _hooks, hooks_command.TEXT, (_CONFIG, *hooks_command.ARGUMENTS)),
     ("keys", _keys, keys_command.TEXT, (_CONFIG, *keys_command.ARGUMENTS)),
-    ("flow", _flow, flow_command.TEXT, flow_command.ARGUMENTS),
+    ("flow", _flow, flow_command.TEXT, (_CONFIG, *flow_command.ARGUMENTS)),
     (
         "migrate",
         _migrate,

@@ -32,9 +32,11 @@ from app.store import embedded, schema
 CONFIG = Path(app.__file__).parents[1] / "config" / "demo.yaml"
 SMS_LINE = "+15005550006"
 WHATSAPP_LINE = "whatsapp:+15005550010"
+BOT_LINE = "+15005550007"
 MARIA = "+15551230001"
 RITA = "whatsapp:+15551230002"
 TOM = "whatsapp:+15551230003"
+TIM = "+15551230004"
 WAIT_S = 15.0
 
 
@@ -84,6 +86,7 @@ class Story:
             await self._fan_out(support)
             await self._too_long(support)
             await self._signatures()
+            await self._flow()
         except (TimeoutError, LookupError, aiohttp.ClientError) as error:
             self._expect("the story to go on", f"{type(error).__name__}: {error}", None)
 
@@ -178,6 +181,25 @@ class Story:
         self._expect("wrongly signed webhooks", self._customer.unsigned, 0)
         told = [form["Status"] for form in self._customer.events("onDeliveryUpdated")]
         self._expect("reads reported", told.count("read"), 2)
+
+    async def _flow(self) -> None:
+        self._scene("8. Tim texts the bot line: a flow that runs here talks with him")
+        decision = await self._text(TIM, BOT_LINE, "Hello?")
+        self._expect("the outcome", decision["outcome"], "created")
+        await self._got(TIM, ["Hi, do you like bots?"])
+        await self._text(TIM, BOT_LINE, "yes")
+        await self._got(TIM, ["Hi, do you like bots?", "🤖"])
+
+    async def _got(self, phone: str, expected: list[str]) -> None:
+        """Wait until a phone has got these texts, and print the last."""
+        got: list[str] = []
+        for _ in range(int(WAIT_S / 0.05)):
+            got = [text.body or "" for text in self._world.phone(phone).received]
+            if got == expected:
+                break
+            await self._service.runtime.clock.sleep(0.05)
+        self._say(f"   {phone} got: {got[-1:]}")
+        self._expect("what he got", got, expected)
 
     async def _text(self, phone: str, to: str, body: str) -> dict[str, Any]:
         """A phone texts one of our lines; gives the road's decision."""

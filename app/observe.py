@@ -114,6 +114,21 @@ class HookTried:
 
 
 @dataclass(frozen=True, slots=True)
+class FlowWalked:
+    """A flow took something in (event: message, request, timeout) and rests again, after so many
+    steps. outcome: waits, completed, stopped, failed, cancelled; ignored, gone, replied when it
+    concerned nothing; postponed, broken, overtaken (it goes on later), dead."""
+
+    event: str
+    outcome: str
+    steps: int
+    took_s: float
+    flow_sid: str
+    execution_sid: str | None
+    conversation_sid: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class TargetPaused:
     """A target of webhooks fails and is left alone for `wait_s`: the `pauses`-th time in a row.
     `target` is its name in `hook_endpoints`."""
@@ -253,6 +268,7 @@ Observation = (
     | Recovered
     | DeliveryTried
     | HookTried
+    | FlowWalked
     | TargetPaused
     | TargetResumed
     | CarrierPaused

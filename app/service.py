@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,43 +19,27 @@ from app import egress, front
 from app.carriers import discover
 from app.carriers.contract import Carrier, Hosted
 from app.clock import Clock
-from app.convoy import Convoy
-from app.delivery.loop import delivery_loop
-from app.delivery.pauses import Pauses
-from app.delivery.settle import Settler, Settling
 from app.files import shelves
-from app.inbound.asking import ask_loop
-from app.inbound.door import Doors
-from app.inbound.gaps import RING_S, Gaps
 from app.inbound.mail_port import mail_ports
 from app.lanes import punctual
-from app.media.fetch import fetch_loop
 from app.observe import Observe, Said
 from app.ops.health import Health, check_server
-from app.ops.jobs import Jobs
 from app.ops.metrics import Metrics
 from app.ops.routes import probe_routes
-from app.road.items import Road
-from app.road.walk import Walker, order_of
+from app.parts import Parts, assembled
 from app.rules import registration
 from app.runtime import Runtime
-from app.settings.models import RoadSettings, Settings
+from app.settings.models import Settings
 from app.store import schema
 from app.store.bells import Ringer, listen
 from app.store.database import Database
 from app.store.declared import declare
-from app.streams.follower import Followers
-from app.streams.sequencer import Sequencer
+from app.studio.worker import IN_FLIGHT as FLOWS_IN_FLIGHT
 from app.vault import Vault
 from app.webhooks import before
-from app.webhooks.after import Teller, Telling, hook_loop
 
 GC_THRESHOLDS = (10_000, 20, 50)
 ROLES = ("api", "inbound", "worker", "jobs")
-WALKERS_WAITING_MAX = 10_000
-"""Attempts and statuses that may wait to be settled; carriers are told 503 beyond."""
-BESIDE = 6
-"""Messages for which a walker leaves while another one is under way: fewer share too little."""
 
 
 @dataclass(slots=True)
@@ -139,7 +123,8 @@ async def _runtime(
 
 def _outgoing_max(settings: Settings) -> int:
     """How many calls of URLs that users give may be under way."""
-    return settings.hooks.in_flight + settings.streams.in_flight + settings.media.in_flight
+    sent = settings.hooks.in_flight + settings.streams.in_flight + FLOWS_IN_FLIGHT
+    return sent + settings.media.in_flight
 
 
 def _vault(settings: Settings) -> Vault:
@@ -155,76 +140,55 @@ async def _parts(
     runtime: Runtime, listening: socket.socket, roles: tuple[str, ...], metrics: Metrics
 ) -> AsyncIterator[Service]:
     """Walkers, loops, doors, jobs: started in this order, drained in reverse."""
-    settings = runtime.settings
     health = Health(runtime, await asyncio.to_thread(schema.head))
-    pauses = Pauses(settings.delivery)
-    walkers, settler, teller = _walkers(runtime), Settler(runtime, pauses), Teller(runtime)
-    road = _road(settings.road, walkers)
-    settling: Settling = Convoy(settler, longest=128, waiting_max=WALKERS_WAITING_MAX)
-    settler.more = settling.waiting
-    telling: Telling = Convoy(teller, longest=128, waiting_max=WALKERS_WAITING_MAX)
-    deliveries = delivery_loop(runtime, settling, pauses)
-    hooks = hook_loop(runtime, telling, teller.queue)
-    asks, fetches = ask_loop(runtime, road), fetch_loop(runtime)
-    sequencer, followers = Sequencer(runtime), Followers(runtime)
-    gaps = Gaps(runtime, road, settling.submit)
-    jobs = Jobs(runtime, settling.submit, [("gaps", gaps.turn, RING_S)])
-    doors = Doors(runtime, road, settling.submit) if "inbound" in roles else None
-    application = front.built(runtime, road, doors, health, metrics, roles)
+    parts = assembled(runtime, health, metrics, roles)
     async with asyncio.TaskGroup() as group:
-        walking = [group.create_task(part.run()) for part in (road, settling, telling)]
+        walking = [group.create_task(one.run()) for one in parts.convoys]
         standing = [group.create_task(health.run()), *_bells(group, runtime, roles)]
-        working = []
-        if "worker" in roles:
-            loops = (deliveries, hooks, asks, fetches, sequencer, followers)
-            working = [group.create_task(part.run()) for part in loops]
+        busy = parts.loops if "worker" in roles else ()
+        working = [group.create_task(one.run()) for one in busy]
         stack = AsyncExitStack()
         try:
-            await gaps.meet()
-            probes = probe_routes(health, metrics)
-            site = await front.serve(stack, application, probes, listening, settings)
-            ports = await mail_ports(stack, runtime, doors) if doors is not None else {}
-            url = front.origin(listening)
-            service = Service(runtime, url, site or url, health, ports)
-            await _worlds(stack, runtime, service.url)
-            if "jobs" in roles:
-                jobs.start()
-            yield service
+            await parts.gaps.meet()
+            yield await _served(stack, parts, runtime, listening, metrics)
         finally:
-            left_s = _deadline(runtime.clock, settings.server.drain_s)
+            left_s = _deadline(runtime.clock, runtime.settings.server.drain_s)
             health.drain()
-            gaps.close()
-            await jobs.stop()
-            for loop in (deliveries, hooks, asks, fetches, sequencer, followers):
+            parts.gaps.close()
+            await parts.jobs.stop()
+            for loop in parts.loops:
                 loop.close()
             await _finish(working, left_s())
-            for leased in (deliveries, hooks, asks, fetches, followers):
+            for leased in parts.leased:
                 await leased.release()
             closing = group.create_task(stack.aclose())  # requests in flight need the walkers
             await asyncio.wait([closing], timeout=left_s())
-            for convoy in (road, settling, telling):
+            for convoy in parts.convoys:
                 convoy.close()
             await _finish(walking, left_s())
             await closing
             for task in standing:
                 task.cancel()
-    held: list[Walker | Settler | Teller] = [*walkers, settler, teller]
-    for one in held:
-        await one.close()
+    for held in parts.held:
+        await held.close()
 
 
-def _walkers(runtime: Runtime) -> list[Walker]:
-    return [Walker(runtime) for _ in range(runtime.settings.road.walkers)]
-
-
-def _road(walk: RoadSettings, walkers: Sequence[Walker]) -> Road:
-    return Convoy(
-        *walkers,
-        longest=walk.convoy_max,
-        waiting_max=walk.queue_max,
-        order=order_of,
-        beside=BESIDE,
-    )
+async def _served(
+    stack: AsyncExitStack,
+    parts: Parts,
+    runtime: Runtime,
+    listening: socket.socket,
+    metrics: Metrics,
+) -> Service:
+    """Start answering, and the jobs; closed with the stack."""
+    probes = probe_routes(parts.health, metrics)
+    site = await front.serve(stack, parts.application, probes, listening, runtime.settings)
+    ports = await mail_ports(stack, runtime, parts.doors) if parts.doors is not None else {}
+    url = front.origin(listening)
+    await _worlds(stack, runtime, url)
+    if "jobs" in parts.roles:
+        parts.jobs.start()
+    return Service(runtime, url, site or url, parts.health, ports)
 
 
 def _bells(

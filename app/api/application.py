@@ -14,13 +14,14 @@ from app.api.call import door
 from app.api.event_log import READERS
 from app.api.limits import Buckets, Counting, counted_by
 from app.api.routes import Route, chat_routes, routes
+from app.api.studio_routes import VERSION as FLOWS_VERSION
+from app.api.studio_routes import studio_routes
 from app.media import links
 from app.road.items import Road
 from app.runtime import Runtime
 from app.streams.reading import Readers
 
 VERSION, CHAT_VERSION = "/v1", "/v3"
-OTHER_VERSION = "/v2"
 
 
 def build(runtime: Runtime, road: Road, gate: Gate | None = None) -> web.Application:
@@ -33,9 +34,11 @@ def build(runtime: Runtime, road: Road, gate: Gate | None = None) -> web.Applica
     site.on_shutdown.append(_letting_go(readers))
     site.add_subapp(VERSION, api)
     site.add_subapp(CHAT_VERSION, version(runtime, road, gate, buckets, chat_routes()))
-    site.add_subapp(OTHER_VERSION, nothing(runtime))
+    site.add_subapp(FLOWS_VERSION, version(runtime, road, gate, buckets, studio_routes()))
     site.router.add_get(links.PATH, _opened(runtime))
-    described = openapi.document({VERSION: routes(), CHAT_VERSION: chat_routes()})
+    described = openapi.document(
+        {VERSION: routes(), FLOWS_VERSION: studio_routes(), CHAT_VERSION: chat_routes()}
+    )
     site.router.add_get(openapi.PATH, said(orjson.dumps(described)))
     return site
 
@@ -80,8 +83,3 @@ def version(
         handler = door(runtime, road, route.verb, route.status, counting)
         application.router.add_route(route.method, route.path, handler)
     return application
-
-
-def nothing(runtime: Runtime) -> web.Application:
-    """A version of the API that is not here: all of it is a clean 404."""
-    return web.Application(middlewares=[errors.shaper(runtime.observe)])

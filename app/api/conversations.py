@@ -22,7 +22,7 @@ from app.model.conversations import State
 from app.rules import conversations as rules
 from app.rules import timers
 from app.settings.models import LimitSettings
-from app.store import bindings, conversations
+from app.store import bindings, conversations, running
 from app.store.conversations import Defaults, Filter
 from app.store.database import Tx
 from app.store.scope import Scope
@@ -159,6 +159,7 @@ async def update(call: Call) -> dict[str, Any]:
         await conversations.write(tx, conversation)
         if closing:  # pairs that joined between the first time and the lock
             await bindings.close(tx, sid)
+            await running.close(tx.sql, [sid], tx.now)
         await call.tell(tx, *happened)
     return show(conversation, call.links)
 

@@ -20,6 +20,8 @@ from app.api.schemas import FLAG, NUMBER, OBJECT, TEXT, URL, Schema, null, whole
 from app.api.setting_shapes import SETTINGS
 from app.api.shapes import IN_SERVICE_ONLY, SHAPES
 from app.api.stream_shapes import STREAMS
+from app.api.studio_shapes import ANSWERS as OF_FLOWS
+from app.api.studio_shapes import STUDIO
 
 PATH = "/openapi.json"
 FORM = "application/x-www-form-urlencoded"
@@ -77,6 +79,7 @@ ANSWERS: Mapping[str, Answer] = {
     "/Schemas/{Id}/Versions/{SchemaVersion}/Raw": Answer("JsonSchema"),
     "/Events": Answer("Events"),
     "/Media": Answer("Media"),
+    **{path: Answer(*shown) for path, shown in OF_FLOWS.items()},
 }
 EVENTS, SSE = "/Events", "text/event-stream"
 EXPORT = f"{CONVERSATION}/Export"
@@ -287,6 +290,7 @@ def _schemas() -> Iterator[tuple[str, Schema]]:
         **SETTINGS,
         **CONTENTS,
         **STREAMS,
+        **STUDIO,
     }.items():
         if name not in (*IN_SERVICE_ONLY, "FoundMessage"):
             yield name, whole(**keys)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import cast
 
 from app.api.call import Call
+from app.api.errors import NOT_FOUND
 from app.api.limits import CONVERSATION
+from app.errors import NotFound
 from app.model import Conversation
 from app.model.conversations import State
 from app.rules.conversations import check_writable
@@ -27,7 +29,15 @@ async def locked(call: Call, tx: Tx, sid: str) -> Conversation:
 
     Raises NotFound when it is gone, Invalid 50377 (closed), Conflict 50386 (initializing).
     """
-    conversation = call.found(await conversations.lock(tx, sid))
+    return await lock(tx, sid, call.missing())
+
+
+async def lock(tx: Tx, sid: str, missing: NotFound | None = None) -> Conversation:
+    """The same where no path leads; raises `missing`, or NotFound, when it is gone."""
+    conversation = await conversations.lock(tx, sid)
+    if conversation is None:
+        path = f"/Conversations/{sid}"
+        raise missing or NotFound(NOT_FOUND, f"The requested resource {path} was not found")
     writable(conversation)
     return conversation
 

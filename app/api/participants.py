@@ -17,7 +17,7 @@ from app.api.grouping import check_alike, regroup, settle
 from app.api.joining import check_new, check_room, enrol, role
 from app.api.page import Listing
 from app.api.parameters import attributes, cleared
-from app.api.parent import locked, named, writable
+from app.api.parent import lock, locked, named, writable
 from app.api.reading import LAST_READ_INDEX, LAST_READ_TIMESTAMP, read
 from app.api.scope import Links
 from app.channels.facts import binding_type
@@ -33,6 +33,7 @@ from app.store.database import Tx
 from app.store.scope import Scope
 from app.webhooks import events, proposals
 from app.webhooks.events import Event
+from app.webhooks.origin import Origin
 
 IDENTITY = kinds.text("Identity")
 ADDRESS = kinds.text("MessagingBinding.Address")
@@ -86,23 +87,33 @@ async def _adding(call: Call, tx: Tx, scope: Scope) -> list[Event]:
 @takes(*NEW, asks=_adding)
 async def create(call: Call) -> dict[str, Any]:
     """Somebody joins: an identity, or an address that is bound to one of ours."""
-    settings = call.runtime.settings
     async with call.begin() as (tx, scope):
         parent = await named(call, tx, scope)
-        participant = new(parent, shape(call.form, call.runtime, parent), call.form, tx.now)
-        participant.role_sid = await role(tx, scope, participant.role_sid)
-        writable(parent)
-        await claim_one(tx, participant, settings)
-        group = await regroup(tx, None, participant, settings)
-        met = await enrol(tx, scope, participant.identity, settings)
-        conversation = await locked(call, tx, parent.sid)
-        await check_room(tx, conversation, participant, settings)
-        await tx.add(participant)
-        await settle(tx, conversation, group)
-        await conversations.touch(tx, conversation.sid)
-        happened = [events.user_added(user, call.origin) for user in met]
-        await call.tell(tx, *happened, events.participant_added(participant, call.origin))
+        form, runtime = call.form, call.runtime
+        participant, happened = await join(tx, scope, parent, form, runtime, call.origin)
+        await call.tell(tx, *happened)
     return show(participant, call.links)
+
+
+async def join(
+    tx: Tx, scope: Scope, parent: Conversation, form: Form, runtime: Runtime, origin: Origin
+) -> tuple[Participant, list[Event]]:
+    """Somebody whom a form describes joins a conversation; gives what is to be told. Raises
+    Refused; NotFound when the conversation is gone."""
+    settings = runtime.settings
+    participant = new(parent, shape(form, runtime, parent), form, tx.now)
+    participant.role_sid = await role(tx, scope, participant.role_sid)
+    writable(parent)
+    await claim_one(tx, participant, settings)
+    group = await regroup(tx, None, participant, settings)
+    met = await enrol(tx, scope, participant.identity, settings)
+    conversation = await lock(tx, parent.sid)
+    await check_room(tx, conversation, participant, settings)
+    await tx.add(participant)
+    await settle(tx, conversation, group)
+    await conversations.touch(tx, conversation.sid)
+    happened = [events.user_added(user, origin) for user in met]
+    return participant, [*happened, events.participant_added(participant, origin)]
 
 
 @takes()

@@ -304,15 +304,16 @@ CHAT = (Row(channels.PATH, ACCOUNT, update=channels.update),)
 
 def routes() -> Iterator[Route]:
     """Every operation in every tree that has it."""
-    return _routes(API)
+    return mounted(API)
 
 
 def chat_routes() -> Iterator[Route]:
     """The operations below `/v3`."""
-    return _routes(CHAT)
+    return mounted(CHAT)
 
 
-def _routes(rows: Sequence[Row]) -> Iterator[Route]:
+def mounted(rows: Sequence[Row]) -> Iterator[Route]:
+    """The operations of these paths, in the trees that have them."""
     for row in rows:
         verbs = (
             ("GET", row.page, 200),

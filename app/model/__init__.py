@@ -7,6 +7,7 @@ from app.model.addresses import AddressConfiguration, MessagingService, Sender, 
 from app.model.contents import Content, ContentApproval
 from app.model.conversations import Binding, Conversation, NumberGroup, Participant
 from app.model.files import DoomedFile, File
+from app.model.flows import Execution, ExecutionStep, Flow, FlowRevision
 from app.model.gaps import GapFind, GapLook
 from app.model.messages import Media, Message, Receipt
 from app.model.outbox import Attempt, CarrierPause, DeadLetter, Endpoint, Lane, OutboxItem
@@ -43,7 +44,11 @@ __all__ = [
     "DoomedFile",
     "EarlyStatus",
     "Endpoint",
+    "Execution",
+    "ExecutionStep",
     "File",
+    "Flow",
+    "FlowRevision",
     "Follower",
     "GapFind",
     "GapLook",

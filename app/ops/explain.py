@@ -213,7 +213,9 @@ def _people(settings: Settings, inbound: Inbound) -> dict[str, Any]:
 
 def _flow(settings: Settings, sid: str) -> str:
     flow = settings.flows.get(sid)
-    return plain_url(flow.url) if flow else "not in `flows`: it is told nothing"
+    if flow is None:
+        return "not in `flows`: it runs here, if the API has it"
+    return plain_url(flow.url) if flow.url else "it runs here"
 
 
 async def _recipients(

@@ -45,14 +45,14 @@ from app.flows.states import Flow, FlowErrors
 from app.settings.models import EgressSettings
 
 TEXT = (
-    "Check a flow's definition (`flow check FILE`: every mistake with its line) or talk with it "
-    "(`flow run FILE`). Needs no database."
+    "Check a flow's definition (`flow check FILE`: every mistake with its line), talk with it "
+    "(`flow run FILE`; neither needs a database), or see what it did (`flow trace FN...|FW...`)."
 )
 CONTACT, ADDRESS = "+15550100", "+15550199"
 
 ARGUMENTS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
-    (("action",), {"choices": ("check", "run"), "help": "what to do"}),
-    (("file",), {"metavar": "FILE", "help": "the definition, JSON"}),
+    (("action",), {"choices": ("check", "run", "trace"), "help": "what to do"}),
+    (("file",), {"metavar": "FILE|SID", "help": "the definition, JSON; of trace, FN... or FW..."}),
     (("--script",), {"metavar": "LINES", "help": "a file of what to type, line by line"}),
     (
         ("--param",),

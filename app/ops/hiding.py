@@ -6,6 +6,7 @@ import re
 from urllib.parse import urlsplit
 
 from app.channels.address import masked
+from app.model.flows import PLACE
 
 TEXT_CHARS_MAX = 200
 
@@ -28,7 +29,9 @@ def hidden(text: str) -> str:
 
 
 def plain_url(url: str) -> str:
-    """Where a URL leads, without its query, user and password."""
+    """Where a URL leads, without its query, user and password; a flow that runs here, as it is."""
+    if url.startswith(PLACE):
+        return url
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 

@@ -16,6 +16,7 @@ import orjson
 from app import ids
 from app.clock import iso_millis
 from app.errors import Conflict, Invalid, NotFound
+from app.model.flows import FLOW
 from app.model.outbox import HOOK, endpoint
 from app.ops.hiding import hidden, plain_url
 from app.ops.render import table
@@ -110,7 +111,7 @@ async def raise_dead(tx: Tx, dead: Dead, *, new_tokens: bool = False) -> int:
     """Replay a batch of dead letters; gives how many. There may be more when it was a whole one."""
     count = await hook_repairs.replay(tx.sql, dead, tx.now, limit=BATCH_MAX, new_tokens=new_tokens)
     if count:
-        tx.rings.add(HOOK)
+        tx.rings |= {HOOK, FLOW}
     return count
 
 

@@ -18,13 +18,14 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from app.errors import Unavailable
 from app.media import collection
+from app.model.flows import FLOW
 from app.model.outbox import ASK, DELIVERY, HOOK, MEDIA
 from app.model.streams import KINESIS, STREAM, WEBHOOK
 from app.model.traffic import Status
 from app.observe import Failed, Measured, Said, TimerFired
 from app.ops import retention
 from app.runtime import Runtime
-from app.store import carrier_pauses, credentials, deliveries, gaps, gauges, timers
+from app.store import carrier_pauses, credentials, deliveries, gaps, gauges, running, timers
 from app.store.timers import Elapsed, Step
 from app.webhooks import tell
 from app.webhooks.events import Event, conversation_state_updated
@@ -68,6 +69,7 @@ class Jobs:
         """Ring from now on."""
         for name, job, every_s in (
             ("the timers' sweep", self.sweep, TIMERS_S),
+            ("waits of flows", self.time_out, TIMERS_S),
             ("early statuses", self.settle_early, EARLY_S),
             ("gauges", self.measure, GAUGES_S),
             ("retention", self.retain, RETENTION_S),
@@ -124,6 +126,9 @@ class Jobs:
         """One step: the transitions and what is told of them commit together."""
         async with self._runtime.db.begin() as tx:
             step = await timers.sweep(tx.sql, tx.now, limit=limit)
+            closed = [one.conversation.sid for one in step.elapsed if _closed(one)]
+            if closed:
+                await running.close(tx.sql, closed, tx.now)
             if step.elapsed:
                 told = [_event(one) for one in step.elapsed]
                 await tell.tell(tx, self._runtime.settings, told)
@@ -131,6 +136,15 @@ class Jobs:
             lag_s = (tx.now - one.due).total_seconds()
             self._runtime.observe(TimerFired(one.conversation.sid, one.conversation.state, lag_s))
         return step
+
+    async def time_out(self) -> None:
+        """Let flows know that nobody replied in time, step by step."""
+        full = True
+        while full and not self._stopping:
+            async with self._runtime.db.begin() as tx:
+                count = await running.time_out(tx.sql, tx.now)
+                tx.rings |= {FLOW} if count else set()
+            full = count == running.STEP_MAX
 
     async def settle_early(self) -> None:
         """Settle statuses that came before their send was known and whose send is known now."""
@@ -147,7 +161,7 @@ class Jobs:
         """What the database says of the outbox, of the dead letters and of the streams, and how
         long we waited for a connection to ask."""
         observe, clock = self._runtime.observe, self._runtime.clock
-        kinds = (DELIVERY, HOOK, ASK, MEDIA)
+        kinds = (DELIVERY, HOOK, ASK, MEDIA, FLOW)
         asked = clock.monotonic()
         async with self._runtime.db.begin() as tx:
             waited_s = clock.monotonic() - asked
@@ -184,6 +198,7 @@ class Jobs:
             (retention.dead_letters, days.dead_letters_days),
             (retention.dropped, days.dropped_days),
             (retention.gap_finds, days.dropped_days),
+            (retention.executions, days.executions_days),
             (retention.early_statuses, retention.EARLY_DAYS),
             (retention.idempotency_keys, retention.IDEMPOTENCY_DAYS),
             (events, streams.retention_days),
@@ -212,6 +227,10 @@ class Jobs:
         if lost:
             said = f"{lost} credentials were sealed by a key that is not given (secrets.key)"
             self._runtime.observe(Said("warning", "sealed secrets", said))
+
+
+def _closed(elapsed: Elapsed) -> bool:
+    return elapsed.conversation.state == "closed"
 
 
 def _event(elapsed: Elapsed) -> Event:

@@ -6,8 +6,7 @@ units, every label value there from the start with 0, and never a number, SID or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import product
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -24,12 +23,11 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from app import VERSION
-from app.channels.facts import FACTS
-from app.model.outbox import ASK, DELIVERY, HOOK, MEDIA
-from app.model.streams import KINESIS, STREAM, WEBHOOK
+from app.model.streams import STREAM
 from app.observe import (
     CarrierPaused,
     DeliveryTried,
+    FlowWalked,
     GapsSought,
     HookTried,
     InboundDecided,
@@ -44,50 +42,7 @@ from app.observe import (
     TargetPaused,
     TimerFired,
 )
-
-KINDS = (DELIVERY, HOOK, ASK, MEDIA)
-UNKNOWN_CARRIER = "unknown"
-
-INBOUND_OUTCOMES = (
-    *("accepted", "duplicate", "bad_signature", "unroutable", "throttled", "junk", "failed"),
-)
-GAP_OUTCOMES = (
-    *("complete", "partial", "throttled", "refused", "unreachable"),
-    *("garbage", "expired", "failed"),
-)
-RECOVERED_OUTCOMES = ("accepted", "duplicate", "unroutable", "failed")
-RESOLUTIONS = (
-    ("sender", "dropped"),
-    ("binding", "joined"),
-    ("address", "created"),
-    ("address", "joined"),
-    ("messaging_service", "created"),
-    ("messaging_service", "joined"),
-    ("sender_webhook", "forwarded"),
-    ("none", "dropped"),
-    ("ledger", "duplicate"),
-    ("pre_event", "asked"),
-    ("loop_guard", "dropped"),
-    *((rule, "dropped") for rule in ("binding", "address", "messaging_service")),
-)
-AUTOCREATES = tuple(product(("default", "webhook", "studio"), ("created",)))
-ATTEMPTS = (
-    *((outcome, "none") for outcome in ("accepted", "settled", "gone", "postponed")),
-    *(("temporary", reason) for reason in ("temporary", "request", "carrier", "channel", "other")),
-    *(("permanent", reason) for reason in ("request", "carrier", "channel", "other")),
-    ("unknown", "unknown"),
-)
-HOOKS = (
-    *product(
-        ("global", "service", "scoped", "studio", "sender"),
-        ("post",),
-        ("delivered", "refused", "unreachable"),
-    ),
-    *product(("global", "service"), ("pre",), ("delivered", "refused", "unreachable")),
-)
-SINKS = (WEBHOOK, KINESIS)
-MEDIA_CAME = (("upload",), ("url",), ("carrier",))
-MEDIA_OUTCOMES = (("stored",), ("temporary",), ("failed",), ("gone",))
+from app.ops.counters import COUNTERS, KINDS, SINKS, of_carriers
 
 CODE_FAMILIES: Mapping[str, str] = {"21": "request", "30": "carrier", "63": "channel"}
 """Who objects, by the first digits of the original's five-digit error codes."""
@@ -96,66 +51,6 @@ ACK_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
 LAG_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 3600.0)
 HOOK_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 TIMER_S = (0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 3600.0, 86_400.0)
-
-
-COUNTERS: tuple[tuple[str, str, Sequence[str], Sequence[Sequence[str]]], ...] = (
-    ("resolution_total", "Decisions on inbounds", ("rule", "outcome"), RESOLUTIONS),
-    ("autocreate_total", "Conversations by rule", ("type", "outcome"), AUTOCREATES),
-    (
-        "delivery_attempts_total",
-        "Attempts to hand a message to a carrier",
-        ("channel", "outcome", "reason"),
-        [(channel, *ended) for channel in FACTS if channel != "chat" for ended in ATTEMPTS],
-    ),
-    ("hook_attempts_total", "Calls of webhooks", ("scope", "phase", "outcome"), HOOKS),
-    (
-        "stream_attempts_total",
-        "Attempts to send events to sinks",
-        ("sink", "outcome"),
-        tuple(product(SINKS, ("delivered", "refused", "unreachable"))),
-    ),
-    (
-        "stream_events_total",
-        "Events that sinks took, and that were given up",
-        ("sink", "outcome"),
-        tuple(product(SINKS, ("delivered", "lost"))),
-    ),
-    ("media_stored_bytes_total", "Bytes of files that came in", ("came",), MEDIA_CAME),
-    ("media_known_bytes_total", "Of these, those that were there", ("came",), MEDIA_CAME),
-    ("media_fetches_total", "Attempts to fetch files", ("outcome",), MEDIA_OUTCOMES),
-)
-"""Counters of which every label is known: name, words, labels, their values."""
-
-
-def _of(
-    carriers: Sequence[str],
-) -> Iterator[tuple[str, str, Sequence[str], Iterable[Sequence[str]]]]:
-    """The counters of each carrier."""
-    known, both = (*carriers, UNKNOWN_CARRIER), ("carrier", "outcome")
-    yield (
-        "inbound_total",
-        "Calls of the carriers' inbound doors",
-        both,
-        product(known, INBOUND_OUTCOMES),
-    )
-    yield (
-        "gap_looks_total",
-        "Turns at carriers' lists of messages",
-        both,
-        product(known, GAP_OUTCOMES),
-    )
-    yield (
-        "recovered_total",
-        "Inbounds that no webhook brought",
-        both,
-        product(known, RECOVERED_OUTCOMES),
-    )
-    yield (
-        "carrier_pauses_total",
-        "Times that a failing carrier was left alone",
-        ("carrier",),
-        tuple((name,) for name in carriers),
-    )
 
 
 class Metrics:
@@ -167,7 +62,7 @@ class Metrics:
         self._registry = registry = CollectorRegistry()
         names = tuple(carriers)
         counter, histogram = _makers(registry)
-        self._counted = {given[0]: counter(*given) for given in (*_of(names), *COUNTERS)}
+        self._counted = {given[0]: counter(*given) for given in (*of_carriers(names), *COUNTERS)}
         self._inbound = self._counted["inbound_total"]
         self._pauses = Counter(
             "parley_hook_target_pauses_total",
@@ -177,6 +72,7 @@ class Metrics:
         self._ack = histogram("inbound_ack_seconds", "Inbound request to our answer", ACK_S)
         self._lag = histogram("delivery_lag_seconds", "Commit to the carrier's answer", LAG_S)
         self._hook_s = histogram("hook_duration_seconds", "One call of a webhook", HOOK_S)
+        self._flow_s = histogram("flow_walk_seconds", "What a flow took in, until it rests", HOOK_S)
         self._timer_lag = histogram(
             "timer_lag_seconds", "Due time of a conversation's timer to its transition", TIMER_S
         )
@@ -190,6 +86,7 @@ class Metrics:
             Recovered: self._recovered_one,
             DeliveryTried: self._delivery_tried,
             HookTried: self._hook_tried,
+            FlowWalked: self._flow_walked,
             TargetPaused: lambda _: self._pauses.inc(),
             CarrierPaused: lambda paused: self._counted["carrier_pauses_total"].add(paused.carrier),
             StreamTried: self._stream_tried,
@@ -243,6 +140,11 @@ class Metrics:
     def _hook_tried(self, tried: HookTried) -> None:
         self._counted["hook_attempts_total"].add(tried.scope, tried.phase, tried.outcome)
         self._hook_s.observe(tried.took_s)
+
+    def _flow_walked(self, walked: FlowWalked) -> None:
+        self._counted["flow_walks_total"].add(walked.event, walked.outcome)
+        self._counted["flow_steps_total"].add(walked.event, count=walked.steps)
+        self._flow_s.observe(walked.took_s)
 
     def _stream_tried(self, tried: StreamTried) -> None:
         self._counted["stream_attempts_total"].add(tried.sink, tried.outcome)

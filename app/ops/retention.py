@@ -80,6 +80,12 @@ DELETE FROM stream_losses WHERE died_at < $1 AND id IN (
   SELECT id FROM stream_losses ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)
 """
 
+EXECUTIONS = """
+DELETE FROM executions WHERE sid IN (
+  SELECT sid FROM executions WHERE status = 'ended' AND date_updated < $1
+  ORDER BY date_updated LIMIT $2 FOR UPDATE SKIP LOCKED)
+"""
+
 # A later status may have taken the place of the one that was settled: that one stays.
 FORGET_EARLY = """
 DELETE FROM early_statuses e
@@ -138,6 +144,12 @@ async def stream_events(
 async def stream_losses(sql: asyncpg.Connection, now: datetime, days: int) -> int:
     """Delete a batch of what was said of given-up events more than `days` ago; gives how many."""
     return await _trim(sql, STREAM_LOSSES, now, days)
+
+
+async def executions(sql: asyncpg.Connection, now: datetime, days: int) -> int:
+    """Delete a batch of executions of flows that ended more than `days` ago, with their steps;
+    gives how many."""
+    return await _trim(sql, EXECUTIONS, now, days)
 
 
 async def forget_early(sql: asyncpg.Connection, settled: Sequence[Status]) -> None:

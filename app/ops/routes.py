@@ -9,7 +9,7 @@ import orjson
 from aiohttp import web
 
 from app.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
-from app.ops import explain, trace
+from app.ops import explain, flow_trace, trace
 from app.ops.health import Health
 from app.ops.metrics import Metrics
 from app.runtime import Runtime
@@ -58,7 +58,17 @@ def operator_routes(runtime: Runtime, admit: Admit) -> list[web.RouteDef]:
             return _error(404, 20404, f"The requested resource {path} was not found")
         return answered(trace.as_json(found))
 
+    async def walked(request: web.Request, account_sid: str) -> web.Response:
+        only = account_sid if settings.accounts else None
+        async with runtime.db.begin() as tx:
+            found = await flow_trace.trace(tx.sql, request.match_info["sid"], only)
+        if found is None:
+            path = request.rel_url.raw_path
+            return _error(404, 20404, f"The requested resource {path} was not found")
+        return answered(found)
+
     return [
+        web.get("/ops/flows/{sid}", guarded(walked, admit)),
         web.get("/ops/explain", guarded(explained, admit)),
         web.get("/ops/trace/{sid}", guarded(traced, admit)),
     ]

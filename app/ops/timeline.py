@@ -11,6 +11,7 @@ import orjson
 
 from app.channels.address import masked
 from app.clock import iso_millis
+from app.model.flows import FLOW
 from app.model.outbox import ASK, HOOK
 from app.ops.hiding import hidden, person, plain_url
 from app.rules.standing import expires_at
@@ -18,14 +19,14 @@ from app.store.trace import Found, Row
 
 T = TypeVar("T")
 
-NAMES: Mapping[str, str] = {HOOK: "hook", ASK: "pre-event"}
+NAMES: Mapping[str, str] = {HOOK: "hook", ASK: "pre-event", FLOW: "flow"}
 """What an attempt at an item is called, by its kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One thing that happened. what: received, rule, decided, conversation, joined, message,
-    fan-out, attempt, hook, pre-event, status, state, waiting, dead letter, early status."""
+    fan-out, attempt, hook, pre-event, flow, status, state, waiting, dead letter, early status."""
 
     at: datetime
     what: str

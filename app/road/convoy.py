@@ -102,7 +102,7 @@ class Load:
     `windows` are the sessions that its inbounds open (when they were written), `chosen` who opts
     out or in by them (account, sender or messaging service, address), `late` who did so in a
     recovered message, and when; `replies` what we answer, `files` the names under which the files
-    that came along are kept, by their own.
+    that came along are kept, by their own. `flowed`: the kinds of the lanes that go on with it.
     """
 
     carriages: list[Carriage]
@@ -124,6 +124,7 @@ class Load:
     late: dict[tuple[str, str, str], tuple[Kind, datetime]] = field(default_factory=dict)
     replies: list[Carriage] = field(default_factory=list)
     files: Mapping[str, str] = field(default_factory=dict)
+    flowed: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, convoy: Sequence[Arrival | Draft], settings: Settings, now: datetime) -> Load:

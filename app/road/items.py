@@ -13,6 +13,7 @@ from app.model import Media, Message
 from app.model.traffic import ContentTemplate, Inbound
 from app.store.idempotency import Key
 from app.store.outbox import Claimed
+from app.store.running import Keeping
 from app.webhooks.before import Verdict
 
 Outcome = Literal["joined", "created", "forwarded", "dropped", "duplicate", "asked"]
@@ -82,7 +83,7 @@ class Repeated(Conflict):
 class Draft:
     """A message that the API posts: it joins the road after the binding step. `tell` says whether
     post-events fire (REST changes are told only when asked for). `template` is what it was made of,
-    where it names a content."""
+    where it names a content. `flow` is where the flow stands that says it, written with it."""
 
     account_sid: str
     service_sid: str
@@ -95,11 +96,13 @@ class Draft:
     content_variables: str | None = None
     template: ContentTemplate | None = None
     media_sids: tuple[str, ...] = ()
+    media_urls: tuple[str, ...] = ()
     date_created: datetime | None = None
     date_updated: datetime | None = None
     source: str = "API"
     tell: bool = False
     keyed: Keyed | None = None
+    flow: Keeping | None = None
 
 
 @dataclass(frozen=True, slots=True)

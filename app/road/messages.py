@@ -14,6 +14,7 @@ from app.model.traffic import Member
 from app.road import media
 from app.road.convoy import Carriage, Load
 from app.road.items import Arrival, Draft
+from app.road.linked import linked
 from app.rules.conversations import check_writable
 from app.rules.timers import next_timer
 from app.store.road import Met
@@ -26,7 +27,8 @@ from app.webhooks.origin import Origin
 def board(item: Arrival | Draft) -> Carriage:
     """A carriage for this item; its message's SID is drawn now, in the order of arrival."""
     if isinstance(item, Draft):
-        return Carriage(item, ids.new(ids.MESSAGE), item.author, item.conversation_sid)
+        drawn = item.flow.message_sid if item.flow else None
+        return Carriage(item, drawn or ids.new(ids.MESSAGE), item.author, item.conversation_sid)
     sid = item.answered.place.message_sid if item.answered else None
     return Carriage(item, sid or ids.new(ids.MESSAGE), item.inbound.address)
 
@@ -48,6 +50,8 @@ def number(load: Load, carriage: Carriage) -> None:
     if isinstance(carriage.item, Arrival):
         fetched = load.settings.media.fetch
         carriage.media = media.received(conversation, carriage, load.files, fetched=fetched)
+    if isinstance(carriage.item, Draft) and carriage.item.media_urls:
+        carriage.media = linked(conversation, carriage, carriage.item.media_urls)
     carriage.message = _message(load, conversation, carriage, origin.source)
     conversation.message_count += 1
     if load.new_conversations.get(conversation.sid) is carriage:
@@ -237,5 +241,7 @@ def _heard(load: Load, conversation_sid: str, event: str, origin: Origin) -> boo
 def _origin(item: Arrival | Draft) -> Origin:
     """Where a message comes from; one that was posted says whether its caller wants it told."""
     if isinstance(item, Draft):
+        if item.flow is not None:
+            return origins.FLOW
         return origins.of(item.source, quiet=not item.tell)
     return origins.carrier(item.inbound.channel)

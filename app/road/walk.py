@@ -8,6 +8,7 @@ A convoy of inbounds and posted messages goes through these steps together, in o
                 about first; claim the pairs, or number groups, of new conversations
     lock        the conversations, in the order of their SIDs, with who is in them and who is told;
                 what changed meanwhile walks again; what is the copy of another goes no further
+    keep        where the flows stand whose messages these are
     attach      the files that posted messages name, each to one message; those that came with
                 their message
     number      each message gets the next index of its conversation
@@ -17,8 +18,8 @@ A convoy of inbounds and posted messages goes through these steps together, in o
     write       all of it, the decisions, and the answers to keyed posts
     commit      then everybody is answered
 
-Locks come in one order everywhere: ledger, keys, bindings, users, conversations, media,
-lanes.
+Locks come in one order everywhere: ledger, keys, bindings, users, conversations,
+executions, media, lanes.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from app.road import (
     copies,
     creation,
     fanout,
+    flowing,
     keys,
     ledger,
     media,
@@ -89,7 +91,7 @@ class Walker:
         await self._held.close()
 
     def _ring(self, load: Load) -> None:
-        for kind in {item.kind for item in load.items}:
+        for kind in load.flowed | {item.kind for item in load.items}:
             self._runtime.wakes.ring(kind)
         if load.streamed:
             self._runtime.wakes.ring(STREAM)
@@ -103,6 +105,7 @@ async def walk(sql: asyncpg.Connection, load: Load) -> None:
     await creation.decide(sql, load)
     await lock(sql, load)
     await copies.find(sql, load, load.going(), locked=True)
+    await flowing.keep(sql, load)
     await media.attach(sql, load)
     await media.adopt(sql, load)
     for carriage in load.going():
@@ -114,8 +117,10 @@ async def walk(sql: asyncpg.Connection, load: Load) -> None:
     load.items += tell.items(load.events, told, load.settings, load.now)
     load.streamed += tell.streamed(load.events, told)
     await asking.fence(sql, load)
+    await flowing.fence(sql, load)
     await road.write(sql, ledger.rows(load), load.items, load.now)
     await asking.settle(sql, load)
+    await flowing.settle(sql, load)
     await keys.keep(sql, load)
     await stream_log.add(sql, load.streamed, load.now)
 

@@ -25,6 +25,7 @@ COUNTED = (
     ("service", "services"),
     ("address configuration", "addresses"),
     ("content template", "contents"),
+    ("flow", "flows"),
 )
 
 

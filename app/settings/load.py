@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from app.settings import parse, secrets, sense, shape
+from app.settings import flows, parse, secrets, sense, shape
 from app.settings.document import Document
 from app.settings.models import Settings
 from app.settings.problems import ConfigErrors, Problem
@@ -40,8 +40,10 @@ def load(
     sense.services(document)
     sense.addresses(document)
     sense.contents(document)
+    definitions = flows.read(document, path.parent)
     if document.problems or settings is None:
         raise ConfigErrors(document.problems)
+    flows.fill(settings, definitions)
     return settings
 
 

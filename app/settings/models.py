@@ -16,6 +16,7 @@ from app import ids
 from app.settings.autocreation import AddressSettings as AddressSettings
 from app.settings.autocreation import AutoCreationSettings as AutoCreationSettings
 from app.settings.contents import ContentSettings
+from app.settings.flows import FlowSettings as FlowSettings
 from app.settings.limits import LimitSettings as LimitSettings
 from app.settings.media import MediaSettings
 from app.settings.reconcile import ReconcileSettings
@@ -42,7 +43,6 @@ from app.settings.types import (
     ServiceSid,
     Target,
     WebhookSecret,
-    WebUrl,
 )
 from app.settings.types import PostEvent as PostEvent
 from app.settings.types import SignatureMode as SignatureMode
@@ -111,12 +111,6 @@ class FurtherAccountSettings(AccountSettings):
     webhooks: WebhookSettings = WebhookSettings()
 
 
-class FlowSettings(Model):
-    """Where a flow lives: a `studio` target posts its events to this URL."""
-
-    url: WebUrl
-
-
 class EgressSettings(Model):
     """Which targets of user-given URLs are opened although they are refused by default.
 
@@ -155,6 +149,7 @@ class RetentionSettings(Model):
     decisions_days: Annotated[int, Field(ge=1)] = 90
     dead_letters_days: Annotated[int, Field(ge=1)] = 90
     dropped_days: Annotated[int, Field(ge=1)] = 90
+    executions_days: Annotated[int, Field(ge=1)] = 30
 
 
 N = TypeVar("N", MessagingServiceSettings, ServiceSettings, ContentSettings)
@@ -226,6 +221,7 @@ class Settings(Model):
             "services": _where(self.services, mine),
             "contents": _where(self.contents, mine),
             "addresses": tuple(one for one in self.addresses if mine(self.owner(one.address))),
+            "flows": {sid: one for sid, one in self.flows.items() if one.url or mine(one.account)},
             "webhooks": webhooks,
         }
         # Built and not copied: a copy would keep what was worked out for the whole file.

@@ -13,6 +13,8 @@ from app.settings.document import Document, Steps
 
 SECRET_BYTES_MAX = 65_536
 FILE = "file"
+PLAIN = frozenset({"flows"})
+"""Sections whose files are no secrets (app/settings/flows.py)."""
 
 # `$${` stands for a plain `${`; a `${` that is no reference is an error.
 _REFERENCE = re.compile(
@@ -44,7 +46,8 @@ class _Filler:
         elif isinstance(value, dict):
             for name, item in list(value.items()):
                 self.visit(item, (*steps, name))
-            if steps and value.keys() == {FILE} and isinstance(value[FILE], str):
+            secret = steps and steps[0] not in PLAIN and value.keys() == {FILE}
+            if secret and isinstance(value[FILE], str):
                 self._file(value[FILE], steps)
 
     def _text(self, text: str, steps: Steps) -> None:

@@ -52,7 +52,7 @@ def accounts(document: Document) -> None:
     _unique(document, keys, _text)
     known = [sid for steps in sids if (sid := document.text(*steps)) is not None]
     owned: list[Steps] = list(document.items("senders"))
-    for section in ("messaging_services", "services", "contents"):
+    for section in ("messaging_services", "services", "contents", "flows"):
         owned += [(section, name) for name in document.names(section)]
     for steps in owned:
         _declared(document, (*steps, "account"), "account", known)
@@ -87,8 +87,8 @@ def services(document: Document) -> None:
 
 
 def addresses(document: Document) -> None:
-    """Every address configuration is for a sender, for another one each, and complete; its flow has
-    a URL."""
+    """Every address configuration is for a sender, for another one each, and complete; its flow is
+    declared."""
     _unique(document, [(*steps, "address") for steps in document.items("addresses")], _address)
     places = [(*steps, "address") for steps in document.items("senders")]
     owned = {_address(document, place) for place in places}
@@ -105,6 +105,7 @@ def addresses(document: Document) -> None:
         _declared(document, (*rule, "service"), "service", known)
         _flow(document, (*rule, "studio_flow_sid"), flows)
         if mine in holders:
+            _flow_of(document, holders[mine], (*rule, "studio_flow_sid"))
             _same_account(document, holders[mine], (*rule, "service"), "services")
         _complete(document, rule)
 
@@ -128,10 +129,21 @@ def contents(document: Document) -> None:
 
 
 def _flow(document: Document, steps: Steps, known: Collection[str]) -> None:
-    """A rule's flow has a URL: what is told to one that has none is told to nobody."""
+    """A rule's flow is declared: what is told to one that is not is told to nobody."""
     sid = document.text(*steps)
     if sid is not None and ids.is_sid(sid, ids.FLOW) and flow_sid(sid) not in known:
         document.report(steps, "no such flow" + _known(document, steps, known))
+
+
+def _flow_of(document: Document, owner: Steps, place: Steps) -> None:
+    """A flow that runs here belongs to the account of the sender `owner`."""
+    sid = document.text(*place)
+    for name in document.names("flows"):
+        here = document.get("flows", name, "file") is not None
+        if sid is None or flow_sid(name) != flow_sid(sid) or not here:
+            continue
+        if _account(document, ("flows", name)) != _account(document, owner):
+            document.report(place, "belongs to another account than the sender")
 
 
 def _one_default(document: Document, names: list[str]) -> None:

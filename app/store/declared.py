@@ -10,7 +10,7 @@ address configuration, or the account's webhooks, that the API made before the f
 becomes the file's and keeps its SID: a SID that was given out still names it. What is declared no
 more: senders, address configurations and the account's webhooks go; services and messaging
 services stay, because conversations may be in them, and so do content templates, which messages
-were made of: they are the API's from then on.
+were made of, and flows, which may be running: they are the API's from then on.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from app.model import (
 )
 from app.settings.models import DEFAULT, Settings, WebhookSettings
 from app.settings.problems import dotted
-from app.store import declared_contents, roles
+from app.store import declared_contents, declared_flows, roles
 from app.store.database import Tx
 
 # "declared" in ASCII: the advisory lock of whoever declares.
@@ -82,6 +82,7 @@ async def declare(tx: Tx, settings: Settings) -> None:
                 await tx.run(_upsert(rows[start : start + ROWS_MAX], kind.key))
             known = [getattr(row, kind.known_by) for row in rows]
             await tx.sql.execute(kind.end, seen.account.sid, known)
+        await declared_flows.declare(tx, seen)
         await roles.seed_all(tx, seen.account.sid)
 
 

@@ -22,17 +22,18 @@ COLUMNS = tuple(column.name for column in fields(NewItem) if column.init)
 RAISE = """
 DELETE FROM dead_letters WHERE seq IN (
   SELECT seq FROM dead_letters
-  WHERE kind = 'hook' AND account_sid = $1 AND died_at <= $3 AND {scope}
+  WHERE account_sid = $1 AND died_at <= $3 AND {scope}
   ORDER BY seq LIMIT $4 FOR UPDATE SKIP LOCKED)
 RETURNING seq, lane, kind, token, account_sid, conversation_sid, message_sid, event, scope, url,
   method, params::text, retries_max
 """
 SCOPES: Mapping[str, str] = {
-    "account": "$2::text IS NULL",
-    "endpoint": "endpoint = $2::text",
-    "conversation": "conversation_sid = $2::text",
-    "seqs": "seq = ANY ($2::bigint[])",
+    "account": "kind = 'hook' AND $2::text IS NULL",
+    "endpoint": "kind = 'hook' AND endpoint = $2::text",
+    "conversation": "kind IN ('hook', 'flow') AND conversation_sid = $2::text",
+    "seqs": "kind IN ('hook', 'flow') AND seq = ANY ($2::bigint[])",
 }
+"""What flows could not take in is told to them again by its conversation, or its number."""
 
 LANE = """
 SELECT l.lane, l.lease IS NOT NULL AND l.due > $3 AS leased FROM outbox o

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from app.model import Conversation, Media, Message, ScopedWebhook
-from app.model.outbox import HOOK
 from app.model.traffic import Inbound
 from app.settings.models import Settings
 from app.store import messages, outbox, webhooks
@@ -59,8 +58,7 @@ async def batch(
     ]
     told = tell.items(added, {conversation.sid: (target,)}, settings, tx.now)
     await outbox.add(tx.sql, told, tx.now)
-    if told:
-        tx.rings.add(HOOK)
+    tx.rings.update(item.kind for item in told)
     return (found[-1].index + 1 if found else index), len(told), more
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from app import ids
+from app.model.flows import FLOW, PLACE, flow_lane
 from app.model.outbox import HOOK, hook_lane
 from app.model.streams import STREAM
 from app.rules import triggers
@@ -20,16 +21,13 @@ from app.store import outbox, stream_log, webhooks
 from app.store.database import Tx
 from app.store.outbox import NewItem
 from app.store.stream_log import Happened
-from app.store.webhooks import Target
+from app.store.webhooks import MESSAGES, Target
 from app.streams.data import data
 from app.streams.types import BY_EVENT
 from app.webhooks.enriched import enrich
 from app.webhooks.events import Event
+from app.webhooks.origin import FLOW as FLOWS
 from app.webhooks.origin import Origin
-
-NOWHERE = "flow:"
-"""What stands where the URL of a flow would, when the file gives it none. It cannot be called: the
-item becomes a dead letter at its first attempt, where operators see it, and its lane goes on."""
 
 
 async def tell(tx: Tx, settings: Settings, events: Sequence[Event]) -> None:
@@ -48,8 +46,7 @@ async def tell(tx: Tx, settings: Settings, events: Sequence[Event]) -> None:
         tx.rings.add(STREAM)
     told = items(heard, targets, settings, tx.now)
     await outbox.add(tx.sql, told, tx.now)
-    if told:
-        tx.rings.add(HOOK)
+    tx.rings.update(item.kind for item in told)
 
 
 def items(
@@ -87,9 +84,12 @@ def _items(
     event: Event, targets: Sequence[Target], settings: Settings, now: datetime
 ) -> Iterator[NewItem]:
     enriched: dict[str, str] | None = None  # put into words once, for whoever wants it first
+    flows: set[str] = set()  # one that runs here and is attached twice hears a message once
     for target in targets:
-        if not _wanted(event, target, settings):
+        if target.flow_sid in flows or not _wanted(event, target, settings):
             continue
+        if target.flow_sid is not None and _elsewhere(target, settings) is None:
+            flows.add(target.flow_sid)
         params = event.params
         if target.enriched:
             params = enriched = enriched or enrich(event, target.roster, now)
@@ -101,7 +101,21 @@ def _wanted(event: Event, target: Target, settings: Settings) -> bool:
         return False
     if target.overridden and not _both(settings, event.account_sid):
         return False
+    if target.scope == "studio" and not _for_flow(event, target, settings):
+        return False
     return not target.triggers or triggers.matches(event.params.get("Body", ""), target.triggers)
+
+
+def _for_flow(event: Event, target: Target, settings: Settings) -> bool:
+    """Flows do not hear each other, nor themselves; those that run here are about messages."""
+    runs_here = _elsewhere(target, settings) is None
+    return event.origin.kind != FLOWS.kind and (event.name in MESSAGES or not runs_here)
+
+
+def _elsewhere(target: Target, settings: Settings) -> str | None:
+    """The URL of a flow that the file leaves to somebody else; None: it runs here."""
+    flow = settings.flows.get(target.flow_sid or "")
+    return flow.url if flow else None
 
 
 def _both(settings: Settings, account_sid: str) -> bool:
@@ -118,14 +132,15 @@ async def _targets(tx: Tx, events: Sequence[Event]) -> dict[str, tuple[Target, .
 
 
 def _item(event: Event, target: Target, params: dict[str, str], settings: Settings) -> NewItem:
-    url, retries_max = target.url, target.retries_max
+    lane, kind, url = hook_lane(target.sid, event.about), HOOK, target.url
     if target.scope == "studio":
-        flow = settings.flows.get(target.flow_sid or "")
-        url = flow.url if flow else f"{NOWHERE}{target.flow_sid}"
-        retries_max = retries_max if flow else 0
+        url = _elsewhere(target, settings)
+    if target.flow_sid is not None and url is None:
+        lane, kind = flow_lane(target.flow_sid, event.about), FLOW
+        url = PLACE + target.flow_sid
     return NewItem(
-        lane=hook_lane(target.sid, event.about),
-        kind=HOOK,
+        lane=lane,
+        kind=kind,
         token=ids.token(),
         account_sid=event.account_sid,
         conversation_sid=event.conversation_sid,
@@ -135,7 +150,7 @@ def _item(event: Event, target: Target, params: dict[str, str], settings: Settin
         url=url,
         method=target.method,
         params=params,
-        retries_max=retries_max,
+        retries_max=target.retries_max,
     )
 
 

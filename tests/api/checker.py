@@ -13,6 +13,7 @@ from referencing.jsonschema import DRAFT202012
 
 from app.api import openapi
 from app.api.routes import chat_routes, routes
+from app.api.studio_routes import studio_routes
 from app.media import links
 
 DOCUMENT = "urn:parley"
@@ -23,7 +24,7 @@ ANYWHERE = frozenset({404, 405, 401, 403, 413, 400, 500})
 @cache
 def description() -> dict[str, Any]:
     """The document, as it is served."""
-    return openapi.document({"/v1": routes(), "/v3": chat_routes()})
+    return openapi.document({"/v1": routes(), "/v2": studio_routes(), "/v3": chat_routes()})
 
 
 class Checker:

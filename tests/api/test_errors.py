@@ -355,7 +355,7 @@ async def test_an_unknown_path_is_not_found(world, method: str, path: str) -> No
 
 async def test_other_versions_are_not_found_cleanly(world) -> None:
     for path in ("/v2/Conversations", "/v2/ControlPlane/Configurations"):
-        status, body = await world.call("POST", path, {"a": "b"}, auth=None)
+        status, body = await world.call("POST", path, {"a": "b"})
         assert (status, body["code"]) == (404, 20404)
 
 

@@ -17,9 +17,11 @@ from schemathesis import checks
 
 from app.api import openapi
 from app.api.content_shapes import CONTENTS
-from app.api.routes import chat_routes, routes
+from app.api.routes import Route, chat_routes, routes
 from app.api.setting_shapes import SETTINGS
 from app.api.shapes import SHAPES
+from app.api.studio_routes import studio_routes
+from app.api.studio_shapes import STUDIO
 
 from .checker import description, mistakes
 from .conftest import OURS
@@ -30,6 +32,11 @@ OPERATIONS = [
     (method.upper(), path, operation)
     for path, operations in description()["paths"].items()
     for method, operation in operations.items()
+]
+MOUNTED: list[tuple[str, Route]] = [
+    *(("/v1", route) for route in routes()),
+    *(("/v2", route) for route in studio_routes()),
+    *(("/v3", route) for route in chat_routes()),
 ]
 EXAMPLES_MAX = 8
 NUMBERS = count()
@@ -53,8 +60,7 @@ def test_it_is_openapi_3_1() -> None:
 
 
 def test_every_route_is_in_it_and_nothing_else() -> None:
-    mounted = {("/v1", route) for route in routes()} | {("/v3", route) for route in chat_routes()}
-    known = {(route.method, prefix + route.path) for prefix, route in mounted}
+    known = {(route.method, prefix + route.path) for prefix, route in MOUNTED}
     assert {(method, path) for method, path, _ in OPERATIONS} == known
 
 
@@ -65,16 +71,16 @@ def test_operations_have_names_and_words_of_their_own() -> None:
 
 
 def test_every_path_but_files_shows_a_shape() -> None:
-    without = {route.path for route in routes() if openapi.answer_of(route.path) is None}
+    without = {route.path for _, route in MOUNTED if openapi.answer_of(route.path) is None}
     assert {path.rpartition("/")[2] for path in without} == {"Export", "Content"}
     used = {answer.shape for answer in openapi.ANSWERS.values()}
-    assert {*SHAPES, *SETTINGS, *CONTENTS} - used == set()
+    assert {*SHAPES, *SETTINGS, *CONTENTS, *STUDIO} - used == set()
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS)
 def test_what_a_verb_takes_is_declared(method: str, path: str, operation: Any) -> None:
     route = next(
-        one for one in (*routes(), *chat_routes()) if one.method == method and path[3:] == one.path
+        one for prefix, one in MOUNTED if (one.method, prefix + one.path) == (method, path)
     )
     if method in ("POST", "PUT"):
         kind = openapi.JSON if route.verb.json else openapi.FORM

@@ -22,6 +22,28 @@ EVENT_TYPE = "com.twilio.conversations.message.added"
 NEWS = {"Target": "webhook", "Configuration.Url": "https://example.com/hook"}
 NEWS |= {"Configuration.Filters": "onMessageAdded"}
 
+FLOW = json.dumps(
+    {
+        "description": "",
+        "initial_state": "Trigger",
+        "states": [
+            {
+                "name": "Trigger",
+                "type": "trigger",
+                "transitions": [{"event": "incomingRequest", "next": "ask"}],
+                "properties": {},
+            },
+            {
+                "name": "ask",
+                "type": "send-and-wait-for-reply",
+                "transitions": [{"event": "incomingMessage"}, {"event": "timeout"}],
+                "properties": {"body": "Hi", "timeout": "60"},
+            },
+        ],
+        "flags": {},
+    }
+)
+
 Form = Mapping[str, Any]
 
 
@@ -106,6 +128,20 @@ class Tour:
         if not self.tree:
             await self._streams()
             await self._template()
+            await self._flow()
+
+    async def _flow(self) -> None:
+        """A flow, and an execution of it."""
+        form = {"FriendlyName": "f", "Status": "published", "Definition": FLOW}
+        flow = (await self.world.call("POST", "/v2/Flows", form))[1]["sid"]
+        runs = f"/v2/Flows/{flow}/Executions"
+        pair = {"To": PEOPLE[self.tree], "From": OURS}
+        execution = (await self.world.call("POST", runs, pair))[1]["sid"]
+        steps = (await self.world.call("GET", f"{runs}/{execution}/Steps"))[1]["steps"]
+        self.sids |= {"/Flows": flow, "FlowSid": flow, "Revision": "1", "/Flows/{Sid}": flow}
+        self.sids |= {"/Flows/{FlowSid}/Executions": execution, "ExecutionSid": execution}
+        self.sids |= {"StepSid": steps[0]["sid"], "/Flows/{Sid}/Revisions": flow}
+        self.sids["/Flows/{FlowSid}/Executions/{ExecutionSid}/Steps"] = steps[0]["sid"]
 
     async def _template(self) -> None:
         """A content template."""

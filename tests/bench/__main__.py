@@ -10,7 +10,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import monotonic
 
-from tests.bench import inbound, outward, rest, spread, telling, upkeep
+from tests.bench import flowing, inbound, outward, rest, spread, telling, upkeep
 from tests.bench.stage import Stage, stage
 from tests.bench.table import Figure, lines
 
@@ -26,6 +26,7 @@ FIGURES: Mapping[str, Callable[[Stage], Awaitable[Sequence[Figure]]]] = {
     "fanout": spread.fanout,
     "files": spread.files,
     "hooks": telling.hooks,
+    "flows": flowing.flows,
     "failing": telling.failing,
     "hanging": telling.hanging,
     "memory": upkeep.memory,

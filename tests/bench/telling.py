@@ -50,14 +50,14 @@ async def hooks(stage: Stage) -> Sequence[Figure]:
 
         found = await interleaved(
             stage.rounds,
-            {"hooks": partial(_drained, stage, dataset, sink, count), "plain": plainly},
+            {"hooks": partial(drained, stage, dataset, sink, count), "plain": plainly},
         )
     ours, plain = middle(found["hooks"]), middle(found["plain"])
     words = f"{ours:,.0f}/s : {plain:,.0f}/s ({count:,} over {LANES:,} lanes)"
     return [Figure("webhooks in lanes : plain posts", ours / plain, beside=words)]
 
 
-async def _drained(stage: Stage, dataset: Dataset, sink: Served, count: int) -> float:
+async def drained(stage: Stage, dataset: Dataset, sink: Served, count: int) -> float:
     """Webhooks per second from the first to the last."""
     url = f"{sink.url}/events"
     async with connected(dataset.dsn) as sql:

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
-from app.observe import DeadLettered, HookTried, Observe
+from app.observe import DeadLettered, FlowWalked, Observe
 from app.settings.types import PostEvent
 from app.store.webhooks import ROSTER_MAX
 from tests.support.customer import Hook
@@ -310,7 +310,7 @@ async def test_a_flow_may_be_told_of_other_events(dsn: str) -> None:
         assert names(at(one, "/flow")) == ["onParticipantAdded"]
 
 
-async def test_what_is_told_to_a_flow_without_a_url_is_a_dead_letter_at_once(dsn: str) -> None:
+async def test_what_is_told_to_a_flow_that_is_not_there_is_a_dead_letter_at_once(dsn: str) -> None:
     """Operators see it: in the log, the metrics, and the trace of the message."""
     observed: list[Any] = []
     observe = Observe()
@@ -322,12 +322,12 @@ async def test_what_is_told_to_a_flow_without_a_url_is_a_dead_letter_at_once(dsn
         await until_waits_no_more(one)
         async with one.service.runtime.db.begin() as tx:
             [dead] = await tx.sql.fetch("SELECT scope, url, attempts FROM dead_letters")
-            [tried] = await tx.sql.fetch("SELECT detail FROM attempts WHERE kind = 'hook'")
+            [tried] = await tx.sql.fetch("SELECT detail FROM attempts WHERE kind = 'flow'")
         assert tuple(dead) == ("studio", f"flow:{LOST}", 1)
         assert LOST in tried["detail"]
-        assert [one.kind for one in observed if isinstance(one, DeadLettered)] == ["hook"]
-        tries = [one for one in observed if isinstance(one, HookTried)]
-        assert [(one.scope, one.outcome) for one in tries] == [("studio", "unreachable")]
+        assert [one.kind for one in observed if isinstance(one, DeadLettered)] == ["flow"]
+        tries = [one for one in observed if isinstance(one, FlowWalked)]
+        assert [(one.event, one.outcome) for one in tries] == [("message", "dead")]
 
 
 async def test_explain_says_where_a_rules_flow_is(dsn: str) -> None:
@@ -338,7 +338,7 @@ async def test_explain_says_where_a_rules_flow_is(dsn: str) -> None:
             {FLOW: {"url": "https://user:pass@flows.example.com/x?key=y"}},
             "https://flows.example.com/x",
         ),
-        ({}, "not in `flows`: it is told nothing"),
+        ({}, "not in `flows`: it runs here, if the API has it"),
     ):
         addresses = [{"address": SMS, "auto_creation": rule}]
         async with house(dsn, addresses=addresses, flows=flows) as one:

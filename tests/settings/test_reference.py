@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import copytree
 from typing import Any, get_args, get_origin
 
 import jsonschema
@@ -62,6 +63,7 @@ def full(tmp_path: Path) -> Path:
     """The reference with every setting on."""
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "api-key").write_text("e-token\n")
+    copytree(REFERENCE.with_name("flows"), tmp_path / "flows")
     return write(tmp_path, FULL)
 
 

@@ -74,7 +74,8 @@ class Customer:
     async def take(self, request: web.Request) -> web.Response:
         body = await request.read()
         form = {key: str(value) for key, value in (await request.post()).items()}
-        said = body.decode() if request.content_type == "application/json" else form
+        hashed = "bodySHA256" in request.query
+        said = body.decode() if request.content_type == "application/json" and hashed else form
         url = self.url + request.path_qs
         given = request.headers.get("X-Twilio-Signature", "")
         hook = Hook(

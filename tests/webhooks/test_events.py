@@ -16,7 +16,7 @@ from app.store.webhooks import Roster, Target
 from app.webhooks import events, origin
 from app.webhooks.enriched import enrich
 from app.webhooks.origin import FLOW, QUIET_REST, REST, TIMER, Origin
-from app.webhooks.tell import NOWHERE, items
+from app.webhooks.tell import items
 from tests.support.settings import ACCOUNT, settings
 
 AT = datetime(2021, 8, 10, 18, 0, 58, 111_999, tzinfo=UTC)
@@ -186,12 +186,37 @@ def test_other_events_are_enriched_with_their_origin_alone() -> None:
     assert enrich(event, roster, AT) == event.params | {"Origin": "timer"}
 
 
-def test_a_flow_without_a_url_is_tried_once() -> None:
+def test_a_flow_without_a_url_runs_here() -> None:
     event = events.message_added(CONVERSATION, MESSAGE, [], REST)
     lost, found = "FW" + "0" * 32, "FW" + "1" * 32
     given = settings(flows={found: {"url": "https://flows.example.com/x"}})
     both = [target(scope="studio", url=None, flow_sid=sid, retries_max=3) for sid in (lost, found)]
-    assert [(item.url, item.retries_max) for item in told(event, *both, given=given)] == [
-        (NOWHERE + lost, 0),
-        ("https://flows.example.com/x", 3),
+    assert [
+        (item.kind, item.url, item.retries_max) for item in told(event, *both, given=given)
+    ] == [
+        ("flow", f"flow:{lost}", 3),
+        ("hook", "https://flows.example.com/x", 3),
     ]
+
+
+def test_a_flow_that_is_attached_twice_hears_a_message_once() -> None:
+    event = events.message_added(CONVERSATION, MESSAGE, [], REST)
+    twice = [
+        target(scope="studio", url=None, flow_sid="FW" + "0" * 32, sid=sid)
+        for sid in ("WH1", "WH2")
+    ]
+    assert len(told(event, *twice)) == 1
+
+
+def test_flows_hear_neither_each_other_nor_what_is_no_message() -> None:
+    here, elsewhere = "FW" + "0" * 32, "FW" + "1" * 32
+    given = settings(flows={elsewhere: {"url": "https://flows.example.com/x"}})
+    everything = frozenset({"onMessageAdded", "onConversationUpdated"})
+    both = [
+        target(scope="studio", url=None, flow_sid=sid, filters=everything)
+        for sid in (here, elsewhere)
+    ]
+    said = events.message_added(CONVERSATION, MESSAGE, [], FLOW)
+    assert told(said, *both, given=given) == []
+    changed = events.conversation_updated(CONVERSATION, REST)
+    assert [item.kind for item in told(changed, *both, given=given)] == ["hook"]
