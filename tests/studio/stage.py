@@ -75,7 +75,7 @@ class Stage:
     kept: Kept
     sql: asyncpg.Connection
     clock: TurnedClock
-    queue: OneQueue = field(default_factory=lambda: OneQueue(FLOW, {}))
+    queue: OneQueue = field(default_factory=lambda: OneQueue(FLOW))
     texts: int = 0
 
     async def text(self, body: str, phone: str = "+15551230001") -> str:
