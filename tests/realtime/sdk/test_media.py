@@ -10,9 +10,7 @@ from tests.realtime.sdk.node import SdkError
 from tests.realtime.sdk.place import Place
 
 OPEN = "const it = await client.getConversationBySid(sid); "
-BYTES = (
-    "const bytes = (n, size) => Buffer.from(Array.from({length: size}, (_, i) => (i * n) % 251)); "
-)
+BYTES = "const bytes = (size) => Buffer.from(Array.from({length: size}, (_, i) => (i * 7) % 251)); "
 PNG = (
     "const png = (n) => Buffer.concat([Buffer.from('89504e470d0a1a0a', 'hex'), Buffer.from([n])]); "
 )
