@@ -156,7 +156,7 @@ async def delete(call: Call) -> None:
         message = await _named(call, tx, parent)
         conversation = await locked(call, tx, parent.sid)
         media = (await messages.media(tx, [message.sid]))[message.sid]
-        if not await messages.remove(tx, message.sid):
+        if not await messages.remove(tx, message):
             raise call.missing()
         await conversations.touch(tx, parent.sid)
         removed = events.message_removed(conversation, message, media, call.origin, tx.now)

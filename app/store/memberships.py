@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, select
 from sqlmodel import SQLModel
 
 from app.model import Conversation, Participant
+from app.store import moves
 from app.store.database import Tx
 from app.store.scope import Scope
 from app.store.slices import Key, Slice, cut
@@ -64,6 +65,8 @@ async def leave(
     sids = [row["sid"] for row in found]
     left = [Participant(**row) for row in await tx.sql.fetch(LEAVE, sids, identity, held)]
     await tx.sql.execute(TOUCH, sids)
+    tx.moved.update(sids)
+    tx.moved.add(moves.person(scope.service_sid, identity))
     return left, len(found) == limit or len(left) < len(found)
 
 
