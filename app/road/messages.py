@@ -239,5 +239,7 @@ def _heard(load: Load, conversation_sid: str, event: str, origin: Origin) -> boo
 def _origin(item: Arrival | Draft) -> Origin:
     """Where a message comes from; one that was posted says whether its caller wants it told."""
     if isinstance(item, Draft):
+        if item.client is not None:
+            return origins.sdk(item.client)
         return origins.of(item.source, quiet=not item.tell)
     return origins.carrier(item.inbound.channel)

@@ -46,6 +46,13 @@ async def of_identity(tx: Tx, scope: Scope, identity: str, wanted: Slice) -> lis
     return await _page(tx, scope, P.identity == identity, wanted)
 
 
+async def one(tx: Tx, scope: Scope, identity: str, conversation_sid: str) -> Membership | None:
+    """The membership of an identity in this conversation."""
+    there = P.conversation_sid == conversation_sid
+    found = await _page(tx, scope, (P.identity == identity) & there, Slice(1))
+    return found[0] if found else None
+
+
 async def of_address(tx: Tx, scope: Scope, address: str, wanted: Slice) -> list[Membership]:
     """A slice of the memberships of somebody's own (normalised) address."""
     return await _page(tx, scope, P.address == address, wanted)
