@@ -16,8 +16,10 @@ import aiohttp
 from aiohttp import web
 
 from app import egress
+from app.api.application import actions
 from app.api.application import build as build_api
 from app.api.auth import Gate
+from app.api.limits import Buckets
 from app.carriers import discover
 from app.carriers.contract import Carrier, Hosted
 from app.clock import Clock
@@ -36,6 +38,7 @@ from app.ops.jobs import Jobs
 from app.ops.metrics import Metrics
 from app.ops.opt_outs import OptOutRoutes
 from app.ops.routes import operator_routes, probe_routes
+from app.realtime.hub import Hub
 from app.road.items import Road
 from app.road.walk import Walker
 from app.runtime import Runtime, vault_of
@@ -153,10 +156,14 @@ async def _parts(
     asks, fetches = ask_loop(runtime, road), fetch_loop(runtime)
     sequencer, followers = Sequencer(runtime), Followers(runtime)
     jobs = Jobs(runtime, settling.submit)
-    application = _application(runtime, road, settling, health, metrics, roles)
+    counted = actions(runtime)
+    hub = Hub(runtime, road, counted)
+    application = _application(runtime, road, settling, health, metrics, roles, hub, counted)
     async with asyncio.TaskGroup() as group:
         walking = [group.create_task(part.run()) for part in (road, settling, telling)]
         standing = [group.create_task(health.run()), *_bells(group, runtime, roles)]
+        runtime.db.moved = hub.moved
+        standing.append(group.create_task(hub.run() if "api" in roles else hub.wire.run()))
         working = []
         if "worker" in roles:
             loops = (deliveries, hooks, asks, fetches, sequencer, followers)
@@ -232,10 +239,15 @@ def _application(
     health: Health,
     metrics: Metrics,
     roles: tuple[str, ...],
+    hub: Hub,
+    counted: Buckets,
 ) -> web.Application:
     """Everything that is answered on the main port."""
     gate = Gate(runtime)
-    application = build_api(runtime, road, gate) if "api" in roles else web.Application()
+    application = web.Application()
+    if "api" in roles:
+        application = build_api(runtime, road, gate, counted)
+        hub.join(application)
     if "inbound" in roles:
         application.add_routes(Doors(runtime, road, settling.submit).routes())
         for name, carrier in runtime.carriers.items():

@@ -24,11 +24,13 @@ VERSION, CHAT_VERSION = "/v1", "/v3"
 OTHER_VERSION = "/v2"
 
 
-def build(runtime: Runtime, road: Road, gate: Gate | None = None) -> web.Application:
+def build(
+    runtime: Runtime, road: Road, gate: Gate | None = None, buckets: Buckets | None = None
+) -> web.Application:
     """The site with the API on it; others may add their own paths, which keep their own answers."""
     site = web.Application()
     gate = gate or Gate(runtime)
-    buckets = Buckets(runtime.settings.limits.effective_actions_per_s, runtime.clock)
+    buckets = buckets or actions(runtime)
     api = version(runtime, road, gate, buckets, routes())
     readers = api[READERS] = Readers(runtime)
     site.on_shutdown.append(_letting_go(readers))
@@ -41,6 +43,11 @@ def build(runtime: Runtime, road: Road, gate: Gate | None = None) -> web.Applica
     described = openapi.document({VERSION: routes(), CHAT_VERSION: chat_routes()})
     site.router.add_get(openapi.PATH, said(orjson.dumps(described)))
     return site
+
+
+def actions(runtime: Runtime) -> Buckets:
+    """What changes of one conversation, or service, are counted in."""
+    return Buckets(runtime.settings.limits.effective_actions_per_s, runtime.clock)
 
 
 def _opened(runtime: Runtime) -> errors.Handler:

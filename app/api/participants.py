@@ -94,7 +94,7 @@ async def create(call: Call) -> dict[str, Any]:
         met = await enrol(tx, scope, participant.identity, settings)
         conversation = await locked(call, tx, parent.sid)
         await check_room(tx, conversation, participant, settings)
-        await tx.add(participant)
+        await participants.add(tx, participant)
         await settle(tx, conversation, group)
         await conversations.touch(tx, conversation.sid)
         happened = [events.user_added(user, call.origin) for user in met]

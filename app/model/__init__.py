@@ -4,6 +4,7 @@ from sqlalchemy.orm import configure_mappers
 
 from app.model.access import ApiKey, IdempotencyKey
 from app.model.addresses import AddressConfiguration, MessagingService, Sender
+from app.model.changes import Change, Presence
 from app.model.contents import Content, ContentApproval
 from app.model.conversations import Binding, Conversation, NumberGroup, Participant
 from app.model.files import DoomedFile, File
@@ -32,6 +33,7 @@ __all__ = [
     "ApiKey",
     "Attempt",
     "Binding",
+    "Change",
     "Content",
     "ContentApproval",
     "Conversation",
@@ -54,6 +56,7 @@ __all__ = [
     "OptOut",
     "OutboxItem",
     "Participant",
+    "Presence",
     "PushBinding",
     "Receipt",
     "Role",

@@ -15,7 +15,8 @@ class Message(SQLModel, table=True):
     """A message (docs/25). `index` is dense and in commit order within its conversation.
 
     `source` is how it came: API, SDK, SMS, WHATSAPP, ... `channel_metadata` is what the channel
-    told about it, as the ChannelMetadata resource gives it back.
+    told about it, as the ChannelMetadata resource gives it back. `revision` is the conversation's
+    that it came with: later ones are `Change`s.
     """
 
     __tablename__ = "messages"
@@ -43,6 +44,7 @@ class Message(SQLModel, table=True):
     content_variables: str | None = None
     channel_metadata: dict[str, Any] | None = c.document(null=True)
     source: str = Field(default="API")
+    revision: int = c.number(big=True)
     date_created: datetime = c.moment()
     date_updated: datetime = c.moment()
 

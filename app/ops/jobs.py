@@ -126,6 +126,7 @@ class Jobs:
             if step.elapsed:
                 told = [_event(one) for one in step.elapsed]
                 await tell.tell(tx, self._runtime.settings, told)
+            tx.moved.update(one.conversation.sid for one in step.elapsed)
         for one in step.elapsed:
             lag_s = (tx.now - one.due).total_seconds()
             self._runtime.observe(TimerFired(one.conversation.sid, one.conversation.state, lag_s))

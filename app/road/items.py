@@ -82,7 +82,7 @@ class Repeated(Conflict):
 class Draft:
     """A message that the API posts: it joins the road after the binding step. `tell` says whether
     post-events fire (REST changes are told only when asked for). `template` is what it was made of,
-    where it names a content."""
+    where it names a content, `client` the identity that posts it by an SDK."""
 
     account_sid: str
     service_sid: str
@@ -100,6 +100,7 @@ class Draft:
     source: str = "API"
     tell: bool = False
     keyed: Keyed | None = None
+    client: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ def number(load: Load, carriage: Carriage) -> None:
     if isinstance(carriage.item, Arrival):
         fetched = load.settings.media.fetch
         carriage.media = media.received(conversation, carriage, fetched=fetched)
+    conversation.revision += 1  # one for each message: clients follow them by it
     carriage.message = _message(load, conversation, carriage, origin.source)
     conversation.message_count += 1
     if load.new_conversations.get(conversation.sid) is carriage:
@@ -75,6 +76,7 @@ def _message(load: Load, conversation: Conversation, carriage: Carriage, source:
         "author": carriage.author,
         "participant_sid": carriage.participant_sid,
         "source": source,
+        "revision": conversation.revision,
         "date_created": load.now,
         "date_updated": load.now,
     }
@@ -237,5 +239,7 @@ def _heard(load: Load, conversation_sid: str, event: str, origin: Origin) -> boo
 def _origin(item: Arrival | Draft) -> Origin:
     """Where a message comes from; one that was posted says whether its caller wants it told."""
     if isinstance(item, Draft):
+        if item.client is not None:
+            return origins.sdk(item.client)
         return origins.of(item.source, quiet=not item.tell)
     return origins.carrier(item.inbound.channel)

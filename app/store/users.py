@@ -15,6 +15,7 @@ from sqlmodel import SQLModel
 from app import ids
 from app.errors import Conflict
 from app.model import User
+from app.store import moves
 from app.store.database import TAKEN, Tx, violates
 from app.store.scope import Scope
 from app.store.slices import Key, Slice, cut
@@ -22,7 +23,15 @@ from app.store.slices import Key, Slice, cut
 USERS = SQLModel.metadata.tables["users"]
 U = USERS.c
 
-FIXED = {"sid", "account_sid", "chat_service_sid", "identity", "date_created"}
+FIXED = {
+    "sid",
+    "account_sid",
+    "chat_service_sid",
+    "identity",
+    "date_created",
+    "revision",
+    "online_at",
+}
 ATTEMPTS = 5
 
 MAKE = """
@@ -76,6 +85,7 @@ async def add(tx: Tx, user: User) -> None:
     """Keep a new user. Raises Conflict 50201 when the identity has one."""
     with _identity():
         await tx.add(user)
+    _moved(tx, user)
 
 
 async def enrol(tx: Tx, scope: Scope, identity: str) -> tuple[User, bool]:
@@ -129,12 +139,19 @@ async def notifiable(tx: Tx, user: User) -> bool | None:
 
 async def write(tx: Tx, user: User) -> None:
     """Keep what changed in a locked user."""
-    await tx.run(update(USERS).where(U.sid == user.sid).values(user.model_dump(exclude=FIXED)))
+    changed = {**user.model_dump(exclude=FIXED), "revision": U.revision + 1}
+    await tx.run(update(USERS).where(U.sid == user.sid).values(changed))
+    _moved(tx, user)
 
 
 async def remove(tx: Tx, user: User) -> None:
     """Delete a locked user that is in no conversation any more."""
     await tx.run(delete(USERS).where(U.sid == user.sid))
+    _moved(tx, user)
+
+
+def _moved(tx: Tx, user: User) -> None:
+    tx.moved.add(moves.person(user.chat_service_sid, user.identity))
 
 
 def _within(scope: Scope) -> Select[Any]:

@@ -1,0 +1,248 @@
+"""Everybody who is connected to this process.
+
+What moved anywhere is heard here: from our own commits at once, from other processes by NOTIFY.
+What our commits moved is told to them likewise, after the commit and coalesced: never inside of
+one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Coroutine
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from app import ids
+from app.api.limits import Buckets
+from app.errors import Refused, TooMany, Unavailable
+from app.observe import Failed
+from app.realtime import entry, frames
+from app.realtime.entry import Door
+from app.realtime.events import TYPING, notification
+from app.realtime.follow import Follower
+from app.realtime.frames import Frame, Malformed
+from app.realtime.people import LATENCY_S, TYPING_S
+from app.realtime.presence import Presence
+from app.realtime.session import EXPIRED, REVOKED, Session
+from app.realtime.subscribing import Subscriber
+from app.realtime.topics import Topics
+from app.realtime.tunnel import Tunnel
+from app.realtime.wire import Wire
+from app.road.items import Road
+from app.runtime import Runtime
+
+PATH = "/v3/wsconnect"
+HEARTBEAT_S = 20.0
+INIT_S = 30.0
+"""How long somebody may take to say who they are."""
+FRAME_BYTES_MAX = 4 << 20
+WATCH_S = 1.0
+WARNED_S = 180.0
+"""How long before its end a client is told to renew its token."""
+UPSTREAM_PER_S = 500.0
+"""Requests of one connection ("Conversations Limits")."""
+DRAINED_S = 5.0
+OK = {"status": {"code": 200, "status": "OK"}}
+
+
+class Hub:
+    """Sockets, what they follow, and who tells whom."""
+
+    def __init__(self, runtime: Runtime, road: Road, actions: Buckets) -> None:
+        self._runtime = runtime
+        self.process = ids.token()
+        self.sessions: set[Session] = set()
+        self.topics = Topics()
+        self.follower = Follower(runtime, self.topics)
+        self.wire = Wire(runtime, self._heard)
+        self._presence = Presence(runtime, self.process, self.moved)
+        upstream = Buckets(UPSTREAM_PER_S, runtime.clock)
+        self._tunnel = Tunnel(runtime, road, actions, upstream, self._spawn, self._typed)
+        self._door = Door(runtime)
+        self._group: asyncio.TaskGroup | None = None
+        self._draining = False
+
+    def join(self, site: web.Application) -> None:
+        """Put the socket on the site; when the site goes, clients go elsewhere."""
+        site.router.add_get(PATH, self.connect)
+        site.on_shutdown.append(self._shut)
+
+    async def _shut(self, _: web.Application) -> None:
+        await self.drain()
+
+    def moved(self, names: Collection[str]) -> None:
+        """Our own commits moved these."""
+        self.follower.hear(names)
+        self.wire.tell(names)
+
+    async def run(self) -> None:
+        """Follow and tell until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            for part in (
+                self.follower.run(),
+                self.follower.poll(),
+                self.wire.run(),
+                self.wire.listen(),
+                self._presence.run(),
+                self._watch(),
+            ):
+                group.create_task(part)
+
+    async def drain(self) -> None:
+        """Nobody comes in any more; those who are here finish their requests and go elsewhere."""
+        self._draining = True
+        await asyncio.gather(*(self._let_go(session) for session in list(self.sessions)))
+
+    async def _let_go(self, session: Session) -> None:
+        await session.finish(DRAINED_S)
+        session.leave()
+        await session.close(1001)
+
+    async def connect(self, request: web.Request) -> web.StreamResponse:
+        """GET /v3/wsconnect: one client, from its first frame to its last."""
+        if self._draining or self._group is None:
+            return web.Response(status=503, headers={"Retry-After": "1"})
+        socket = web.WebSocketResponse(
+            heartbeat=HEARTBEAT_S, max_msg_size=FRAME_BYTES_MAX, compress=False
+        )
+        await socket.prepare(request)
+        transport = request.transport
+        if transport is None:
+            return socket
+        session = Session(socket, transport, self._runtime.clock)
+        self.sessions.add(session)
+        try:
+            await self._serve(session, socket)
+        finally:
+            self.sessions.discard(session)
+            session.leave()
+            if session.known:
+                self._presence.left(session.grant.service_sid, session.identity)
+        return socket
+
+    async def _serve(self, session: Session, socket: web.WebSocketResponse) -> None:
+        """Take frames until the socket closes."""
+        wait_s: float | None = INIT_S
+        while not session.gone:
+            try:
+                message = await socket.receive(timeout=wait_s)
+            except TimeoutError:
+                await session.close(1008)
+                return
+            if message.type in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED):
+                return
+            if message.type == WSMsgType.ERROR:
+                return
+            if message.type != WSMsgType.BINARY:
+                continue
+            try:
+                frame = frames.unpack(message.data)
+            except Malformed:
+                await session.close(1002)
+                return
+            if not await self._take(session, frame):
+                return
+            wait_s = None if session.known else INIT_S
+
+    async def _take(self, session: Session, frame: Frame) -> bool:
+        """Do what a frame says; whether there may be another one."""
+        method = frame.method
+        if method == "close":
+            await session.close()
+            return False
+        if method in ("init", "update"):
+            await self._identify(session, frame)
+        elif method == "message" and session.known:
+            await session.slots.acquire()
+            self._spawn(self._answer(session, frame))
+        elif method in ("put_notification_ctx", "delete_notification_ctx"):
+            session.reply(frame.id, OK)
+        elif method == "message":
+            await session.close(1008)
+            return False
+        return True
+
+    async def _answer(self, session: Session, frame: Frame) -> None:
+        try:
+            await self._tunnel.handle(session, frame)
+        finally:
+            session.slots.release()
+
+    async def _identify(self, session: Session, frame: Frame) -> None:
+        """Let somebody in, or take their new token."""
+        try:
+            person = await self._door.enter(str(frame.header.get("token") or ""), session)
+        except TooMany as many:
+            wait = {"backoff_policy": {"reconnect_min_ms": int(many.retry_after_s * 1000)}}
+            session.refuse(frame.id, 429, "TOO_MANY_REQUESTS", many.message, many.code, wait)
+        except Refused as refused:
+            session.refuse(frame.id, 401, "UNAUTHORIZED", refused.message, refused.code)
+        except Unavailable:
+            session.refuse(frame.id, 503, "SERVICE_UNAVAILABLE", "Service unavailable", 20503)
+        except Exception as error:
+            self._runtime.observe(Failed("letting a client in", error))
+            session.refuse(frame.id, 500, "INTERNAL", "Internal Server Error", 20500)
+        else:
+            known = session.known
+            session.enter(person)
+            if not known:
+                parts = (self._runtime, self.topics, self.follower, session, person)
+                session.subscriber = Subscriber(*parts)
+                self._presence.came(person.grant.service_sid, person.grant.identity)
+            session.reply(frame.id, entry.welcome(frame) if frame.method == "init" else OK)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> object:
+        assert self._group is not None
+        return self._group.create_task(work)
+
+    def _typed(self, service_sid: str, sid: str, identity: str) -> None:
+        """Somebody types: whoever else has the conversation open is told, everywhere."""
+        self._types(sid, identity)
+        self.wire.types(sid, identity)
+
+    def _types(self, sid: str, identity: str) -> None:
+        room = self.topics.rooms.get(sid)
+        if room is None:
+            return
+        timeout = TYPING_S + LATENCY_S
+        body = {"channel_sid": sid, "identity": identity, "typing_timeout": timeout}
+        frame = notification(TYPING, body)
+        others = {one.listener for one in room.subscriptions["roster"]}
+        for listener in others:
+            if listener.identity != identity:
+                listener.push(frame)
+
+    def _heard(self, names: Collection[str], typing: Collection[tuple[str, str]]) -> None:
+        """Another process says so."""
+        self.follower.hear(names)
+        for sid, identity in typing:
+            self._types(sid, identity)
+
+    async def _watch(self) -> None:
+        """Tell clients when their token ends, and let go whose token has, or whose key is gone."""
+        clock = self._runtime.clock
+        while True:
+            await clock.sleep(WATCH_S)
+            try:
+                await self._look_after(clock.now().timestamp())
+            except Exception as error:
+                if not isinstance(error, Unavailable):
+                    self._runtime.observe(Failed("watching tokens", error))
+
+    async def _look_after(self, now: float) -> None:
+        known = [one for one in self.sessions if one.known and not one.gone]
+        revoked = await self._door.revoked({one.grant.key_sid for one in known})
+        for session in known:
+            left_s = session.grant.expires_at.timestamp() - now
+            if session.grant.key_sid in revoked:
+                session.dismiss(REVOKED)
+                self._spawn(session.close(1008))
+            elif left_s <= 0:
+                session.dismiss(EXPIRED)
+                self._spawn(session.close(1008))
+            elif left_s <= WARNED_S and not session.warned:
+                session.warned = True
+                warning = {"client_update_type": "token_about_to_expire"}
+                session.send({"method": "client_update", **warning})

@@ -1,0 +1,144 @@
+"""One socket: who is there, and what is under way.
+
+Everything that goes out is written to the transport at once and never waited for; a client that
+does not read is given up when too much waits for it, so that it holds nobody else up. It comes
+back, and asks for what it missed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from app import ids
+from app.clock import Clock
+from app.realtime import frames
+from app.realtime.grants import Grant
+from app.realtime.reading import Person
+from app.realtime.subscribing import Subscriber
+
+SEND_BYTES_MAX = 1 << 20
+"""What may wait for a client that does not read."""
+ROOM_BYTES = 256 << 10
+"""Requests are not answered while so much waits."""
+ROOM_S = 0.02
+IN_FLIGHT_MAX = 16
+OFFLOAD, EXPIRED, REVOKED = 308, 410, 401
+WORDS: Mapping[int, str] = {OFFLOAD: "OFFLOAD", EXPIRED: "TOKEN_EXPIRED", REVOKED: "UNAUTHORIZED"}
+TOO_SLOW = 1013  # RFC 6455's registry: try again later
+
+
+class Session:
+    """A socket whose token was good."""
+
+    def __init__(
+        self, socket: web.WebSocketResponse, transport: asyncio.Transport, clock: Clock
+    ) -> None:
+        self._socket, self._transport, self._clock = socket, transport, clock
+        self.slots = asyncio.Semaphore(IN_FLIGHT_MAX)
+        self.gone = False
+        self.slow = False
+        self.warned = False
+        self._person: Person | None = None
+        self.subscriber: Subscriber | None = None
+        self.id = ids.token()
+
+    @property
+    def known(self) -> bool:
+        """Whether a token was good on this socket."""
+        return self._person is not None
+
+    @property
+    def person(self) -> Person:
+        """Who is there."""
+        assert self._person is not None
+        return self._person
+
+    @property
+    def grant(self) -> Grant:
+        """What their token grants."""
+        return self.person.grant
+
+    @property
+    def identity(self) -> str:
+        """Their identity."""
+        return self.grant.identity
+
+    def enter(self, person: Person) -> None:
+        """Somebody is there, or is there with a new token."""
+        self._person, self.warned = person, False
+
+    def reply(self, frame_id: str, header: Mapping[str, Any], payload: bytes = b"") -> None:
+        """Answer a frame."""
+        head = {"method": "reply", "id": frame_id, **header}
+        self.push(frames.message(frames.pack(head, payload)))
+
+    def refuse(
+        self,
+        frame_id: str,
+        status: int,
+        word: str,
+        message: str,
+        code: int,
+        hint: Any = None,
+    ) -> None:
+        """Refuse to let somebody in; 401 is for good, anything else is tried again."""
+        said = {"code": status, "status": word, "errorCode": code, "description": message}
+        payload = b"" if hint is None else orjson.dumps(hint)
+        self.reply(frame_id, {"status": said}, payload)
+
+    async def finish(self, seconds: float) -> None:
+        """Wait until what is under way is answered, at most so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                for _ in range(IN_FLIGHT_MAX):
+                    await self.slots.acquire()
+
+    def send(self, header: Mapping[str, Any], body: Any = None) -> None:
+        """Send a frame of our own; clients acknowledge it."""
+        payload = b"" if body is None else orjson.dumps(body)
+        head = {"id": "TM" + ids.token(), **header}
+        self.push(frames.message(frames.pack(head, payload)))
+
+    def push(self, frame: bytes) -> None:
+        """Write one WebSocket message; never waits."""
+        if self.gone or self._transport.is_closing():
+            return
+        self._transport.write(frame)
+        if self._transport.get_write_buffer_size() > SEND_BYTES_MAX:
+            self.slow = True
+            self.give_up()
+
+    def give_up(self) -> None:
+        """Close at once: this client cannot follow."""
+        self.gone = True
+        self._transport.abort()
+
+    async def room(self) -> None:
+        """Wait until the client has read enough to be answered more."""
+        while not self.gone and self._transport.get_write_buffer_size() > ROOM_BYTES:
+            if self._transport.is_closing():
+                return
+            await self._clock.sleep(ROOM_S)
+
+    def dismiss(self, code: int, reconnect_ms: int | None = None) -> None:
+        """Tell the client to go (and when to come back)."""
+        header = {"method": "close", "status": {"code": code, "status": WORDS[code]}}
+        hint = {"backoff_policy": {"reconnect_min_ms": reconnect_ms}}
+        self.send(header, None if reconnect_ms is None else hint)
+
+    async def close(self, code: int = 1000) -> None:
+        """Close the socket."""
+        self.gone = True
+        await self._socket.close(code=code)
+
+    def leave(self) -> None:
+        """The socket is closed."""
+        self.gone = True
+        if self.subscriber is not None:
+            self.subscriber.leave()
