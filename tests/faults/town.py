@@ -155,7 +155,8 @@ async def town(
             settings["ops"] = {"port": child.ops_port, "log_format": "json"}
             child.config.write_text(json.dumps(settings, indent=1))
             child.start()
-        world.doors = tuple(f"{child.url}/carriers/lab/inbound" for child in children)
+        known = [public_url] if public_url else [child.url for child in children]
+        world.doors = tuple(f"{url}/carriers/lab/inbound" for url in known)
         one = Town(seed, Random(seed), dsn, ground, world, customer, children, http)
         await one.ready()
         yield one

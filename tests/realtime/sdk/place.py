@@ -23,6 +23,7 @@ from tests.support.settings import ACCOUNT, TOKEN
 KEY = ("SK" + "5" * 32, "the-secret-of-the-key-that-signs-tokens")
 TOLD = {"X-Twilio-Webhook-Enabled": "true"}
 OURS = SMS[1]
+HELLO = "are you there?"
 
 _numbers = count(1)
 
@@ -80,6 +81,21 @@ class Place:
             await self.join(made["sid"], identity)
         sid: str = made["sid"]
         return sid
+
+    async def meeting(self, *people: Person, **form: str) -> str:
+        """A conversation of these applications, with a first message that all of them heard: they
+        are told of everything that happens in it from now on."""
+        sid = await self.conversation(*(one.identity for one in people), **form)
+        await self.pushed(sid, *people)
+        return sid
+
+    async def pushed(self, conversation: str, *people: Person) -> None:
+        """Wait until these have joined it, and hear of a message in it."""
+        for one in people:
+            await one.saw("conversationJoined", sid=conversation)
+        said = await self.say(conversation, HELLO)
+        for one in people:
+            await one.saw("messageAdded", sid=said["sid"])
 
     async def join(self, conversation: str, identity: str, **form: str) -> str:
         """Somebody is put into a conversation; gives the participant's SID."""

@@ -22,8 +22,7 @@ FETCH = (
 
 async def test_one_file_is_sent_and_opened(here: Place) -> None:
     alice, bob = await here.arrive("alice"), await here.arrive("bob")
-    sid = await here.conversation(alice.identity, bob.identity)
-    await alice.saw("conversationJoined", sid=sid)
+    sid = await here.meeting(alice, bob)
     size = 300_000
     sent = await alice.run(
         OPEN + BYTES + "const media = bytes(size);"
@@ -41,14 +40,13 @@ async def test_one_file_is_sent_and_opened(here: Place) -> None:
         sid=sid,
     )
     assert sha256(opened.encode()).digest() == sha256(sent.encode()).digest()
-    [shown] = await here.messages(sid)
+    shown = (await here.messages(sid))[-1]
     assert [(one["sid"], one["filename"]) for one in shown["media"]] == [(medium["sid"], "ä b.bin")]
 
 
 async def test_several_files_and_a_text_are_one_message(here: Place) -> None:
     alice, bob = await here.arrive("alice"), await here.arrive("bob")
-    sid = await here.conversation(alice.identity, bob.identity)
-    await alice.saw("conversationJoined", sid=sid)
+    sid = await here.meeting(alice, bob)
     index = await alice.run(
         OPEN + PNG + "return it.prepareMessage().setBody('three pictures').setAttributes({n: 3})"
         ".addMedia({contentType: 'image/png', media: png(1), filename: '1.png'})"
@@ -57,7 +55,7 @@ async def test_several_files_and_a_text_are_one_message(here: Place) -> None:
         ".build().send()",
         sid=sid,
     )
-    assert index == 0
+    assert index == 1
     heard = await bob.saw("messageAdded", body="three pictures")
     assert [one["filename"] for one in heard["media"]] == ["1.png", "2.png", "3.txt"]
     opened = await bob.run(
@@ -72,22 +70,20 @@ async def test_several_files_and_a_text_are_one_message(here: Place) -> None:
 
 async def test_a_file_goes_with_one_message_of_who_brought_it(here: Place) -> None:
     alice = await here.arrive("alice")
-    sid = await here.conversation(alice.identity)
-    await alice.saw("conversationJoined", sid=sid)
+    sid = await here.meeting(alice)
     with pytest.raises(SdkError) as caught:
         await alice.run(
             OPEN + "return it.sendMessage({contentType: 'image/png', media: 'no picture'})",
             sid=sid,
         )
     assert caught.value.status == 400
-    assert await here.messages(sid) == []
+    assert [one["index"] for one in await here.messages(sid)] == [0]
 
 
 async def test_who_is_not_in_the_conversation_opens_nothing(here: Place) -> None:
     alice, bob = await here.arrive("alice"), await here.arrive("bob")
-    ours, theirs = await here.conversation(alice.identity), await here.conversation(bob.identity)
-    await alice.saw("conversationJoined", sid=ours)
-    await bob.saw("conversationJoined", sid=theirs)
+    ours = await here.meeting(alice)
+    await here.meeting(bob)
     await alice.run(
         OPEN + "await it.sendMessage({contentType: 'text/plain', media: 'secret'})", sid=ours
     )

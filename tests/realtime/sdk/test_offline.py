@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from tests.realtime.sdk.node import Person
-from tests.realtime.sdk.place import Place
+from tests.realtime.sdk.place import HELLO, Place
 
 OPEN = "const it = await client.getConversationBySid(sid); "
 BODIES = OPEN + "return (await it.getMessages(100)).items.map((one) => [one.index, one.body])"
@@ -36,7 +36,7 @@ async def behind(here: Place, method: str, path: str, form: object = None) -> ob
 
 async def test_messages_that_came_meanwhile_are_there(here: Place) -> None:
     alice = await here.arrive("alice")
-    sid = await here.conversation(alice.identity)
+    sid = await here.meeting(alice)
     path = f"/v1/Conversations/{sid}/Messages"
     sids = [(await here.say(sid, body))["sid"] for body in ("kept", "edited", "removed")]
     await alice.saw("messageAdded", body="removed")
@@ -51,17 +51,14 @@ async def test_messages_that_came_meanwhile_are_there(here: Place) -> None:
     await here.say(sid, "after")
     await alice.saw("messageAdded", body="after")
     heard = [one["index"] for one in alice.all("messageAdded")]
-    assert heard == list(range(44))
+    assert heard == list(range(45))
     shown = [[one["index"], one["body"]] for one in await here.messages(sid)]
     assert await alice.run(BODIES, sid=sid) == shown
 
 
 async def test_what_became_of_conversations_and_people_is_known(here: Place) -> None:
     alice = await here.arrive("alice")
-    stays, goes, kicked = [await here.conversation(alice.identity) for _ in range(3)]
-    for sid in (stays, goes, kicked):
-        await alice.saw("conversationJoined", sid=sid)
-    await alice.run(OPEN + "await it.getParticipants()", sid=stays)
+    stays, goes, kicked = [await here.meeting(alice) for _ in range(3)]
     other = await here.join(stays, "other-before")
     await alice.saw("participantJoined", identity="other-before")
     async with offline(here, alice):
@@ -87,13 +84,12 @@ async def test_what_became_of_conversations_and_people_is_known(here: Place) -> 
 
 async def test_what_is_sent_without_a_network_goes_when_it_is_back(here: Place) -> None:
     alice = await here.arrive("alice")
-    sid = await here.conversation(alice.identity)
-    await alice.saw("conversationJoined", sid=sid)
-    for turn in range(3):
+    sid = await here.meeting(alice)
+    for turn in range(1, 4):
         async with offline(here, alice):
             pass
         index = await alice.run(OPEN + "return it.sendMessage(body)", sid=sid, body=f"{turn}")
         assert index == turn
-    assert [one["body"] for one in await here.messages(sid)] == ["0", "1", "2"]
-    await alice.saw("messageAdded", body="2")
-    assert [one["body"] for one in alice.all("messageAdded")] == ["0", "1", "2"]
+    assert [one["body"] for one in await here.messages(sid)] == [HELLO, "1", "2", "3"]
+    await alice.saw("messageAdded", body="3")
+    assert [one["body"] for one in alice.all("messageAdded")] == [HELLO, "1", "2", "3"]

@@ -34,7 +34,7 @@ async def test_a_wrong_token_is_refused_for_good(here: Place, wrong: Any, code: 
 
 async def test_a_token_is_renewed_before_it_ends(here: Place) -> None:
     alice = await here.arrive("alice", ttl=183)
-    sid = await here.conversation(alice.identity)
+    sid = await here.meeting(alice)
     await alice.saw("tokenAboutToExpire")
     assert await alice.run(UPDATE, token=here.token(alice.identity)) == "connected"
     await here.say(sid, "still here")
@@ -44,8 +44,7 @@ async def test_a_token_is_renewed_before_it_ends(here: Place) -> None:
 
 async def test_a_token_that_ends_ends_the_connection_until_there_is_another(here: Place) -> None:
     alice = await here.arrive("alice", ttl=5)
-    sid = await here.conversation(alice.identity)
-    await alice.saw("conversationJoined", sid=sid)
+    sid = await here.meeting(alice)
     await alice.saw("tokenAboutToExpire")
     await alice.saw("tokenExpired")
     since = alice.mark
