@@ -1,4 +1,4 @@
-"""The command line: serve, demo, check-config, explain, trace, hooks, keys, migrate."""
+"""The command line: serve, demo, check-config, explain, trace, hooks, keys, token, migrate."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ from app.carriers import discover
 from app.clock import Clock
 from app.errors import ParleyError
 from app.observe import Observe, Said
-from app.ops import explain, hooks_command, keys_command, logging, trace
+from app.ops import explain, hooks_command, keys_command, logging, token_command, trace
+from app.runtime import vault_of
 from app.service import ROLES, Service, running, settle_down
 from app.settings import command as check_config
 from app.settings.load import DATABASE_URL, load
 from app.settings.models import Settings
 from app.store import embedded, schema
 from app.store.away import refusal
-from app.store.database import Database
+from app.store.database import Database, Tx
 from app.store.embedded import EmbeddedError
+from app.vault import Vault
 
 T = TypeVar("T")
 
@@ -150,16 +152,28 @@ def _hooks(options: argparse.Namespace) -> int:
 
 
 def _keys(options: argparse.Namespace) -> int:
-    settings = _settings(options)
     if (wrong := keys_command.wrong(options)) is not None:
         print(f"parley: {wrong}", file=sys.stderr)
         return 2
+    return _changing(options, keys_command.run)
+
+
+def _token(options: argparse.Namespace) -> int:
+    return _changing(options, token_command.run)
+
+
+def _changing(
+    options: argparse.Namespace,
+    work: Callable[[Tx, Settings, Vault, argparse.Namespace], Coroutine[Any, Any, str]],
+) -> int:
+    """Do something in one transaction, and print what it says when it is committed."""
+    settings = _settings(options)
 
     async def change() -> int:
         async with _database(settings, Observe()) as dsn:
             await schema.migrate(dsn, lambda _: None)
             async with _opened(dsn) as db, db.begin() as tx:
-                told = await keys_command.run(tx, settings, options)
+                told = await work(tx, settings, vault_of(settings), options)
         print(told)
         return 0
 
@@ -309,6 +323,7 @@ _COMMANDS: tuple[
     ),
     ("hooks", _hooks, hooks_command.TEXT, (_CONFIG, *hooks_command.ARGUMENTS)),
     ("keys", _keys, keys_command.TEXT, (_CONFIG, *keys_command.ARGUMENTS)),
+    ("token", _token, token_command.TEXT, (_CONFIG, *token_command.ARGUMENTS)),
     (
         "migrate",
         _migrate,

@@ -11,7 +11,6 @@ import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import aiohttp
 from aiohttp import web
@@ -42,7 +41,7 @@ from app.ops.routes import operator_routes, probe_routes
 from app.realtime.hub import Hub
 from app.road.items import Road
 from app.road.walk import Walker
-from app.runtime import Runtime
+from app.runtime import Runtime, vault_of
 from app.settings.models import Settings
 from app.store import schema
 from app.store.bells import Ringer, listen
@@ -50,7 +49,6 @@ from app.store.database import Database
 from app.store.declared import declare
 from app.streams.follower import Followers
 from app.streams.sequencer import Sequencer
-from app.vault import Vault
 from app.webhooks import before
 from app.webhooks.after import Teller, Telling, hook_loop
 
@@ -129,7 +127,7 @@ async def _runtime(
     public_url = (settings.server.public_url or origin).rstrip("/")
     carriers = _carriers(settings)
     shared = (settings, db, http, guarded, clock, observe, carriers, public_url)
-    vault = _vault(settings)
+    vault = vault_of(settings)
     files = shelves.opened(vault, settings.media)
     stack.push_async_callback(files.close)
     return Runtime(*shared, questions=questions, vault=vault, files=files)
@@ -138,14 +136,6 @@ async def _runtime(
 def _outgoing_max(settings: Settings) -> int:
     """How many calls of URLs that users give may be under way."""
     return settings.hooks.in_flight + settings.streams.in_flight + settings.media.in_flight
-
-
-def _vault(settings: Settings) -> Vault:
-    """Under the keys that are given, or the one in a file. Beside a database elsewhere none is made
-    without being asked for: another process on it would make another one."""
-    given = settings.secrets
-    home = settings.database.url is None or "key_file" in given.model_fields_set
-    return Vault(given.keys, Path(given.key_file) if home else None)
 
 
 @asynccontextmanager

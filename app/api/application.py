@@ -8,7 +8,8 @@ from functools import partial
 import orjson
 from aiohttp import web
 
-from app.api import auth, errors, media, openapi
+from app.api import auth, client_media, errors, media, openapi
+from app.api.access_tokens import Tokens
 from app.api.auth import Gate
 from app.api.call import door
 from app.api.event_log import READERS
@@ -36,6 +37,8 @@ def build(
     site.add_subapp(VERSION, api)
     site.add_subapp(CHAT_VERSION, version(runtime, road, gate, buckets, chat_routes()))
     site.add_subapp(OTHER_VERSION, nothing(runtime))
+    tokens = Tokens(runtime, gate.keys)
+    site.add_subapp(client_media.PREFIX, client_media.build(runtime, road, tokens, buckets))
     site.router.add_get(links.PATH, _opened(runtime))
     described = openapi.document({VERSION: routes(), CHAT_VERSION: chat_routes()})
     site.router.add_get(openapi.PATH, said(orjson.dumps(described)))

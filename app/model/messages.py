@@ -55,7 +55,8 @@ class Media(SQLModel, table=True):
 
     `status`: linked (only its carrier keeps it), pending (it is being fetched), stored, or failed
     (`error` says why; the carrier may have it still). One without a message was not attached yet;
-    or, when it has a conversation, its message is gone, and so is it.
+    or, when it has a conversation, its message is gone, and so is it. `author` is the identity that
+    uploaded it with an SDK.
     """
 
     __tablename__ = "media"
@@ -73,6 +74,7 @@ class Media(SQLModel, table=True):
     position: int = c.number()
     content_type: str
     filename: str | None = None
+    author: str | None = None
     size: int | None = Field(default=None)
     source_url: str | None = None
     status: str = c.word("linked")

@@ -120,9 +120,11 @@ async def town(
     *,
     services: int = 1,
     drain_s: float = DRAIN_S,
+    public_url: str | None = None,
     **sections: Any,
 ) -> AsyncIterator[Town]:
-    """A town whose services are ready. `sections` replace those of the configuration."""
+    """A town whose services are ready, each known under its own URL, or all under one. `sections`
+    replace those of the configuration."""
     async with AsyncExitStack() as stack:
         dsn = await stack.enter_async_context(ground.database())
         customer = await stack.enter_async_context(rude_customer(TOKEN))
@@ -147,7 +149,7 @@ async def town(
                 settings["webhooks"] = urls | sections["webhooks"]
             settings["server"] = {
                 "port": child.port,
-                "public_url": child.url,
+                "public_url": public_url or child.url,
                 "drain_s": drain_s,
             }
             settings["ops"] = {"port": child.ops_port, "log_format": "json"}
