@@ -1,5 +1,5 @@
-"""A client of the socket, as the official SDK is one: frames, requests in the tunnel, events applied
-to what it holds."""
+"""A client of the socket, as the official SDK is one: frames, requests in the tunnel, events
+applied to what it holds."""
 
 from __future__ import annotations
 
@@ -196,8 +196,7 @@ class Sdk:
         path = f"/v3/{kind}/{quote(name, safe='')}"
         status, root, said = await self.request("GET", path, host=CDS)
         assert status == 200, (status, root, said)
-        entity = self.entities.setdefault(root["sid"], Entity(kind, root))
-        return entity
+        return self.entities.setdefault(root["sid"], Entity(kind, root))
 
     async def items(self, entity: Entity, **params: str) -> dict[str, Any]:
         """Read a page of an entity's items, and hold them."""
