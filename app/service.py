@@ -19,7 +19,6 @@ from app import egress
 from app.api.application import actions
 from app.api.application import build as build_api
 from app.api.auth import Gate
-from app.api.limits import Buckets
 from app.carriers import discover
 from app.carriers.contract import Carrier, Hosted
 from app.clock import Clock
@@ -156,9 +155,8 @@ async def _parts(
     asks, fetches = ask_loop(runtime, road), fetch_loop(runtime)
     sequencer, followers = Sequencer(runtime), Followers(runtime)
     jobs = Jobs(runtime, settling.submit)
-    counted = actions(runtime)
-    hub = Hub(runtime, road, counted)
-    application = _application(runtime, road, settling, health, metrics, roles, hub, counted)
+    hub = Hub(runtime, road, actions(runtime), Gate(runtime))
+    application = _application(runtime, hub, settling, health, metrics, roles)
     async with asyncio.TaskGroup() as group:
         walking = [group.create_task(part.run()) for part in (road, settling, telling)]
         standing = [group.create_task(health.run()), *_bells(group, runtime, roles)]
@@ -234,19 +232,17 @@ async def _finish(tasks: list[asyncio.Task[None]], deadline_s: float) -> None:
 
 def _application(
     runtime: Runtime,
-    road: Road,
+    hub: Hub,
     settling: Settling,
     health: Health,
     metrics: Metrics,
     roles: tuple[str, ...],
-    hub: Hub,
-    counted: Buckets,
 ) -> web.Application:
     """Everything that is answered on the main port."""
-    gate = Gate(runtime)
+    gate, road = hub.gate, hub.road
     application = web.Application()
     if "api" in roles:
-        application = build_api(runtime, road, gate, counted)
+        application = build_api(runtime, road, gate, hub.actions)
         hub.join(application)
     if "inbound" in roles:
         application.add_routes(Doors(runtime, road, settling.submit).routes())

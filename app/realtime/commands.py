@@ -7,7 +7,7 @@ new conversation is, the index of a message, how much is unread.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -274,6 +274,7 @@ class Commands:
         needs.check_member(member=held.participant_sid is not None)
         if media:
             _check(held, needs.SEND_MEDIA)
+            await self._uploaded(session, [str(one) for one in media])
         if not media or body.get("body") is not None:
             _check(held, needs.SEND)
         if len(media) > configuration.MEDIA_MAX:
@@ -285,6 +286,13 @@ class Commands:
         shown = await self._caller.call(session, POST, keys, said)
         url = f"{base}/Conversations/{held.conversation_sid}/Messages/{shown['sid']}"
         return Answer(201, {**shown, "url": url, "links": {}})
+
+    async def _uploaded(self, session: Session, media: Sequence[str]) -> None:
+        """Files go into messages of who uploaded them. Raises NotFound 50507."""
+        grant = session.grant
+        async with self._runtime.db.read() as tx:
+            if not await powers.uploaded(tx.sql, grant.service_sid, grant.identity, media):
+                raise NotFound(50507, "Media not found")
 
     async def _own(
         self, session: Session, found: re.Match[str], own: tuple[str, ...], any_of: tuple[str, ...]

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import asyncpg
 
+from app.api.client_media import service_path
 from app.realtime import entities
 from app.realtime.entities import INFO, MINE
 from app.realtime.reading import Person
@@ -26,7 +27,7 @@ async def shown(
     """The configuration of a client; `base` is the URL below which its commands are."""
     grant = who.grant
     reachable = await sql.fetchval(REACHABLE, grant.service_sid)
-    media = f"{runtime.public_url}/v1/Services/{grant.service_sid}/Media"
+    media = f"{runtime.public_url}{service_path(grant.service_sid)}"
     return {
         "identity": grant.identity,
         "service_sid": grant.service_sid,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from typing import Any
 
+from app.api.access_tokens import Tokens
+from app.api.auth import Gate
 from app.api.limits import Buckets
-from app.errors import Forbidden
-from app.realtime import grants
+from app.errors import Denied
 from app.realtime.frames import Frame
 from app.realtime.reading import Person
 from app.realtime.session import Session
+from app.rules.access_tokens import GRANTS, Grant
 from app.runtime import Runtime
 from app.store import scope, users
 from app.webhooks import events
@@ -19,35 +21,33 @@ from app.webhooks.tell import tell
 
 CONNECTIONS_PER_S = 110.0
 """"Conversations Limits": new connections of one account."""
-REVOKED = "SELECT sid FROM api_keys WHERE sid = ANY ($1::text[]) AND revoked_at IS NOT NULL"
-LOOK_S = 5.0
 CAPABILITIES = ("client_update",)
+OTHER = (20101, "Invalid Access Token", {"reason": "it is of somebody else"})
 
 
 class Door:
     """Lets clients in."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+    def __init__(self, runtime: Runtime, gate: Gate) -> None:
+        self._runtime, self._gate = runtime, gate
+        self._tokens = Tokens(runtime, gate.keys)
         self._coming = Buckets(CONNECTIONS_PER_S, runtime.clock)
-        self._looked_at = -LOOK_S
-        self._revoked: frozenset[str] = frozenset()
 
     async def enter(self, token: str, session: Session) -> Person:
         """Who this token lets in; their user is made when it is not there yet. Raises Refused,
         Unavailable."""
         runtime = self._runtime
-        grant = await grants.read(runtime, token)
+        grant = await self._tokens.read(token)
         if session.known:
             before = session.grant
             if (before.identity, before.service_sid) != (grant.identity, grant.service_sid):
-                raise Forbidden(20101, "The new token is of somebody else")
+                raise Denied(*OTHER)
             return session.person._replace(grant=grant)
         self._coming.take(grant.account_sid)
         async with runtime.db.begin() as tx:
             found = await scope.find(tx, grant.account_sid, grant.service_sid)
             if found is None:
-                raise Forbidden(20106, "The service of the token is not there")
+                raise Denied(*GRANTS, {"reason": "the service is not there"})
             user, new = await users.enrol(tx, found, grant.identity)
             if new:
                 tx.moved.add(f"{grant.service_sid}/{grant.identity}")
@@ -55,15 +55,17 @@ class Door:
                 await tell(tx, runtime.of(grant.account_sid).settings, [added])
         return Person(grant, user.sid)
 
-    async def revoked(self, keys: Collection[str]) -> Collection[str]:
-        """Which of these keys were taken back; asked every few seconds."""
-        now = self._runtime.clock.monotonic()
-        if keys and now - self._looked_at >= LOOK_S:
-            self._looked_at = now
-            async with self._runtime.db.read() as tx:
-                rows = await tx.sql.fetch(REVOKED, sorted(keys))
-            self._revoked = frozenset(row["sid"] for row in rows)
-        return self._revoked
+    async def fallen(self, grants: Iterable[Grant]) -> frozenset[str]:
+        """The keys of these grants that were taken back. Raises Unavailable."""
+        one_of_each = {grant.key_sid: grant for grant in grants}
+        fallen = [
+            sid for sid, grant in one_of_each.items() if not await self._tokens.stands(grant)
+        ]
+        return frozenset(fallen)
+
+    def forget(self) -> None:
+        """A key was taken back: what was known of them is not known any more."""
+        self._gate.keys.forget()
 
 
 def welcome(frame: Frame) -> dict[str, Any]:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Coroutine
+from contextlib import suppress
 from typing import Any
 
 from aiohttp import WSMsgType, web
 
 from app import ids
+from app.api.auth import Gate
 from app.api.limits import Buckets
 from app.errors import Refused, TooMany, Unavailable
 from app.observe import Failed
@@ -31,6 +33,7 @@ from app.realtime.tunnel import Tunnel
 from app.realtime.wire import Wire
 from app.road.items import Road
 from app.runtime import Runtime
+from app.store.keys import BELL
 
 PATH = "/v3/wsconnect"
 HEARTBEAT_S = 20.0
@@ -47,10 +50,12 @@ OK = {"status": {"code": 200, "status": "OK"}}
 
 
 class Hub:
-    """Sockets, what they follow, and who tells whom."""
+    """Sockets, what they follow, and who tells whom. `road`, `actions` and `gate` are those of
+    REST: a change is counted, and a key known, in one place."""
 
-    def __init__(self, runtime: Runtime, road: Road, actions: Buckets) -> None:
+    def __init__(self, runtime: Runtime, road: Road, actions: Buckets, gate: Gate) -> None:
         self._runtime = runtime
+        self.road, self.actions, self.gate = road, actions, gate
         self.process = ids.token()
         self.sessions: set[Session] = set()
         self.topics = Topics()
@@ -59,7 +64,7 @@ class Hub:
         self._presence = Presence(runtime, self.process, self.moved)
         upstream = Buckets(UPSTREAM_PER_S, runtime.clock)
         self._tunnel = Tunnel(runtime, road, actions, upstream, self._spawn, self._typed)
-        self._door = Door(runtime)
+        self._door = Door(runtime, gate)
         self._group: asyncio.TaskGroup | None = None
         self._draining = False
 
@@ -224,7 +229,10 @@ class Hub:
         """Tell clients when their token ends, and let go whose token has, or whose key is gone."""
         clock = self._runtime.clock
         while True:
-            await clock.sleep(WATCH_S)
+            rung = self._runtime.wakes.next(BELL)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(rung), WATCH_S)
+                self._door.forget()
             try:
                 await self._look_after(clock.now().timestamp())
             except Exception as error:
@@ -233,10 +241,10 @@ class Hub:
 
     async def _look_after(self, now: float) -> None:
         known = [one for one in self.sessions if one.known and not one.gone]
-        revoked = await self._door.revoked({one.grant.key_sid for one in known})
+        fallen = await self._door.fallen(one.grant for one in known)
         for session in known:
             left_s = session.grant.expires_at.timestamp() - now
-            if session.grant.key_sid in revoked:
+            if session.grant.key_sid in fallen:
                 session.dismiss(REVOKED)
                 self._spawn(session.close(1008))
             elif left_s <= 0:

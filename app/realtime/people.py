@@ -11,7 +11,7 @@ import asyncpg
 import orjson
 
 from app import ids
-from app.api import forms, user_conversations, users
+from app.api import forms, registrations, user_conversations, users
 from app.api.errors import NOT_FOUND
 from app.clock import iso_millis
 from app.errors import Invalid, NotFound
@@ -211,7 +211,16 @@ class People:
 
     async def register(self, session: Session, asked: Asked, sid: str) -> Answer:
         """Register a device for push notifications, or forget one."""
-        raise NotFound(NOT_FOUND, "The requested resource was not found")
+        runtime, grant = self._runtime, session.grant
+        if asked.method == "POST" and not sid:
+            return Answer(201, {"id": await registrations.register(runtime, grant, asked.json)})
+        if asked.method != "DELETE":
+            raise NotFound(NOT_FOUND, "The requested resource was not found")
+        if sid:
+            await registrations.unregister(runtime, grant, sid)
+        else:
+            await registrations.forget(runtime, grant, asked.json)
+        return Answer(204)
 
 
 def _scope(session: Session) -> Scope:

@@ -18,7 +18,7 @@ from app.errors import NotFound
 from app.realtime import entities, shapes
 from app.realtime.asked import Answer, Asked
 from app.realtime.entities import CHANNEL, INFO, MESSAGES, MINE, OF_CONVERSATIONS, TYPES, Kind
-from app.realtime.grants import Grant
+from app.rules.access_tokens import Grant
 from app.rules.permissions import JOIN
 from app.runtime import Runtime
 from app.store import powers, sync, sync_people

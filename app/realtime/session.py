@@ -18,9 +18,9 @@ from aiohttp import web
 from app import ids
 from app.clock import Clock
 from app.realtime import frames
-from app.realtime.grants import Grant
 from app.realtime.reading import Person
 from app.realtime.subscribing import Subscriber
+from app.rules.access_tokens import Grant
 
 SEND_BYTES_MAX = 1 << 20
 """What may wait for a client that does not read."""

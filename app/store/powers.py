@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import asyncpg
@@ -25,6 +26,10 @@ IDENTITY = """
 SELECT sid, identity FROM participants
 WHERE conversation_sid = $1 AND (sid = $2 COLLATE "C" OR identity = $2)
 LIMIT 1
+"""
+UPLOADED = """
+SELECT count(*) FROM media WHERE sid = ANY ($1::text[]) AND chat_service_sid = $2
+  AND author = $3 AND message_sid IS NULL
 """
 CREATOR = "SELECT default_conversation_creator_role_sid FROM services WHERE sid = $1"
 
@@ -71,6 +76,15 @@ async def participant(sql: asyncpg.Connection, conversation_sid: str, key: str) 
     """The SID of the participant with this SID or identity."""
     found: str | None = await sql.fetchval(IDENTITY, conversation_sid, key)
     return found
+
+
+async def uploaded(
+    sql: asyncpg.Connection, service_sid: str, identity: str, sids: Collection[str]
+) -> bool:
+    """Whether all these media are somebody's own, and in no message yet."""
+    wanted = sorted(set(sids))
+    found: int = await sql.fetchval(UPLOADED, wanted, service_sid, identity)
+    return found == len(wanted)
 
 
 async def creator_role(sql: asyncpg.Connection, service_sid: str) -> str | None:
