@@ -91,10 +91,9 @@ class Node:
                 since = len(self.heard)
                 await self._news.wait()
 
-    @property
-    def unhandled(self) -> list[Any]:
+    def unhandled(self, since: int = 0) -> list[Any]:
         """Promises that the SDK left alone for another reason than a lost socket."""
-        left = [one.data for one in self.heard if one.event == "unhandled"]
+        left = [one.data for one in self.heard[since:] if one.event == "unhandled"]
         return [one for one in left if not any(word in one["message"] for word in QUIET)]
 
 

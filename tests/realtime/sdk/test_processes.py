@@ -91,6 +91,7 @@ async def judge(here: Place, talk: Talk) -> None:
     assert len(set(bodies)) == len(bodies), "doubled"
     assert set(talk.said) <= set(bodies), "lost"
     assert len(talk.said) > 20, "they hardly talked"
+    assert here.node.unhandled() == []
     last = (await here.say(talk.sid, "the end"))["index"]
     for one in talk.people:
         await one.saw("messageAdded", 60.0, body="the end")
