@@ -86,3 +86,8 @@ class Asked:
 def segment(raw: str) -> str:
     """A segment of a path, decoded."""
     return unquote(raw)
+
+
+def failed(status: int, code: int, message: str) -> Answer:
+    """The answer to a request that went wrong: the app sees the message."""
+    return Answer(status, {"status": status, "code": code, "message": message}, message)

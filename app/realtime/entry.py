@@ -58,9 +58,7 @@ class Door:
     async def fallen(self, grants: Iterable[Grant]) -> frozenset[str]:
         """The keys of these grants that were taken back. Raises Unavailable."""
         one_of_each = {grant.key_sid: grant for grant in grants}
-        fallen = [
-            sid for sid, grant in one_of_each.items() if not await self._tokens.stands(grant)
-        ]
+        fallen = [sid for sid, grant in one_of_each.items() if not await self._tokens.stands(grant)]
         return frozenset(fallen)
 
     def forget(self) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import quote
 
 import asyncpg
 import orjson
@@ -17,9 +16,10 @@ from app.clock import iso_millis
 from app.errors import Invalid, NotFound
 from app.model import Content
 from app.realtime import entities
-from app.realtime.asked import BAD_REQUEST, Answer, Asked, segment
-from app.realtime.calling import Caller, Operation
+from app.realtime.asked import BAD_REQUEST, Answer, Asked
+from app.realtime.calling import Caller, Errand, Operation
 from app.realtime.entities import CHANNEL, INFO, MESSAGES, ROSTER
+from app.realtime.rights import Rights
 from app.realtime.session import Session
 from app.rules import permissions as needs
 from app.runtime import Runtime
@@ -39,19 +39,11 @@ SELECT (SELECT count(*) FROM participants WHERE conversation_sid = c.sid) AS par
   c.message_count AS messages_count
 FROM conversations c WHERE c.sid = $1
 """
-RECIPIENTS = """
-SELECT r.sid, r.message_sid, r.channel, r.address, p.identity FROM receipts r
-JOIN messages m ON m.sid = r.message_sid
-LEFT JOIN participants p ON p.sid = r.participant_sid
-WHERE m.conversation_sid = $1 AND m.sid = $2 AND r.sid > $3 ORDER BY r.sid LIMIT $4
-"""
 USER = Operation("GET", "/Users/{Sid}", users.fetch)
 EDIT = Operation("POST", "/Users/{Sid}", users.update)
 READ = Operation(
     "POST", "/Users/{UserSid}/Conversations/{ConversationSid}", user_conversations.update
 )
-
-Found = re.Match[str]
 
 
 async def counts(sql: asyncpg.Connection, sid: str) -> dict[str, Any]:
@@ -60,54 +52,48 @@ async def counts(sql: asyncpg.Connection, sid: str) -> dict[str, Any]:
     return dict(row) if row is not None else {}
 
 
-def paged(shown: dict[str, Any]) -> dict[str, Any]:
-    """A page of the API, with the tokens that clients ask on with in place of its URLs."""
-    meta = shown["meta"]
-    tokens = {
-        "previous_token": _token(meta["previous_page_url"]),
-        "next_token": _token(meta["next_page_url"]),
-    }
-    return {**shown, "meta": tokens}
-
-
-def _token(url: str | None) -> str | None:
-    found = parse_qs(urlsplit(url or "").query).get("PageToken")
-    return found[0] if found else None
-
-
 class People:
     """Answers what is about people."""
 
     def __init__(
-        self, runtime: Runtime, caller: Caller, typed: Callable[[str, str, str], None]
+        self,
+        runtime: Runtime,
+        caller: Caller,
+        rights: Rights,
+        typed: Callable[[str, str, str], None],
     ) -> None:
-        self._runtime, self._caller, self._typed = runtime, caller, typed
+        self._runtime, self._caller, self._rights, self._typed = runtime, caller, rights, typed
 
-    async def listed(self, session: Session, asked: Asked, found: Found, base: str) -> Answer:
+    async def listed(self, errand: Errand) -> Answer:
         """What the caller is in: a page of it."""
-        after, size = asked.param("PageToken"), asked.number("PageSize", LISTED, LISTED_MAX)
+        after, size = (
+            errand.asked.param("PageToken"),
+            errand.asked.number("PageSize", LISTED, LISTED_MAX),
+        )
         if after is not None and not ids.is_sid(after, ids.CONVERSATION):
             raise Invalid(BAD_REQUEST, "Invalid PageToken")
-        scope = _scope(session)
+        scope = _scope(errand.session)
         mark = None if after is None else (after, "N")
         async with self._runtime.db.read() as tx:
-            rows = await memberships.of_identity(tx, scope, session.identity, Slice(size, mark))
+            rows = await memberships.of_identity(
+                tx, scope, errand.session.identity, Slice(size, mark)
+            )
         more = len(rows) > size
         shown = [_entry(one) for one in rows[:size]]
         token = rows[size - 1].conversation.sid if more else None
         meta = {"next_token": token, "previous_token": None, "direct_token": "here"}
         return Answer(200, {"conversations": shown, "meta": meta})
 
-    async def one(self, session: Session, asked: Asked, found: Found, base: str) -> Answer:
+    async def one(self, errand: Errand) -> Answer:
         """One conversation that the caller is in, by SID or unique name."""
-        member = await self._membership(session, segment(found["key"]))
+        member = await self._membership(errand.session, errand.key)
         return Answer(200, member)
 
-    async def read(self, session: Session, asked: Asked, found: Found, base: str) -> Answer:
+    async def read(self, errand: Errand) -> Answer:
         """Move the caller's read horizon, or mute the conversation."""
-        grant, body = session.grant, asked.json
-        key = segment(found["key"])
-        held = await self._held(session, key)
+        grant, body = errand.session.grant, errand.asked.json
+        key = errand.key
+        held = await self._rights.held(errand.session, key)
         needs.check_member(member=held.participant_sid is not None)
         said = []
         if "last_read_message_index" in body:
@@ -116,23 +102,15 @@ class People:
         if body.get("notification_level") is not None:
             needs.check(needs.NOTIFY, held.service, held.conversation, member=True)
             said.append(("NotificationLevel", str(body["notification_level"])))
-        keys = {"UserSid": session.person.user_sid, "ConversationSid": held.conversation_sid or ""}
-        shown = await self._caller.call(session, READ, keys, said)
+        keys = {
+            "UserSid": errand.session.person.user_sid,
+            "ConversationSid": held.conversation_sid or "",
+        }
+        shown = await self._caller.call(errand.session, READ, keys, said)
         return Answer(200, {**shown, "identity": grant.identity})
 
-    async def _held(self, session: Session, key: str) -> powers.Powers:
-        grant = session.grant
-        by_name = not ids.is_sid(key, ids.CONVERSATION)
-        async with self._runtime.db.read() as tx:
-            held = await powers.find(
-                tx.sql, grant.service_sid, grant.identity, key, by_name=by_name
-            )
-        if held.conversation_sid is None:
-            raise NotFound(50350, "Conversation not found")
-        return held
-
     async def _membership(self, session: Session, key: str) -> dict[str, Any]:
-        held = await self._held(session, key)
+        held = await self._rights.held(session, key)
         needs.check_member(member=held.participant_sid is not None)
         sid = held.conversation_sid or ""
         async with self._runtime.db.read() as tx:
@@ -141,15 +119,15 @@ class People:
             raise NotFound(50350, "Conversation not found")
         return _entry(membership)
 
-    async def user(self, session: Session, asked: Asked, found: Found, base: str) -> Answer:
+    async def user(self, errand: Errand) -> Answer:
         """Somebody of the service."""
-        shown = await self._caller.call(session, USER, {"Sid": segment(found["key"])})
-        return Answer(200, _user(shown, base))
+        shown = await self._caller.call(errand.session, USER, {"Sid": errand.key})
+        return Answer(200, _user(shown, errand.base))
 
-    async def edit(self, session: Session, asked: Asked, found: Found, base: str) -> Answer:
+    async def edit(self, errand: Errand) -> Answer:
         """Change what is shown of somebody."""
-        key, body, grant = segment(found["key"]), asked.json, session.grant
-        own = key in (session.identity, session.person.user_sid)
+        key, body, grant = errand.key, errand.asked.json, errand.session.grant
+        own = key in (errand.session.identity, errand.session.person.user_sid)
         async with self._runtime.db.read() as tx:
             held = await powers.find(tx.sql, grant.service_sid, grant.identity)
         needs.check_service(needs.USER_OWN if own else needs.USER_ANY, held.service)
@@ -159,50 +137,37 @@ class People:
         if (attributes := body.get("attributes")) is not None:
             text = attributes if isinstance(attributes, str) else orjson.dumps(attributes).decode()
             said.append(("Attributes", text))
-        return Answer(200, _user(await self._caller.call(session, EDIT, {"Sid": key}, said), base))
+        return Answer(
+            200,
+            _user(await self._caller.call(errand.session, EDIT, {"Sid": key}, said), errand.base),
+        )
 
-    async def typing(self, session: Session, asked: Asked, found: Found, base: str) -> Answer:
+    async def typing(self, errand: Errand) -> Answer:
         """The caller types in a conversation: the others are told."""
         server = self._runtime.settings.server
-        sent = dict(forms.decode(asked.payload.decode("utf-8", "replace"), server.form_fields_max))
+        sent = dict(
+            forms.decode(errand.asked.payload.decode("utf-8", "replace"), server.form_fields_max)
+        )
         sid = sent.get("ChannelSid") or sent.get("ConversationSid") or ""
         if not ids.is_sid(sid, ids.CONVERSATION):
             raise Invalid(BAD_REQUEST, "Invalid ChannelSid")
-        held = await self._held(session, sid)
+        held = await self._rights.held(errand.session, sid)
         needs.check_member(member=held.participant_sid is not None)
-        self._typed(session.grant.service_sid, held.conversation_sid or "", session.identity)
+        self._typed(
+            errand.session.grant.service_sid, held.conversation_sid or "", errand.session.identity
+        )
         return Answer(200, {"typing_timeout": TYPING_S})
 
-    async def recipients(self, session: Session, asked: Asked, found: Found, base: str) -> Answer:
-        """Who got a message outside: one of each receipt."""
-        held = await self._held(session, segment(found["key"]))
-        needs.check_member(member=held.participant_sid is not None)
-        size = asked.number("PageSize", LISTED, LISTED_MAX)
-        place = asked.param("PageToken") or ""
-        wanted = asked.param("MessageSid") or ""
-        async with self._runtime.db.read() as tx:
-            rows = await tx.sql.fetch(RECIPIENTS, held.conversation_sid, wanted, place, size + 1)
-        shown = [
-            {
-                "type": row["channel"],
-                "message_sid": row["message_sid"],
-                "level": "to",
-                "name": row["identity"],
-                "address": row["address"],
-            }
-            for row in rows[:size]
-        ]
-        token = rows[size - 1]["sid"] if len(rows) > size else None
-        meta = {"next_token": token, "previous_token": None, "direct_token": "here"}
-        return Answer(200, {"message_recipients": shown, "meta": meta})
-
-    async def templates(self, session: Session, asked: Asked, found: Found, base: str) -> Answer:
+    async def templates(self, errand: Errand) -> Answer:
         """The account's content templates."""
-        size, after = asked.number("PageSize", LISTED, TEMPLATES_MAX), asked.param("PageToken")
+        size, after = (
+            errand.asked.number("PageSize", LISTED, TEMPLATES_MAX),
+            errand.asked.param("PageToken"),
+        )
         if after is not None and not ids.is_sid(after, ids.CONTENT):
             raise Invalid(BAD_REQUEST, "Invalid PageToken")
         mark = None if after is None else (after,)
-        account_sid = session.grant.account_sid
+        account_sid = errand.session.grant.account_sid
         async with self._runtime.db.read() as tx:
             rows = await contents.page(tx, account_sid, Slice(size, mark))
         token = rows[size - 1].sid if len(rows) > size else None

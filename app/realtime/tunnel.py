@@ -17,8 +17,8 @@ from app.api import errors
 from app.api.limits import Buckets
 from app.errors import Invalid, NotFound, Refused, Unavailable
 from app.observe import Failed
-from app.realtime import commands, reading, subscribing
-from app.realtime.asked import Answer, Asked, segment
+from app.realtime import reading, subscribing
+from app.realtime.asked import Answer, Asked, failed, segment
 from app.realtime.commands import Commands
 from app.realtime.frames import Frame
 from app.realtime.session import Session
@@ -113,10 +113,10 @@ class Tunnel:
         """The answer to what went wrong: the client shows the word beside the status."""
         if isinstance(error, Refused):
             response = errors.of_refused(error)
-            return commands.failed(response.status, error.code, error.message)
+            return failed(response.status, error.code, error.message)
         if isinstance(error, Unavailable):
-            return commands.failed(503, errors.UNAVAILABLE, "Service unavailable")
+            return failed(503, errors.UNAVAILABLE, "Service unavailable")
         if isinstance(error, web.HTTPException):
-            return commands.failed(error.status, errors.GENERIC + error.status, error.reason)
+            return failed(error.status, errors.GENERIC + error.status, error.reason)
         self._runtime.observe(Failed("a request in the tunnel", error))
-        return commands.failed(500, errors.INTERNAL, "Internal Server Error")
+        return failed(500, errors.INTERNAL, "Internal Server Error")
