@@ -33,10 +33,16 @@ function act(action) {
 }
 
 function connect(uri, token, renew) {
+  let expired = false;
+  const again = act(async () => {
+    expired = false;
+    if (renew) await client.updateToken(await (await fetch(renew)).text());
+  });
   $("login").hidden = true;
   client = new Twilio.Conversations.Client(token, { Twilsock: { uri } });
   client.on("connectionStateChanged", (state) => {
     $("state").textContent = $("state").dataset.state = state;
+    if (expired && state === "disconnected") again();  // it takes no new token before
   });
   client.on("connectionError", ({ message }) => { $("error").textContent = message; });
   client.on("initialized", act(async () => {
@@ -46,8 +52,8 @@ function connect(uri, token, renew) {
       if (!page.hasNextPage) break;
     }
   }));
-  client.on("conversationJoined", listed);
-  client.on("conversationUpdated", ({ conversation }) => listed(conversation));
+  client.on("conversationJoined", act(listed));
+  client.on("conversationUpdated", act(({ conversation }) => listed(conversation)));
   client.on("conversationLeft", unlisted);
   client.on("conversationRemoved", unlisted);
   client.on("messageAdded", act(async (message) => {
@@ -64,18 +70,16 @@ function connect(uri, token, renew) {
     if (there) there.replaceWith(await row(message));
   }));
   client.on("messageRemoved", ({ sid }) => { if ($(sid)) $(sid).remove(); });
-  client.on("participantJoined", people);
-  client.on("participantLeft", people);
+  client.on("participantJoined", act(people));
+  client.on("participantLeft", act(people));
   client.on("typingStarted", (one) => typing(one, true));
   client.on("typingEnded", (one) => typing(one, false));
-  const again = act(async () => {
-    if (renew) await client.updateToken(await (await fetch(renew)).text());
-  });
   client.on("tokenAboutToExpire", again);
-  client.on("tokenExpired", again);
+  client.on("tokenExpired", () => { expired = true; });
 }
 
 async function listed(conversation) {
+  if (conversation.status !== "joined") return;
   const unread = current && current.sid === conversation.sid
     ? 0
     : await conversation.getUnreadMessagesCount() ?? await conversation.getMessagesCount();

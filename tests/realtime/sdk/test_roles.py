@@ -86,7 +86,9 @@ async def test_without_it_nothing_happens(here: Place, permission: str, code: st
     ],
 )
 async def test_who_is_not_in_a_conversation_sees_nothing_of_it(here: Place, code: str) -> None:
-    alice = await here.arrive("alice")
+    name, role = here.stranger("alice"), await here.role("service", "createConversation")
+    await here.rest("POST", "/v1/Users", {"Identity": name, "RoleSid": role})
+    alice = await here.arrive(name)
     sid = await here.conversation("other", UniqueName=here.stranger("secret"))
     shown = await here.rest("GET", f"/v1/Conversations/{sid}")
     await here.say(sid, "secret", "other")
