@@ -73,7 +73,7 @@ class Talk:
             try:
                 await self.here.say(self.sid, f"REST {number}")
                 self.said.append(f"REST {number}")
-            except (TimeoutError, OSError, AssertionError):
+            except (aiohttp.ClientError, OSError, AssertionError, TimeoutError):
                 await asyncio.sleep(0.05)
             await asyncio.sleep(0.05)
 
