@@ -30,9 +30,10 @@ from app.realtime.session import EXPIRED, REVOKED, Session
 from app.realtime.subscribing import Subscriber
 from app.realtime.topics import Topics
 from app.realtime.tunnel import Tunnel
-from app.realtime.wire import Wire
+from app.realtime.wire import Typing, Wire
 from app.road.items import Road
 from app.runtime import Runtime
+from app.store import sync
 from app.store.keys import BELL
 
 PATH = "/v3/wsconnect"
@@ -203,27 +204,38 @@ class Hub:
         return self._group.create_task(work)
 
     def _typed(self, service_sid: str, sid: str, identity: str) -> None:
-        """Somebody types: whoever else has the conversation open is told, everywhere."""
-        self._types(sid, identity)
-        self.wire.types(sid, identity)
+        """Somebody types: the other participants who are connected are told, everywhere."""
+        self.wire.types(service_sid, sid, identity)
+        self._spawn(self._types(service_sid, sid, identity))
 
-    def _types(self, sid: str, identity: str) -> None:
-        room = self.topics.rooms.get(sid)
-        if room is None:
+    async def _types(self, service_sid: str, sid: str, identity: str) -> None:
+        here = {
+            one.identity: one
+            for one in self.sessions
+            if one.known and one.grant.service_sid == service_sid and one.identity != identity
+        }
+        if not here:
             return
+        try:
+            async with self._runtime.db.read() as tx:
+                there = await sync.members(tx.sql, [sid], list(here))
+        except Unavailable:
+            return  # it would be over before it can be told
         timeout = TYPING_S + LATENCY_S
         body = {"channel_sid": sid, "identity": identity, "typing_timeout": timeout}
         frame = notification(TYPING, body)
-        others = {one.listener for one in room.subscriptions["roster"]}
-        for listener in others:
-            if listener.identity != identity:
-                listener.push(frame)
+        members = {who for _, who in there}
+        for session in list(self.sessions):
+            if not session.known or session.identity not in members:
+                continue
+            if session.grant.service_sid == service_sid:
+                session.push(frame)
 
-    def _heard(self, names: Collection[str], typing: Collection[tuple[str, str]]) -> None:
+    def _heard(self, names: Collection[str], typing: Collection[Typing]) -> None:
         """Another process says so."""
         self.follower.hear(names)
-        for sid, identity in typing:
-            self._types(sid, identity)
+        for one in typing:
+            self._spawn(self._types(*one))
 
     async def _watch(self) -> None:
         """Tell clients when their token ends, and let go whose token has, or whose key is gone."""

@@ -26,7 +26,7 @@ from app.runtime import Runtime
 from app.store import sync, sync_people
 
 BATCH_MAX = 100
-DELIVERY_MS = 20_000
+DELIVERY_MS = 10_000
 """How long a client waits for its confirmations before it asks again."""
 MISSED_MAX = 1000
 """How many messages, and how many changes, one replay goes back; of more, the latest come."""
