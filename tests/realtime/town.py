@@ -66,6 +66,10 @@ class Town:
         shown: dict[str, Any] = await self.rest("POST", f"/Conversations/{sid}/Messages", form)
         return shown
 
+    def hub_sessions(self) -> list[Any]:
+        """Who is connected."""
+        return list(self.service.hub.sessions)
+
     def phone(self, address: str = "+15551230001") -> Any:
         """A simulated phone at the sandbox carrier."""
         return self.service.runtime.carriers["lab"].world.phone(address)  # type: ignore[attr-defined]
