@@ -44,8 +44,6 @@ FRAME_BYTES_MAX = 4 << 20
 WATCH_S = 1.0
 WARNED_S = 180.0
 """How long before its end a client is told to renew its token."""
-UPSTREAM_PER_S = 500.0
-"""Requests of one connection ("Conversations Limits")."""
 DRAINED_S = 5.0
 OK = {"status": {"code": 200, "status": "OK"}}
 
@@ -63,7 +61,8 @@ class Hub:
         self.follower = Follower(runtime, self.topics)
         self.wire = Wire(runtime, self._heard)
         self._presence = Presence(runtime, self.process, self.moved)
-        upstream = Buckets(UPSTREAM_PER_S, runtime.clock)
+        self._limits = runtime.settings.realtime
+        upstream = Buckets(self._limits.requests_per_s, runtime.clock)
         self._tunnel = Tunnel(runtime, road, actions, upstream, self._spawn, self._typed)
         self._door = Door(runtime, gate)
         self._group: asyncio.TaskGroup | None = None
@@ -108,7 +107,8 @@ class Hub:
 
     async def connect(self, request: web.Request) -> web.StreamResponse:
         """GET /v3/wsconnect: one client, from its first frame to its last."""
-        if self._draining or self._group is None:
+        full = len(self.sessions) >= self._limits.connections_max
+        if self._draining or full or self._group is None:
             return web.Response(status=503, headers={"Retry-After": "1"})
         socket = web.WebSocketResponse(
             heartbeat=HEARTBEAT_S, max_msg_size=FRAME_BYTES_MAX, compress=False
@@ -117,7 +117,8 @@ class Hub:
         transport = request.transport
         if transport is None:
             return socket
-        session = Session(socket, transport, self._runtime.clock)
+        limit = self._limits.send_bytes_max
+        session = Session(socket, transport, self._runtime.clock, limit)
         self.sessions.add(session)
         try:
             await self._serve(session, socket)

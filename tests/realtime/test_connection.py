@@ -9,7 +9,6 @@ import aiohttp
 import pytest
 
 from app.observe import Failed
-from app.realtime import session as sessions
 from app.realtime.frames import pack
 from tests.realtime.town import Town, joined, town
 from tests.support import sdk
@@ -79,47 +78,43 @@ async def test_requests_that_are_wrong_are_refused_and_break_nothing(
 
 
 async def test_the_token_is_renewed_on_a_live_socket(dsn: str) -> None:
-    async with town(dsn) as place:
-        async with sdk.connected(place.url, place.token("alice", ttl_s=60)) as alice:
-            await alice.until(
-                lambda: [one for one in alice.frames if one.method == "client_update"]
-            )
-            other = await alice.ask({"method": "update", "token": place.token("bob")})
-            assert other.header["status"]["code"] == 401
-            mine = await alice.ask({"method": "update", "token": place.token("alice")})
-            assert mine.header["status"]["code"] == 200
-            assert (await alice.aim("GET", "Configuration"))["identity"] == "alice"
+    async with town(dsn) as place, place.client("alice", 60) as alice:
+        await alice.until(lambda: [one for one in alice.frames if one.method == "client_update"])
+        other = await alice.ask({"method": "update", "token": place.token("bob")})
+        assert other.header["status"]["code"] == 401
+        mine = await alice.ask({"method": "update", "token": place.token("alice")})
+        assert mine.header["status"]["code"] == 200
+        assert (await alice.aim("GET", "Configuration"))["identity"] == "alice"
 
 
 async def test_a_token_that_ends_ends_its_socket(dsn: str) -> None:
-    async with town(dsn) as place:
-        async with sdk.connected(place.url, place.token("alice", ttl_s=3)) as alice:
-            await alice.until(lambda: alice.closed.is_set())
-            closing = [one for one in alice.frames if one.method == "close"]
-            assert [one.header["status"]["code"] for one in closing] == [410]
+    async with town(dsn) as place, place.client("alice", 3) as alice:
+        await alice.until(lambda: alice.closed.is_set())
+        closing = [one for one in alice.frames if one.method == "close"]
+        assert [one.header["status"]["code"] for one in closing] == [410]
 
 
-async def test_who_reads_too_slowly_is_let_go_and_holds_nobody_up(
-    dsn: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sessions, "SEND_BYTES_MAX", 64 << 10)
-    async with town(dsn, limits={"actions_per_s": 0}) as place, place.client("bob") as bob:
+async def test_who_reads_too_slowly_is_let_go_and_holds_nobody_up(dsn: str) -> None:
+    small = {"limits": {"actions_per_s": 0}, "realtime": {"send_bytes_max": 65_536}}
+    async with town(dsn, **small) as place, place.client("bob") as bob:
         sid = await place.conversation("alice", "bob")
         _, messages, _ = await joined(bob, sid)
-        async with aiohttp.ClientSession(read_bufsize=1024) as http:
-            async with http.ws_connect(f"{place.url}/v3/wsconnect") as deaf:
-                slow = Sdk(deaf)
-                reading = asyncio.create_task(slow.run())
-                await slow.init(place.token("alice"))
-                await joined(slow, sid)
-                reading.cancel()
-                deaf._response.connection.transport.pause_reading()  # type: ignore[union-attr]
-                body = "x" * 30_000
-                sent = 0
-                while len(place.hub_sessions()) == 2 and sent < 2000:
-                    await place.say(sid, body, "bob")
-                    sent += 1
-                assert len(place.hub_sessions()) == 1
+        async with (
+            aiohttp.ClientSession(read_bufsize=1024) as http,
+            http.ws_connect(f"{place.url}/v3/wsconnect") as deaf,
+        ):
+            slow = Sdk(deaf)
+            reading = asyncio.create_task(slow.run())
+            await slow.init(place.token("alice"))
+            await joined(slow, sid)
+            reading.cancel()
+            deaf._response.connection.transport.pause_reading()  # type: ignore[union-attr]
+            body = "x" * 30_000
+            sent = 0
+            while len(place.hub_sessions()) == 2 and sent < 2000:
+                await place.say(sid, body, "bob")
+                sent += 1
+            assert len(place.hub_sessions()) == 1
         await bob.until(lambda: len(messages.items) == sent, 20)
         assert clean(place)
 
