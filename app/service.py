@@ -59,12 +59,14 @@ WALKERS_WAITING_MAX = 10_000
 
 @dataclass(slots=True)
 class Service:
-    """A running service. `url` is where it listens, `ops_url` where health and metrics are."""
+    """A running service. `url` is where it listens, `ops_url` where health and metrics are; `hub`
+    are those who are connected to it."""
 
     runtime: Runtime
     url: str
     ops_url: str
     health: Health
+    hub: Hub
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -170,7 +172,8 @@ async def _parts(
         try:
             probes = probe_routes(health, metrics)
             site = await _serve(stack, application, probes, listening, settings)
-            service = Service(runtime, _origin(listening), site or _origin(listening), health)
+            url = _origin(listening)
+            service = Service(runtime, url, site or url, health, hub)
             await _worlds(stack, runtime, service.url)
             if "jobs" in roles:
                 jobs.start()

@@ -177,6 +177,7 @@ class Jobs:
             (retention.dead_letters, days.dead_letters_days),
             (retention.dropped, days.dropped_days),
             (retention.early_statuses, retention.EARLY_DAYS),
+            (retention.changes, days.changes_days),
             (retention.idempotency_keys, retention.IDEMPOTENCY_DAYS),
             (events, streams.retention_days),
             (retention.stream_losses, days.attempts_days),

@@ -13,6 +13,7 @@ import asyncpg
 
 from app.model.traffic import Status
 from app.store import idempotency
+from app.store.changes import stamp
 
 BATCH_MAX = 2000
 IDEMPOTENCY_DAYS = idempotency.LIFE.days
@@ -66,6 +67,12 @@ WITH edge AS (
 )
 DELETE FROM stream_events e USING edge
 WHERE e.account_sid = edge.account_sid AND e.position <= edge.position
+"""
+
+CHANGES = """
+DELETE FROM changes WHERE (conversation_sid, revision, thing_sid) IN (
+  SELECT conversation_sid, revision, thing_sid FROM changes WHERE stamp < $1
+  ORDER BY stamp LIMIT $2 FOR UPDATE SKIP LOCKED)
 """
 
 STREAM_LOSSES = """
@@ -125,6 +132,11 @@ async def stream_events(
 async def stream_losses(sql: asyncpg.Connection, now: datetime, days: int) -> int:
     """Delete a batch of what was said of given-up events more than `days` ago; gives how many."""
     return await _trim(sql, STREAM_LOSSES, now, days)
+
+
+async def changes(sql: asyncpg.Connection, now: datetime, days: int) -> int:
+    """Delete a batch of changes that nobody catches up with after `days`; gives how many."""
+    return _count(await sql.execute(CHANGES, stamp(now - timedelta(days=days)), BATCH_MAX))
 
 
 async def forget_early(sql: asyncpg.Connection, settled: Sequence[Status]) -> None:

@@ -19,8 +19,6 @@ from app.webhooks import events
 from app.webhooks import origin as origins
 from app.webhooks.tell import tell
 
-CONNECTIONS_PER_S = 110.0
-""""Conversations Limits": new connections of one account."""
 CAPABILITIES = ("client_update",)
 OTHER = (20101, "Invalid Access Token", {"reason": "it is of somebody else"})
 
@@ -31,7 +29,7 @@ class Door:
     def __init__(self, runtime: Runtime, gate: Gate) -> None:
         self._runtime, self._gate = runtime, gate
         self._tokens = Tokens(runtime, gate.keys)
-        self._coming = Buckets(CONNECTIONS_PER_S, runtime.clock)
+        self._coming = Buckets(runtime.settings.realtime.connections_per_s, runtime.clock)
 
     async def enter(self, token: str, session: Session) -> Person:
         """Who this token lets in; their user is made when it is not there yet. Raises Refused,

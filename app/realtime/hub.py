@@ -30,9 +30,10 @@ from app.realtime.session import EXPIRED, REVOKED, Session
 from app.realtime.subscribing import Subscriber
 from app.realtime.topics import Topics
 from app.realtime.tunnel import Tunnel
-from app.realtime.wire import Wire
+from app.realtime.wire import Typing, Wire
 from app.road.items import Road
 from app.runtime import Runtime
+from app.store import sync
 from app.store.keys import BELL
 
 PATH = "/v3/wsconnect"
@@ -43,8 +44,6 @@ FRAME_BYTES_MAX = 4 << 20
 WATCH_S = 1.0
 WARNED_S = 180.0
 """How long before its end a client is told to renew its token."""
-UPSTREAM_PER_S = 500.0
-"""Requests of one connection ("Conversations Limits")."""
 DRAINED_S = 5.0
 OK = {"status": {"code": 200, "status": "OK"}}
 
@@ -62,7 +61,8 @@ class Hub:
         self.follower = Follower(runtime, self.topics)
         self.wire = Wire(runtime, self._heard)
         self._presence = Presence(runtime, self.process, self.moved)
-        upstream = Buckets(UPSTREAM_PER_S, runtime.clock)
+        self._limits = runtime.settings.realtime
+        upstream = Buckets(self._limits.requests_per_s, runtime.clock)
         self._tunnel = Tunnel(runtime, road, actions, upstream, self._spawn, self._typed)
         self._door = Door(runtime, gate)
         self._group: asyncio.TaskGroup | None = None
@@ -107,7 +107,8 @@ class Hub:
 
     async def connect(self, request: web.Request) -> web.StreamResponse:
         """GET /v3/wsconnect: one client, from its first frame to its last."""
-        if self._draining or self._group is None:
+        full = len(self.sessions) >= self._limits.connections_max
+        if self._draining or full or self._group is None:
             return web.Response(status=503, headers={"Retry-After": "1"})
         socket = web.WebSocketResponse(
             heartbeat=HEARTBEAT_S, max_msg_size=FRAME_BYTES_MAX, compress=False
@@ -116,7 +117,8 @@ class Hub:
         transport = request.transport
         if transport is None:
             return socket
-        session = Session(socket, transport, self._runtime.clock)
+        limit = self._limits.send_bytes_max
+        session = Session(socket, transport, self._runtime.clock, limit)
         self.sessions.add(session)
         try:
             await self._serve(session, socket)
@@ -203,27 +205,38 @@ class Hub:
         return self._group.create_task(work)
 
     def _typed(self, service_sid: str, sid: str, identity: str) -> None:
-        """Somebody types: whoever else has the conversation open is told, everywhere."""
-        self._types(sid, identity)
-        self.wire.types(sid, identity)
+        """Somebody types: the other participants who are connected are told, everywhere."""
+        self.wire.types(service_sid, sid, identity)
+        self._spawn(self._types(service_sid, sid, identity))
 
-    def _types(self, sid: str, identity: str) -> None:
-        room = self.topics.rooms.get(sid)
-        if room is None:
+    async def _types(self, service_sid: str, sid: str, identity: str) -> None:
+        here = {
+            one.identity: one
+            for one in self.sessions
+            if one.known and one.grant.service_sid == service_sid and one.identity != identity
+        }
+        if not here:
             return
+        try:
+            async with self._runtime.db.read() as tx:
+                there = await sync.members(tx.sql, [sid], list(here))
+        except Unavailable:
+            return  # it would be over before it can be told
         timeout = TYPING_S + LATENCY_S
         body = {"channel_sid": sid, "identity": identity, "typing_timeout": timeout}
         frame = notification(TYPING, body)
-        others = {one.listener for one in room.subscriptions["roster"]}
-        for listener in others:
-            if listener.identity != identity:
-                listener.push(frame)
+        members = {who for _, who in there}
+        for session in list(self.sessions):
+            if not session.known or session.identity not in members:
+                continue
+            if session.grant.service_sid == service_sid:
+                session.push(frame)
 
-    def _heard(self, names: Collection[str], typing: Collection[tuple[str, str]]) -> None:
+    def _heard(self, names: Collection[str], typing: Collection[Typing]) -> None:
         """Another process says so."""
         self.follower.hear(names)
-        for sid, identity in typing:
-            self._types(sid, identity)
+        for one in typing:
+            self._spawn(self._types(*one))
 
     async def _watch(self) -> None:
         """Tell clients when their token ends, and let go whose token has, or whose key is gone."""

@@ -22,24 +22,29 @@ from app.realtime.reading import Person
 from app.realtime.subscribing import Subscriber
 from app.rules.access_tokens import Grant
 
-SEND_BYTES_MAX = 1 << 20
-"""What may wait for a client that does not read."""
-ROOM_BYTES = 256 << 10
-"""Requests are not answered while so much waits."""
+ROOM_SHARE = 4
+"""Requests are not answered while a fourth of that waits."""
 ROOM_S = 0.02
 IN_FLIGHT_MAX = 16
 OFFLOAD, EXPIRED, REVOKED = 308, 410, 401
 WORDS: Mapping[int, str] = {OFFLOAD: "OFFLOAD", EXPIRED: "TOKEN_EXPIRED", REVOKED: "UNAUTHORIZED"}
-TOO_SLOW = 1013  # RFC 6455's registry: try again later
+AGAIN_MS = 2000
+GIVEN_UP_S = 10.0
+"""How long somebody who is let go may still read what waits."""
 
 
 class Session:
     """A socket whose token was good."""
 
     def __init__(
-        self, socket: web.WebSocketResponse, transport: asyncio.Transport, clock: Clock
+        self,
+        socket: web.WebSocketResponse,
+        transport: asyncio.Transport,
+        clock: Clock,
+        send_bytes_max: int,
     ) -> None:
         self._socket, self._transport, self._clock = socket, transport, clock
+        self._send_bytes_max = send_bytes_max
         self.slots = asyncio.Semaphore(IN_FLIGHT_MAX)
         self.gone = False
         self.slow = False
@@ -110,27 +115,34 @@ class Session:
         if self.gone or self._transport.is_closing():
             return
         self._transport.write(frame)
-        if self._transport.get_write_buffer_size() > SEND_BYTES_MAX:
+        if self._waiting > self._send_bytes_max:
             self.slow = True
             self.give_up()
 
     def give_up(self) -> None:
-        """Close at once: this client cannot follow."""
+        """Close: this client cannot follow. It is told when to come back, if it ever reads that."""
+        if self.gone or self._transport.is_closing():
+            return
         self.gone = True
-        self._transport.abort()
+        self._transport.write(frames.message(_close(OFFLOAD, AGAIN_MS)))
+        self._transport.close()
+        asyncio.get_running_loop().call_later(GIVEN_UP_S, self._transport.abort)
+
+    @property
+    def _waiting(self) -> int:
+        """What was not read yet, in bytes."""
+        return self._transport.get_write_buffer_size()
 
     async def room(self) -> None:
         """Wait until the client has read enough to be answered more."""
-        while not self.gone and self._transport.get_write_buffer_size() > ROOM_BYTES:
+        while not self.gone and self._waiting > self._send_bytes_max // ROOM_SHARE:
             if self._transport.is_closing():
                 return
             await self._clock.sleep(ROOM_S)
 
     def dismiss(self, code: int, reconnect_ms: int | None = None) -> None:
         """Tell the client to go (and when to come back)."""
-        header = {"method": "close", "status": {"code": code, "status": WORDS[code]}}
-        hint = {"backoff_policy": {"reconnect_min_ms": reconnect_ms}}
-        self.send(header, None if reconnect_ms is None else hint)
+        self.push(frames.message(_close(code, reconnect_ms)))
 
     async def close(self, code: int = 1000) -> None:
         """Close the socket."""
@@ -142,3 +154,16 @@ class Session:
         self.gone = True
         if self.subscriber is not None:
             self.subscriber.leave()
+
+
+def _close(code: int, reconnect_ms: int | None) -> bytes:
+    """The frame that tells a client to go (and when to come back)."""
+    header = {
+        "method": "close",
+        "id": "TM" + ids.token(),
+        "status": {"code": code, "status": WORDS[code]},
+    }
+    if reconnect_ms is None:
+        return frames.pack(header)
+    hint = {"backoff_policy": {"reconnect_min_ms": reconnect_ms}}
+    return frames.pack(header, orjson.dumps(hint))

@@ -26,8 +26,9 @@ from app.runtime import Runtime
 from app.store import sync, sync_people
 
 BATCH_MAX = 100
-DELIVERY_MS = 20_000
+DELIVERY_MS = 10_000
 """How long a client waits for its confirmations before it asks again."""
+DAY_US = 86_400_000_000
 MISSED_MAX = 1000
 """How many messages, and how many changes, one replay goes back; of more, the latest come."""
 
@@ -180,6 +181,8 @@ class Subscriber:
         self._follower.hear([desk.name])
         if last is None:
             return latest
+        if not moved.whole or last < await self._kept_since(sql):
+            await self._all_of_mine(sql, desk)
         sids = [one.conversation_sid for one in moved.rows]
         current = await sync_people.these(sql, service_sid, identity, sids)
         at = iso_millis(self._runtime.clock.now())
@@ -190,6 +193,29 @@ class Subscriber:
             happened.append(follow.membership(desk, one, row, added, at))
         self._push(happened)
         return max([latest, *(one.stamp for one in moved.rows)])
+
+    async def _kept_since(self, sql: asyncpg.Connection) -> int:
+        """The stamp of the oldest changes that are kept for certain."""
+        days = self._runtime.settings.retention.changes_days
+        return await sync_people.now_us(sql) - days * DAY_US
+
+    async def _all_of_mine(self, sql: asyncpg.Connection, desk: Desk) -> None:
+        """Everything that the client is in, as it is: it was away for too long, or too much
+        happened, to say what changed."""
+        at = iso_millis(self._runtime.clock.now())
+        start: str | None = None
+        more = True
+        while more:
+            who = (desk.service_sid, desk.identity)
+            page, stamps = await sync_people.memberships(sql, *who, start, MISSED_MAX, down=False)
+            happened = []
+            for row in page.rows:
+                sid = row["conversation_sid"]
+                one = sync_people.Moved(sid, stamps.get(sid, 0), 0)
+                happened.append(follow.membership(desk, one, row, True, at))
+            self._push(sorted(happened, key=lambda event: event.id))
+            more = page.after
+            start = page.rows[-1]["conversation_sid"] if page.rows else None
 
     async def _info(self, sql: asyncpg.Connection, desk: Desk, seen: Seen, last: int | None) -> int:
         """Of what is shown of somebody."""

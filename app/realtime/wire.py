@@ -22,8 +22,8 @@ WAITING_MAX = 100_000
 """Names that may wait while the database is away; the poll of the others finds what is dropped."""
 AGAIN_S = 0.5
 
-Typing = tuple[str, str]
-"""A conversation, and the identity that types in it."""
+Typing = tuple[str, str, str]
+"""A service, a conversation of it, and the identity that types there."""
 
 
 class Wire:
@@ -45,10 +45,10 @@ class Wire:
             self._names.update(names)
             self._asked.set()
 
-    def types(self, sid: str, identity: str) -> None:
+    def types(self, service_sid: str, sid: str, identity: str) -> None:
         """Somebody types."""
         if len(self._typing) < WAITING_MAX:
-            self._typing.add((sid, identity))
+            self._typing.add((service_sid, sid, identity))
             self._asked.set()
 
     async def run(self) -> None:
@@ -92,7 +92,8 @@ class Wire:
             return  # we have heard that already
         try:
             said = orjson.loads(str(payload))
-            names, typing = said["moved"], [(one[0], one[1]) for one in said["typing"]]
+            names = [str(name) for name in said["moved"]]
+            typing = [(str(one[0]), str(one[1]), str(one[2])) for one in said["typing"]]
         except (orjson.JSONDecodeError, KeyError, TypeError, IndexError):
             return
         self._heard(names, typing)

@@ -18,6 +18,7 @@ from app.settings.autocreation import AutoCreationSettings as AutoCreationSettin
 from app.settings.contents import ContentSettings
 from app.settings.limits import LimitSettings as LimitSettings
 from app.settings.media import MediaSettings
+from app.settings.realtime import RealtimeSettings
 from app.settings.retries import DeliverySettings, HookSettings
 from app.settings.retries import RetrySettings as RetrySettings
 from app.settings.sealing import SealingSettings
@@ -151,6 +152,7 @@ class RetentionSettings(Model):
     decisions_days: Annotated[int, Field(ge=1)] = 90
     dead_letters_days: Annotated[int, Field(ge=1)] = 90
     dropped_days: Annotated[int, Field(ge=1)] = 90
+    changes_days: Annotated[int, Field(ge=2)] = 30
 
 
 N = TypeVar("N", MessagingServiceSettings, ServiceSettings, ContentSettings)
@@ -176,6 +178,7 @@ class Settings(Model):
     delivery: DeliverySettings = DeliverySettings()
     hooks: HookSettings = HookSettings()
     streams: StreamSettings = StreamSettings()
+    realtime: RealtimeSettings = RealtimeSettings()
     media: MediaSettings = MediaSettings()
     egress: EgressSettings = EgressSettings()
     limits: LimitSettings = LimitSettings()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Select, delete, select, update
 from sqlmodel import SQLModel
@@ -57,8 +57,19 @@ SELECT count(*) FROM (
 # Somebody who has been in a hundred thousand: the plan must know of whom it is asked.
 ASKED_OF = "SET LOCAL plan_cache_mode = force_custom_plan"
 DEFAULT_ROLE = "SELECT default_chat_service_role_sid FROM services WHERE sid = $1"
-DEVICES = "SELECT EXISTS (SELECT FROM push_bindings WHERE chat_service_sid = $1 AND identity = $2)"
-REACHABLE = "SELECT reachability_enabled FROM services WHERE sid = $1"
+REACHABLE = """
+SELECT EXISTS (SELECT FROM presences WHERE chat_service_sid = $1 AND identity = $2) AS online,
+  EXISTS (SELECT FROM push_bindings WHERE chat_service_sid = $1 AND identity = $2) AS notifiable
+FROM services WHERE sid = $1 AND reachability_enabled
+"""
+
+
+class Reach(NamedTuple):
+    """Whether somebody is connected, and has a device for push. None where the service shows no
+    reachability, and for who has not been online since it does, or has no device (docs/44)."""
+
+    online: bool | None = None
+    notifiable: bool | None = None
 
 
 async def find(tx: Tx, scope: Scope, key: str) -> User | None:
@@ -129,12 +140,13 @@ async def sids(tx: Tx, scope: Scope, identities: Collection[str]) -> dict[str, s
     return {row.identity: row.sid for row in rows}
 
 
-async def notifiable(tx: Tx, user: User) -> bool | None:
-    """Whether a user has a device for push; None where the service shows no reachability, and for
-    one that has none."""
-    if not await tx.sql.fetchval(REACHABLE, user.chat_service_sid):
-        return None
-    return await tx.sql.fetchval(DEVICES, user.chat_service_sid, user.identity) or None
+async def reachable(tx: Tx, user: User) -> Reach:
+    """How a user can be reached now."""
+    row = await tx.sql.fetchrow(REACHABLE, user.chat_service_sid, user.identity)
+    if row is None:
+        return Reach()
+    online = row["online"] if row["online"] or user.online_at is not None else None
+    return Reach(online, row["notifiable"] or None)
 
 
 async def write(tx: Tx, user: User) -> None:

@@ -39,9 +39,9 @@ class Town:
         """An access token for somebody."""
         return sdk.token(ACCOUNT, KEY, SECRET, self.service_sid, identity, ttl_s)
 
-    def client(self, identity: str) -> Any:
+    def client(self, identity: str, ttl_s: int = 3600) -> Any:
         """Somebody connects."""
-        return sdk.connected(self.url, self.token(identity))
+        return sdk.connected(self.url, self.token(identity, ttl_s))
 
     async def rest(self, method: str, path: str, form: Any = None, **headers: str) -> Any:
         """A request of REST that must go well."""
@@ -65,6 +65,10 @@ class Town:
         form = {"Body": body, "Author": author}
         shown: dict[str, Any] = await self.rest("POST", f"/Conversations/{sid}/Messages", form)
         return shown
+
+    def hub_sessions(self) -> list[Any]:
+        """Who is connected."""
+        return list(self.service.hub.sessions)
 
     def phone(self, address: str = "+15551230001") -> Any:
         """A simulated phone at the sandbox carrier."""
