@@ -61,8 +61,12 @@ async def test_a_token_of_somebody_else_renews_nothing(here: Place) -> None:
     with pytest.raises(SdkError):
         await alice.run(UPDATE, token=here.token("mallory"))
     await alice.turns("denied", since)
-    await alice.run(UPDATE, token=here.token(alice.identity))
-    await alice.turns("connected", since)
+
+    async def renewed() -> bool:  # the SDK forgets a token that comes while its socket closes
+        state = await alice.run(UPDATE, token=here.token(alice.identity))
+        return bool(state == "connected")
+
+    await here.until(renewed)
     assert await alice.run("return client.user.identity") == alice.identity
 
 
