@@ -163,7 +163,7 @@ async def _parts(
         walking = [group.create_task(part.run()) for part in (road, settling, telling)]
         standing = [group.create_task(health.run()), *_bells(group, runtime, roles)]
         runtime.db.moved = hub.moved
-        standing.append(group.create_task(hub.run() if "api" in roles else hub.wire.run()))
+        standing.append(group.create_task(hub.run() if "api" in roles else hub.tell()))
         working = []
         if "worker" in roles:
             loops = (deliveries, hooks, asks, fetches, sequencer, followers)

@@ -95,6 +95,12 @@ class Hub:
             ):
                 group.create_task(part)
 
+    async def tell(self) -> None:
+        """Only tell, in a process that nobody connects to, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.wire.run())
+            group.create_task(self.wire.listen())
+
     async def drain(self) -> None:
         """Nobody comes in any more; those who are here finish their requests and go elsewhere."""
         self._draining = True
@@ -198,6 +204,7 @@ class Hub:
                 parts = (self._runtime, self.topics, self.follower, session, person)
                 session.subscriber = Subscriber(*parts)
                 self._presence.came(person.grant.service_sid, person.grant.identity)
+                self.wire.here()
             session.reply(frame.id, entry.welcome(frame) if frame.method == "init" else OK)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> object:
@@ -235,7 +242,7 @@ class Hub:
     def _heard(self, names: Collection[str], typing: Collection[Typing]) -> None:
         """Another process says so."""
         self.follower.hear(names)
-        for one in typing:
+        for one in typing if self._group is not None else ():
             self._spawn(self._types(*one))
 
     async def _watch(self) -> None:
@@ -254,6 +261,8 @@ class Hub:
 
     async def _look_after(self, now: float) -> None:
         known = [one for one in self.sessions if one.known and not one.gone]
+        if known:
+            self.wire.here()
         fallen = await self._door.fallen(one.grant for one in known)
         for session in known:
             left_s = session.grant.expires_at.timestamp() - now

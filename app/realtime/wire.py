@@ -1,5 +1,8 @@
 """What processes tell each other: names of what moved, and who types. NOTIFY carries no more than
 that; each process reads what its own clients need.
+
+Who has clients says so every few seconds. While nobody else does, nobody is told anything: a
+process that is alone pays nothing.
 """
 
 from __future__ import annotations
@@ -15,12 +18,15 @@ from app.runtime import Runtime
 from app.store.away import is_away
 
 CHANNEL = "parley_moves"
+HERE = "here"
 COALESCE_S = 0.01
 """At most one NOTIFY in this time."""
 PAYLOAD_BYTES_MAX = 7900
 WAITING_MAX = 100_000
 """Names that may wait while the database is away; the poll of the others finds what is dropped."""
 AGAIN_S = 0.5
+HERE_S, SILENT_S = 4.0, 15.0
+"""How often a process says that it has clients, and after what silence it has none."""
 
 Typing = tuple[str, str, str]
 """A service, a conversation of it, and the identity that types there."""
@@ -38,18 +44,33 @@ class Wire:
         self._typing: set[Typing] = set()
         self._asked = asyncio.Event()
         self._own_pid = 0
+        self._others_at = runtime.clock.monotonic()  # there may be some: we have not heard yet
+        self._here = False
+        self._here_at = -HERE_S
 
     def tell(self, names: Collection[str]) -> None:
         """These moved."""
-        if len(self._names) < WAITING_MAX:
+        if self._listened and len(self._names) < WAITING_MAX:
             self._names.update(names)
             self._asked.set()
 
     def types(self, service_sid: str, sid: str, identity: str) -> None:
         """Somebody types."""
-        if len(self._typing) < WAITING_MAX:
+        if self._listened and len(self._typing) < WAITING_MAX:
             self._typing.add((service_sid, sid, identity))
             self._asked.set()
+
+    def here(self) -> None:
+        """We have clients: say so, if that was not said just now."""
+        now = self._runtime.clock.monotonic()
+        if now - self._here_at >= HERE_S:
+            self._here_at, self._here = now, True
+            self._asked.set()
+
+    @property
+    def _listened(self) -> bool:
+        """Whether another process has clients."""
+        return self._runtime.clock.monotonic() - self._others_at < SILENT_S
 
     async def run(self) -> None:
         """Tell until cancelled."""
@@ -59,10 +80,11 @@ class Wire:
                 self._asked.clear()
                 names, self._names = self._names, set()
                 typing, self._typing = self._typing, set()
+                here, self._here = self._here, False
                 try:
                     sql = await self._telling.live()
                     self._own_pid = sql.get_server_pid()
-                    for payload in payloads(names, typing):
+                    for payload in payloads(names, typing) + [HERE] * here:
                         await sql.execute("SELECT pg_notify($1, $2)", CHANNEL, payload)
                 except Exception as error:  # whatever it is: the others poll meanwhile
                     self._report(error)
@@ -90,6 +112,9 @@ class Wire:
     def _notified(self, _connection: object, pid: int, _channel: str, payload: object) -> None:
         if pid == self._own_pid:
             return  # we have heard that already
+        if payload == HERE:
+            self._others_at = self._runtime.clock.monotonic()
+            return
         try:
             said = orjson.loads(str(payload))
             names = [str(name) for name in said["moved"]]

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import monotonic
 
-from tests.bench import inbound, outward, rest, telling, upkeep
+from tests.bench import inbound, outward, rest, sockets, telling, upkeep
 from tests.bench.stage import Stage, stage
 from tests.bench.table import Figure, lines
 
@@ -30,6 +30,9 @@ FIGURES: Mapping[str, Callable[[Stage], Awaitable[Sequence[Figure]]]] = {
     "grown": inbound.grown,
     "timers": upkeep.timers,
     "rest": rest.rest,
+    "sockets": sockets.sockets,
+    "heard": sockets.heard,
+    "crowded": sockets.crowded,
 }
 
 
