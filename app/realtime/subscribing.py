@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 
 from app.clock import iso_millis
-from app.errors import Invalid, Refused
+from app.errors import Invalid, Refused, TooMany
 from app.realtime import entities, events, follow, reading, shapes
 from app.realtime.asked import BAD_REQUEST, Answer
 from app.realtime.entities import CHANNEL, MESSAGES, MINE, TYPES
@@ -29,6 +29,8 @@ BATCH_MAX = 100
 DELIVERY_MS = 10_000
 """How long a client waits for its confirmations before it asks again."""
 DAY_US = 86_400_000_000
+HELD_MAX = 10_000
+"""Subscriptions of one client: three for each conversation, and people."""
 MISSED_MAX = 1000
 """How many messages, and how many changes, one replay goes back; of more, the latest come."""
 
@@ -104,7 +106,8 @@ class Subscriber:
                 last = await self._one(one)
             except Refused as refused:
                 self._drop(one.sid)
-                error = {"status": 404, "code": refused.code, "message": refused.message}
+                status = 429 if isinstance(refused, TooMany) else 404
+                error = {"status": status, "code": refused.code, "message": refused.message}
                 self._say("subscription_failed", correlation_id, {**entity, "error": error})
                 continue
             entity |= {"replay_status": "completed", "last_event_id": last}
@@ -131,6 +134,8 @@ class Subscriber:
 
     def _enter(self, sid: str, seen: Seen) -> Room | Desk:
         self._drop(sid)
+        if len(self._held) >= HELD_MAX:
+            raise TooMany(20429, "Too many subscriptions")
         topic: Room | Desk
         if seen.kind in entities.OF_CONVERSATIONS:
             topic = self._topics.room(seen.of)
