@@ -84,6 +84,7 @@ class Subscriber:
         self._runtime, self._topics, self._follower = runtime, topics, follower
         self._listener, self._who = listener, who
         self._held: dict[str, tuple[Room | Desk, Subscription]] = {}
+        self._asked: dict[str, Any] = {}
 
     def leave(self) -> None:
         """Give them all up."""
@@ -91,9 +92,16 @@ class Subscriber:
             self._topics.leave(topic, subscription)
         self._held.clear()
 
+    def ask(self, correlation_id: Any, wanted: Sequence[Wanted]) -> None:
+        """These are wanted: of an entity that is asked for again meanwhile, the last request
+        counts."""
+        for one in wanted:
+            self._asked[one.sid] = correlation_id
+
     def cancel(self, correlation_id: Any, wanted: Sequence[Wanted]) -> None:
         """Push nothing more of these."""
         for one in wanted:
+            self._asked.pop(one.sid, None)
             self._drop(one.sid)
             entity = {"object_sid": one.sid, "object_type": one.type}
             self._say("subscription_canceled", correlation_id, entity)
@@ -101,6 +109,9 @@ class Subscriber:
     async def establish(self, correlation_id: Any, wanted: Sequence[Wanted]) -> None:
         """Replay what was missed of each, and push what happens from then on."""
         for one in wanted:
+            if one.sid not in self._asked or self._asked[one.sid] != correlation_id:
+                continue  # cancelled, or asked for again
+            del self._asked[one.sid]
             entity: dict[str, Any] = {"object_sid": one.sid, "object_type": one.type}
             try:
                 last = await self._one(one)
