@@ -33,10 +33,16 @@ function act(action) {
 }
 
 function connect(uri, token, renew) {
+  let expired = false;
+  const again = act(async () => {
+    expired = false;
+    if (renew) await client.updateToken(await (await fetch(renew)).text());
+  });
   $("login").hidden = true;
   client = new Twilio.Conversations.Client(token, { Twilsock: { uri } });
   client.on("connectionStateChanged", (state) => {
     $("state").textContent = $("state").dataset.state = state;
+    if (expired && state === "disconnected") again();  // it takes no new token before
   });
   client.on("connectionError", ({ message }) => { $("error").textContent = message; });
   client.on("initialized", act(async () => {
@@ -46,36 +52,31 @@ function connect(uri, token, renew) {
       if (!page.hasNextPage) break;
     }
   }));
-  client.on("conversationJoined", listed);
-  client.on("conversationUpdated", ({ conversation }) => listed(conversation));
+  client.on("conversationJoined", act(listed));
+  client.on("conversationUpdated", act(({ conversation }) => listed(conversation)));
   client.on("conversationLeft", unlisted);
   client.on("conversationRemoved", unlisted);
   client.on("messageAdded", act(async (message) => {
     const { conversation } = message;
     if (current && conversation.sid === current.sid) {
-      $("messages").append(await row(message));
+      await place(message);
       await seen();
     } else {
       await listed(conversation);
     }
   }));
-  client.on("messageUpdated", act(async ({ message }) => {
-    const there = $(message.sid);
-    if (there) there.replaceWith(await row(message));
-  }));
+  client.on("messageUpdated", act(({ message }) => $(message.sid) && place(message)));
   client.on("messageRemoved", ({ sid }) => { if ($(sid)) $(sid).remove(); });
-  client.on("participantJoined", people);
-  client.on("participantLeft", people);
+  client.on("participantJoined", act(people));
+  client.on("participantLeft", act(people));
   client.on("typingStarted", (one) => typing(one, true));
   client.on("typingEnded", (one) => typing(one, false));
-  const again = act(async () => {
-    if (renew) await client.updateToken(await (await fetch(renew)).text());
-  });
   client.on("tokenAboutToExpire", again);
-  client.on("tokenExpired", again);
+  client.on("tokenExpired", () => { expired = true; });
 }
 
 async function listed(conversation) {
+  if (conversation.status !== "joined") return;
   const unread = current && current.sid === conversation.sid
     ? 0
     : await conversation.getUnreadMessagesCount() ?? await conversation.getMessagesCount();
@@ -106,16 +107,25 @@ async function open(conversation) {
   for (const [sid, item] of rows) item.toggleAttribute("aria-current", sid === conversation.sid);
   $("title").textContent = conversation.friendlyName || conversation.sid;
   $("typing").textContent = "";
-  const page = await conversation.getMessages(PAGE);
-  $("messages").replaceChildren(...await Promise.all(page.items.map(row)));
-  more(page);
+  $("messages").replaceChildren();
+  await show(await conversation.getMessages(PAGE));
   await people();
   await seen();
 }
 
-function more(page) {
+async function show(page) {
   oldest = page;
-  $("older").hidden = !page.hasPrevPage;
+  await Promise.all(page.items.map(place));
+  $("older").hidden = !oldest.hasPrevPage;
+}
+
+/** Put a message where it belongs: others may come while its files are looked up. */
+async function place(message) {
+  const made = await row(message);
+  if (!current || message.conversation.sid !== current.sid) return;
+  if ($(message.sid)) $(message.sid).remove();
+  const later = [...$("messages").children].find((one) => Number(one.dataset.index) > message.index);
+  $("messages").insertBefore(made, later || null);
 }
 
 async function seen() {
@@ -137,6 +147,7 @@ function typing({ identity, conversation }, started) {
 
 async function row(message) {
   const item = make("li", { id: message.sid });
+  item.dataset.index = message.index;
   item.append(make("span", { className: "author", textContent: message.author }), message.body || "");
   for (const medium of message.attachedMedia || []) {
     const url = await medium.getContentTemporaryUrl();
@@ -169,9 +180,7 @@ $("create").onsubmit = act(async () => {
   $("create").reset();
 });
 $("older").onclick = act(async () => {
-  const page = await oldest.prevPage();
-  $("messages").prepend(...await Promise.all(page.items.map(row)));
-  more(page);
+  await show(await oldest.prevPage());
 });
 $("text").oninput = act(() => current && current.typing());
 $("send").onsubmit = act(async () => {

@@ -86,9 +86,10 @@ function plain(value) {
 
 function wrong(error) {
   const body = error && error.body;
+  const numbers = error ? [error.status, error.code].filter((one) => typeof one === "number") : [];
   return {
-    name: error && error.name, message: String((error && error.message) || error),
-    status: error && error.status, code: (body && body.code) || (error && error.code) || null,
+    name: (error && error.name) || null, message: String((error && error.message) || error),
+    status: numbers.length ? numbers[0] : null, code: (body && body.code) || (error && error.code) || null,
   };
 }
 

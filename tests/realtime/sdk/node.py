@@ -16,7 +16,6 @@ from tests.realtime.sdk import installed
 DRIVER = Path(__file__).with_name("driver.js")
 LINE_BYTES_MAX = 32 << 20
 WITHIN_S = 30.0
-CONNECTED = {"event": "connectionStateChanged", "data": "connected"}
 QUIET = ("disconnected", "Unable to connect")
 """How promises end that the SDK leaves alone when its socket drops; nothing else may."""
 
@@ -91,10 +90,9 @@ class Node:
                 since = len(self.heard)
                 await self._news.wait()
 
-    @property
-    def unhandled(self) -> list[Any]:
+    def unhandled(self, since: int = 0) -> list[Any]:
         """Promises that the SDK left alone for another reason than a lost socket."""
-        left = [one.data for one in self.heard if one.event == "unhandled"]
+        left = [one.data for one in self.heard[since:] if one.event == "unhandled"]
         return [one for one in left if not any(word in one["message"] for word in QUIET)]
 
 
@@ -130,13 +128,10 @@ class Person:
             there = "\n".join(f"{one.event} {one.data}"[:300] for one in self.heard[-40:])
             raise AssertionError(f"{self.name} saw no {event} {like}; but:\n{there}") from None
 
-    async def connected(self, since: int = 0) -> None:
-        """Wait until the client says that it is."""
-
-        def wanted(one: Heard) -> bool:
-            return one.who == self.name and {"event": one.event, "data": one.data} == CONNECTED
-
-        await self.node.until(wanted, since, WITHIN_S)
+    async def turns(self, state: str, since: int = 0) -> None:
+        """Wait until the client says that its connection is in this state."""
+        turned = (self.name, "connectionStateChanged", state)
+        await self.node.until(lambda one: (one.who, one.event, one.data) == turned, since, WITHIN_S)
 
     @property
     def mark(self) -> int:

@@ -67,7 +67,7 @@ async def test_a_text_message_reaches_the_agent(here: Place) -> None:
 
 
 async def _texts(here: Place, phone: str, body: str) -> bool:
-    return any(one.body == body for one in here.town.world.phone(phone).inbox)
+    return any(one.body == body for one in here.town.world.phone(phone).received)
 
 
 async def test_a_sent_message_is_everybody_s(here: Place) -> None:

@@ -26,7 +26,7 @@ async def offline(here: Place, *people: Person) -> AsyncIterator[None]:
     finally:
         here.front.down = False
     for one in people:
-        await one.connected(marks[one.name])
+        await one.turns("connected", marks[one.name])
 
 
 async def behind(here: Place, method: str, path: str, form: object = None) -> object:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from tests.faults.ground import Ground
@@ -40,6 +41,15 @@ class Talk:
                 group.create_task(self._writes(one))
             group.create_task(self._posts())
 
+    async def goes_on(self, count: int) -> None:
+        """Wait until so many more messages are there for certain."""
+        wanted = len(self.said) + count
+
+        async def enough() -> bool:
+            return len(self.said) >= wanted
+
+        await self.here.until(enough, 60.0)
+
     def stop(self) -> None:
         """Nobody writes any more."""
         self._stopped = True
@@ -63,7 +73,7 @@ class Talk:
             try:
                 await self.here.say(self.sid, f"REST {number}")
                 self.said.append(f"REST {number}")
-            except (TimeoutError, OSError, AssertionError):
+            except (aiohttp.ClientError, OSError, AssertionError, TimeoutError):
                 await asyncio.sleep(0.05)
             await asyncio.sleep(0.05)
 
@@ -91,6 +101,7 @@ async def judge(here: Place, talk: Talk) -> None:
     assert len(set(bodies)) == len(bodies), "doubled"
     assert set(talk.said) <= set(bodies), "lost"
     assert len(talk.said) > 20, "they hardly talked"
+    assert here.node.unhandled() == []
     last = (await here.say(talk.sid, "the end"))["index"]
     for one in talk.people:
         await one.saw("messageAdded", 60.0, body="the end")
@@ -109,7 +120,7 @@ async def test_two_processes_behind_one_port_are_one_service(
 ) -> None:
     async with place(ground, tmp_path, services=2) as here:
         async with talking(here) as talk:
-            await here.until(lambda: _talked(talk, 60))
+            await talk.goes_on(60)
         await judge(here, talk)
         assert min(here.front.served[port] for port in here.front.ports) >= 2
 
@@ -118,7 +129,7 @@ async def test_nobody_notices_a_rolling_restart(ground: Ground, tmp_path: Path) 
     async with place(ground, tmp_path, services=2) as here:
         async with talking(here) as talk:
             for child in here.town.services:
-                await here.until(lambda: _talked(talk, len(talk.said) + 10))
+                await talk.goes_on(10)
                 child.terminate()
                 assert await child.ended(20) == 0, child.tail()
                 child.start()
@@ -134,14 +145,10 @@ async def test_kill_9_under_load_loses_and_doubles_nothing(ground: Ground, tmp_p
         random = here.town.random
         async with talking(here) as talk:
             for _ in range(KILLS):
-                await here.until(lambda: _talked(talk, len(talk.said) + 15), 60.0)
+                await talk.goes_on(15)
                 await asyncio.sleep(random.uniform(0.0, 0.05))
                 child = random.choice(here.town.services)
                 child.kill()
                 child.start()
                 await child.ready(here.town.http)
         await judge(here, talk)
-
-
-async def _talked(talk: Talk, count: int) -> bool:
-    return len(talk.said) >= count

@@ -47,21 +47,26 @@ async def test_a_token_that_ends_ends_the_connection_until_there_is_another(here
     sid = await here.meeting(alice)
     await alice.saw("tokenAboutToExpire")
     await alice.saw("tokenExpired")
+    await alice.turns("disconnected")  # the SDK takes no new token before
     since = alice.mark
     await here.say(sid, "while it was away")
     await alice.run(UPDATE, token=here.token(alice.identity))
-    await alice.connected(since)
+    await alice.turns("connected", since)
     await alice.saw("messageAdded", body="while it was away")
 
 
 async def test_a_token_of_somebody_else_renews_nothing(here: Place) -> None:
     alice = await here.arrive("alice")
+    since = alice.mark
     with pytest.raises(SdkError):
         await alice.run(UPDATE, token=here.token("mallory"))
-    since = alice.mark
-    await alice.run(UPDATE, token=here.token(alice.identity))
-    if alice.all("connectionStateChanged", since):
-        await alice.connected(since)
+    await alice.turns("denied", since)
+
+    async def renewed() -> bool:  # the SDK forgets a token that comes while its socket closes
+        state = await alice.run(UPDATE, token=here.token(alice.identity))
+        return bool(state == "connected")
+
+    await here.until(renewed)
     assert await alice.run("return client.user.identity") == alice.identity
 
 
