@@ -50,7 +50,10 @@ class Presence(SQLModel, table=True):
     it no more is gone, and whoever was connected to it is not."""
 
     __tablename__ = "presences"
-    __table_args__ = (Index("presences_beat", "beat_at"),)
+    __table_args__ = (
+        Index("presences_beat", "beat_at"),
+        Index("presences_process", "process"),
+    )
 
     chat_service_sid: str = c.sid_key()
     identity: str = Field(primary_key=True)

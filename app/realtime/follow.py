@@ -65,14 +65,25 @@ class Follower:
                     self._bell.set()
                 try:
                     await self._turn(names)
-                except Exception as error:
-                    if not isinstance(error, Unavailable):
-                        self._runtime.observe(Failed("following what changes", error))
+                except Unavailable:
                     self._moved.update(names)
                     await self._runtime.clock.sleep(AGAIN_S)
                     self._bell.set()
+                except Exception as error:
+                    self._runtime.observe(Failed("following what changes", error))
+                    await self._one_by_one(names)
         finally:
             await self._held.close()
+
+    async def _one_by_one(self, names: Sequence[str]) -> None:
+        """What cannot be told holds nothing else up; the next look tries it again."""
+        for name in names if len(names) > 1 else ():
+            try:
+                await self._turn([name])
+            except Unavailable:
+                self.hear([name])
+            except Exception as error:
+                self._runtime.observe(Failed(f"following {name[:34]}", error))
 
     async def poll(self) -> None:
         """Look at everything that is followed, again and again, until cancelled."""

@@ -18,7 +18,7 @@ from app import ids
 from app.api.auth import Gate
 from app.api.limits import Buckets
 from app.errors import Refused, TooMany, Unavailable
-from app.observe import Failed
+from app.observe import Failed, Measured
 from app.realtime import entry, frames
 from app.realtime.entry import Door
 from app.realtime.events import TYPING, notification
@@ -105,6 +105,8 @@ class Hub:
         """Nobody comes in any more; those who are here finish their requests and go elsewhere."""
         self._draining = True
         await asyncio.gather(*(self._let_go(session) for session in list(self.sessions)))
+        with suppress(Unavailable):
+            await self._presence.clear()
 
     async def _let_go(self, session: Session) -> None:
         await session.finish(DRAINED_S)
@@ -261,6 +263,7 @@ class Hub:
 
     async def _look_after(self, now: float) -> None:
         known = [one for one in self.sessions if one.known and not one.gone]
+        self._runtime.observe(Measured("sockets", len(known)))
         if known:
             self.wire.here()
         fallen = await self._door.fallen(one.grant for one in known)

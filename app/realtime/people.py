@@ -12,6 +12,7 @@ import orjson
 from app import ids
 from app.api import forms, registrations, user_conversations, users
 from app.api.errors import NOT_FOUND
+from app.api.reading import unread
 from app.clock import iso_millis
 from app.errors import Invalid, NotFound
 from app.model import Content
@@ -23,6 +24,7 @@ from app.realtime.rights import Rights
 from app.realtime.session import Session
 from app.rules import permissions as needs
 from app.runtime import Runtime
+from app.settings.models import LimitSettings
 from app.store import contents, memberships, powers
 from app.store.memberships import Membership
 from app.store.scope import Scope
@@ -79,7 +81,8 @@ class People:
                 tx, scope, errand.session.identity, Slice(size, mark)
             )
         more = len(rows) > size
-        shown = [_entry(one) for one in rows[:size]]
+        limits = self._runtime.settings.limits
+        shown = [_entry(one, limits) for one in rows[:size]]
         token = rows[size - 1].conversation.sid if more else None
         meta = {"next_token": token, "previous_token": None, "direct_token": "here"}
         return Answer(200, {"conversations": shown, "meta": meta})
@@ -117,7 +120,7 @@ class People:
             membership = await memberships.one(tx, _scope(session), session.identity, sid)
         if membership is None:
             raise NotFound(50350, "Conversation not found")
-        return _entry(membership)
+        return _entry(membership, self._runtime.settings.limits)
 
     async def user(self, errand: Errand) -> Answer:
         """Somebody of the service."""
@@ -192,11 +195,9 @@ def _scope(session: Session) -> Scope:
     return Scope(session.grant.account_sid, session.grant.service_sid)
 
 
-def _entry(one: Membership) -> dict[str, Any]:
+def _entry(one: Membership, limits: LimitSettings) -> dict[str, Any]:
     """A conversation that somebody is in, as their list shows it."""
     participant, conversation = one
-    last = participant.last_read_message_index
-    unread = None if last is None else max(0, conversation.message_count - 1 - last)
     sid = conversation.sid
     return {
         "conversation_sid": sid,
@@ -208,8 +209,8 @@ def _entry(one: Membership) -> dict[str, Any]:
         "created_by": conversation.created_by,
         "date_created": iso_millis(conversation.date_created),
         "date_updated": iso_millis(conversation.date_updated),
-        "last_read_message_index": last,
-        "unread_messages_count": unread,
+        "last_read_message_index": participant.last_read_message_index,
+        "unread_messages_count": unread(conversation, participant, limits),
         "notification_level": participant.notification_level,
         "sync_objects": {
             "conversation": entities.name(CHANNEL, sid),

@@ -70,6 +70,13 @@ class Presence:
                     self._runtime.observe(Failed("who is online", error))
             await clock.sleep(TURN_S)
 
+    async def clear(self) -> None:
+        """Nobody is connected to this process any more."""
+        async with self._runtime.db.begin() as tx:
+            gone = await presences.clear(tx.sql, self._process)
+            await presences.show(tx.sql, gone, tx.now)
+        self._moved({moves.person(*one) for one in gone})
+
     async def _write(self) -> None:
         while self._changed:
             some = sorted(self._changed)[:BATCH_MAX]

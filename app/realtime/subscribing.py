@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 
 from app.clock import iso_millis
-from app.errors import Invalid, Refused
+from app.errors import Invalid, Refused, TooMany
 from app.realtime import entities, events, follow, reading, shapes
 from app.realtime.asked import BAD_REQUEST, Answer
 from app.realtime.entities import CHANNEL, MESSAGES, MINE, TYPES
@@ -29,6 +29,8 @@ BATCH_MAX = 100
 DELIVERY_MS = 10_000
 """How long a client waits for its confirmations before it asks again."""
 DAY_US = 86_400_000_000
+HELD_MAX = 10_000
+"""Subscriptions of one client: three for each conversation, and people."""
 MISSED_MAX = 1000
 """How many messages, and how many changes, one replay goes back; of more, the latest come."""
 
@@ -82,6 +84,7 @@ class Subscriber:
         self._runtime, self._topics, self._follower = runtime, topics, follower
         self._listener, self._who = listener, who
         self._held: dict[str, tuple[Room | Desk, Subscription]] = {}
+        self._asked: dict[str, Any] = {}
 
     def leave(self) -> None:
         """Give them all up."""
@@ -89,9 +92,16 @@ class Subscriber:
             self._topics.leave(topic, subscription)
         self._held.clear()
 
+    def ask(self, correlation_id: Any, wanted: Sequence[Wanted]) -> None:
+        """These are wanted: of an entity that is asked for again meanwhile, the last request
+        counts."""
+        for one in wanted:
+            self._asked[one.sid] = correlation_id
+
     def cancel(self, correlation_id: Any, wanted: Sequence[Wanted]) -> None:
         """Push nothing more of these."""
         for one in wanted:
+            self._asked.pop(one.sid, None)
             self._drop(one.sid)
             entity = {"object_sid": one.sid, "object_type": one.type}
             self._say("subscription_canceled", correlation_id, entity)
@@ -99,12 +109,16 @@ class Subscriber:
     async def establish(self, correlation_id: Any, wanted: Sequence[Wanted]) -> None:
         """Replay what was missed of each, and push what happens from then on."""
         for one in wanted:
+            if one.sid not in self._asked or self._asked[one.sid] != correlation_id:
+                continue  # cancelled, or asked for again
+            del self._asked[one.sid]
             entity: dict[str, Any] = {"object_sid": one.sid, "object_type": one.type}
             try:
                 last = await self._one(one)
             except Refused as refused:
                 self._drop(one.sid)
-                error = {"status": 404, "code": refused.code, "message": refused.message}
+                status = 429 if isinstance(refused, TooMany) else 404
+                error = {"status": status, "code": refused.code, "message": refused.message}
                 self._say("subscription_failed", correlation_id, {**entity, "error": error})
                 continue
             entity |= {"replay_status": "completed", "last_event_id": last}
@@ -131,6 +145,8 @@ class Subscriber:
 
     def _enter(self, sid: str, seen: Seen) -> Room | Desk:
         self._drop(sid)
+        if len(self._held) >= HELD_MAX:
+            raise TooMany(20429, "Too many subscriptions")
         topic: Room | Desk
         if seen.kind in entities.OF_CONVERSATIONS:
             topic = self._topics.room(seen.of)

@@ -6,6 +6,7 @@ given.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -50,6 +51,8 @@ class Tunnel:
         typed: Callable[[str, str, str], None],
     ) -> None:
         self._runtime, self._upstream, self._spawn = runtime, upstream, spawn
+        # When thousands come back at once they wait in line here, and REST does not wait for them.
+        self._reading = asyncio.Semaphore(max(1, runtime.settings.database.pool_max // 2))
         self._commands = Commands(runtime, road, actions, typed)
 
     async def handle(self, session: Session, frame: Frame) -> None:
@@ -86,7 +89,8 @@ class Tunnel:
         base = f"https://{asked.host}{found['prefix']}"
         read = reading.items if found["items"] else reading.root
         key = segment(found["key"])
-        return await read(self._runtime, session.person, asked, base, found["kind"], key)
+        async with self._reading:
+            return await read(self._runtime, session.person, asked, base, found["kind"], key)
 
     def _subscribe(self, session: Session, asked: Asked) -> Answer:
         """Accept; confirmations are pushed, each as soon as its replay is."""
@@ -96,13 +100,16 @@ class Tunnel:
         if action == "cancel":
             subscriber.cancel(correlation_id, wanted)
         else:
+            subscriber.ask(correlation_id, wanted)
             self._spawn(self._establish(session, correlation_id, wanted))
         return subscribing.accepted()
 
     async def _establish(self, session: Session, correlation_id: Any, wanted: Any) -> None:
         assert session.subscriber is not None
         try:
-            await session.subscriber.establish(correlation_id, wanted)
+            async with self._reading:
+                if not session.gone:
+                    await session.subscriber.establish(correlation_id, wanted)
         except Unavailable:
             session.give_up()  # it comes back and asks again
         except Exception as error:

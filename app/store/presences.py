@@ -28,6 +28,7 @@ GO = """
 DELETE FROM presences o USING unnest($1::text[], $2::text[]) AS p (service, identity)
 WHERE o.chat_service_sid = p.service COLLATE "C" AND o.identity = p.identity AND o.process = $3
 """
+CLEAR = "DELETE FROM presences WHERE process = $1 RETURNING chat_service_sid, identity"
 BEAT = "UPDATE presences SET beat_at = $2 WHERE process = $1"
 SWEEP = """
 DELETE FROM presences WHERE (chat_service_sid, identity, process) IN (
@@ -57,6 +58,11 @@ async def come(
 async def go(sql: asyncpg.Connection, people: Sequence[Person], process: str) -> None:
     """These are no longer."""
     await sql.execute(GO, *_columns(people), process)
+
+
+async def clear(sql: asyncpg.Connection, process: str) -> list[Person]:
+    """Nobody is connected to this process any more; gives who was."""
+    return [(row[0], row[1]) for row in await sql.fetch(CLEAR, process)]
 
 
 async def beat(sql: asyncpg.Connection, process: str, now: datetime) -> None:

@@ -13,6 +13,8 @@ import asyncpg
 
 from app.store.sync import BACK_US, Page
 
+STIRRED_MAX = 20_000
+"""Changes that one look at everybody's reads."""
 CHANGES_MAX = 5000
 """Changes of one person's memberships that are read at once."""
 
@@ -49,8 +51,9 @@ FROM (
 GROUP BY conversation_sid ORDER BY max(stamp)
 """
 STIRRED = """
-SELECT DISTINCT chat_service_sid, identity FROM changes
-WHERE stamp > $1 AND identity IS NOT NULL
+SELECT DISTINCT chat_service_sid, identity FROM (
+  SELECT chat_service_sid, identity FROM changes WHERE stamp > $1 AND identity IS NOT NULL
+  ORDER BY stamp DESC LIMIT $2) AS h
 """
 NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
@@ -135,7 +138,7 @@ async def moved(sql: asyncpg.Connection, service_sid: str, identity: str, since:
 
 async def stirred(sql: asyncpg.Connection, since: int) -> list[tuple[str, str]]:
     """Whose memberships changed after a stamp: service and identity."""
-    return [(row[0], row[1]) for row in await sql.fetch(STIRRED, since)]
+    return [(row[0], row[1]) for row in await sql.fetch(STIRRED, since, STIRRED_MAX)]
 
 
 async def now_us(sql: asyncpg.Connection) -> int:

@@ -93,6 +93,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("chat_service_sid", "identity", "process"),
     )
     op.create_index("presences_beat", "presences", ["beat_at"])
+    op.create_index("presences_process", "presences", ["process"])
     op.execute(CHANGED)
     op.execute(WATCHED)
 

@@ -28,6 +28,8 @@ KEY, SECRET = "SK" + "7" * 32, "the-secret-of-the-key-of-the-bench"
 IDLE, QUICK_IDLE = 2000, 300
 IDLE_S = 4.0
 PER_S = 20
+FOLLOWING = 100
+"""Of those who are connected, how many have the conversation of the inbounds open."""
 TALKING_S = 3.0
 numbers = itertools.count(1)
 
@@ -109,7 +111,7 @@ async def heard(stage: Stage) -> Sequence[Figure]:
     found = []
     async with stage.service(dataset, ROLES, **_settings()) as served:
         for many in (1, 100) if stage.quick else (1, 100, 2000):
-            async with crowd(dataset, served, many, following=many) as ears:
+            async with crowd(dataset, served, many, following=min(many, FOLLOWING)) as ears:
                 await _lags(served, ears[0], PER_S)  # connections and plans are made
                 lags = await _lags(served, ears[0], round(PER_S * max(1.0, stage.seconds)))
             p50, p99 = percentile(lags, 0.5) * 1000, percentile(lags, 0.99) * 1000

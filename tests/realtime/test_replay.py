@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import count
 from typing import Any
 
 import asyncpg
@@ -10,6 +11,8 @@ import asyncpg
 from app.store import sync
 from tests.realtime.town import joined, town
 from tests.support.sdk import Entity, Sdk
+
+NUMBERS = count(1)
 
 
 async def test_everything_that_was_missed_comes_on_the_way_back(dsn: str) -> None:
@@ -170,3 +173,41 @@ async def flood(sql: asyncpg.Connection, sid: str, count: int) -> None:
             sid,
             count,
         )
+
+
+async def test_who_asks_again_is_answered_under_the_last_number(dsn: str) -> None:
+    async with town(dsn) as place, place.client("alice") as alice:
+        sid = await place.conversation("alice", "bob")
+        messages = await alice.open("Lists", f"{sid}.messages")
+        async with asyncio.TaskGroup() as group:
+            for _ in range(5):
+                group.create_task(again(alice, messages))
+        last = max(body["correlation_id"] for _, body in alice.pushed if "correlation_id" in body)
+        assert [body["event_type"] for body in alice.confirmed(last)] == [
+            "subscription_established"
+        ]
+        await place.say(sid, "once", "bob")
+        await alice.until(lambda: ("added", 0) in messages.raised)
+        assert len(alice.events("list_item_added")) == 1
+        await alice.subscribe(messages, action="cancel")
+        kinds = [body.get("event_type") for _, body in alice.pushed]
+        assert kinds[-1] == "subscription_canceled"
+        await place.say(sid, "unheard", "bob")
+        document = await alice.open("Documents", f"{sid}.channel")
+        await alice.subscribe(document)
+        await place.rest("POST", f"/Conversations/{sid}", {"FriendlyName": "heard"})
+        await alice.until(lambda: document.data["friendlyName"] == "heard")
+        assert len(alice.events("list_item_added")) == 1
+
+
+async def again(client: Sdk, entity: Entity) -> None:
+    """Ask for a subscription, and wait for none."""
+    body = {
+        "action": "establish",
+        "correlation_id": next(NUMBERS),
+        "requests": [
+            {"object_sid": entity.sid, "object_type": "list", "last_event_id": entity.last}
+        ],
+    }
+    await client.request("POST", "/v4/Subscriptions", body)
+    await client.until(lambda: client.confirmed(body["correlation_id"]) or client.pushed)
