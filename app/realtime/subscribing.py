@@ -15,11 +15,12 @@ import asyncpg
 
 from app.clock import iso_millis
 from app.errors import Invalid, Refused, TooMany
-from app.realtime import entities, events, follow, reading, shapes
+from app.realtime import entities, events, reading, shapes
 from app.realtime.asked import BAD_REQUEST, Answer
 from app.realtime.entities import CHANNEL, MESSAGES, MINE, TYPES
 from app.realtime.events import SYNC_EVENT, UPDATED, Event
-from app.realtime.follow import Follower, Reading
+from app.realtime.follow import Follower
+from app.realtime.happened import Reading, changed, membership, note, person
 from app.realtime.reading import Person, Seen
 from app.realtime.topics import Desk, Listener, Room, Subscription, Topics
 from app.runtime import Runtime
@@ -181,7 +182,7 @@ class Subscriber:
         added = []
         if seen.kind == MESSAGES:
             added = await _missed(sql, room.sid, row["message_count"], last)
-        found = follow.changed(room.sid, added, changes, read, at)
+        found = changed(room.sid, added, changes, read, at)
         self._push([one for one in found[seen.kind] if one.id <= revision])
         return revision
 
@@ -193,7 +194,7 @@ class Subscriber:
         moved = await sync_people.moved(sql, service_sid, identity, min(since, latest))
         if desk.since is None:
             desk.since = latest
-            follow.note(desk, moved.rows)
+            note(desk, moved.rows)
         self._follower.hear([desk.name])
         if last is None:
             return latest
@@ -206,7 +207,7 @@ class Subscriber:
         for one in moved.rows:
             added = one.added > last or (one.added > 0 and one.stamp <= last)
             row = current.get(one.conversation_sid)
-            happened.append(follow.membership(desk, one, row, added, at))
+            happened.append(membership(desk, one, row, added, at))
         self._push(happened)
         return max([latest, *(one.stamp for one in moved.rows)])
 
@@ -228,7 +229,7 @@ class Subscriber:
             for row in page.rows:
                 sid = row["conversation_sid"]
                 one = sync_people.Moved(sid, stamps.get(sid, 0), 0)
-                happened.append(follow.membership(desk, one, row, True, at))
+                happened.append(membership(desk, one, row, True, at))
             self._push(sorted(happened, key=lambda event: event.id))
             more = page.after
             start = page.rows[-1]["conversation_sid"] if page.rows else None
@@ -243,7 +244,7 @@ class Subscriber:
             desk.revision = revision
         self._follower.hear([desk.name])
         if last is not None and revision > last:
-            self._push(follow.person(rows[0], iso_millis(self._runtime.clock.now())))
+            self._push(person(rows[0], iso_millis(self._runtime.clock.now())))
         return revision
 
     def _push(self, happened: Iterable[Event]) -> None:
