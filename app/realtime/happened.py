@@ -41,7 +41,14 @@ class Reading:
         ]
         for row in await sync.newer(sql, grown) if grown else ():
             read.newer.setdefault(row["conversation_sid"], []).append(row)
-        changes = await sync.changed(sql, [(room.sid, room.revision or 0) for room in rooms])
+        # Each message is one revision: where they are all, nothing else changed.
+        others = [
+            (room.sid, room.revision or 0)
+            for room in rooms
+            if documents[room.sid]["revision"] - (room.revision or 0)
+            != len(read.newer.get(room.sid, ()))
+        ]
+        changes = await sync.changed(sql, others) if others else []
         for row in changes:
             read.changes.setdefault(row["conversation_sid"], []).append(row)
         await read.fill(sql, changes)
