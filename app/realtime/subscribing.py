@@ -7,7 +7,7 @@ client is told that it is subscribed, under the number that it gave its request.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from app.clock import iso_millis
 from app.errors import Invalid, Refused, TooMany
 from app.realtime import entities, events, reading, shapes
 from app.realtime.asked import BAD_REQUEST, Answer
-from app.realtime.entities import CHANNEL, MESSAGES, MINE, TYPES
+from app.realtime.entities import CHANNEL, MESSAGES, MINE, TYPES, Named
 from app.realtime.events import SYNC_EVENT, UPDATED, Event
 from app.realtime.follow import Follower
 from app.realtime.happened import Reading, changed, membership, note, person
@@ -25,6 +25,7 @@ from app.realtime.reading import Person, Seen
 from app.realtime.topics import Desk, Listener, Room, Subscription, Topics
 from app.runtime import Runtime
 from app.store import sync, sync_people
+from app.store.sync import Access
 
 BATCH_MAX = 100
 DELIVERY_MS = 10_000
@@ -108,41 +109,74 @@ class Subscriber:
             self._say("subscription_canceled", correlation_id, entity)
 
     async def establish(self, correlation_id: Any, wanted: Sequence[Wanted]) -> None:
-        """Replay what was missed of each, and push what happens from then on."""
-        for one in wanted:
-            if one.sid not in self._asked or self._asked[one.sid] != correlation_id:
-                continue  # cancelled, or asked for again
-            del self._asked[one.sid]
-            entity: dict[str, Any] = {"object_sid": one.sid, "object_type": one.type}
-            try:
-                last = await self._one(one)
-            except Refused as refused:
-                self._drop(one.sid)
-                status = 429 if isinstance(refused, TooMany) else 404
-                error = {"status": status, "code": refused.code, "message": refused.message}
-                self._say("subscription_failed", correlation_id, {**entity, "error": error})
-                continue
-            entity |= {"replay_status": "completed", "last_event_id": last}
-            self._say("subscription_established", correlation_id, entity)
-            held = self._held.get(one.sid)
-            if held is not None:
-                held[1].establish(last if held[1].kind != MINE else 0)
+        """Replay what was missed of each, and push what happens from then on. Conversations are
+        read together: clients come back with all that they have."""
+        asked = [one for one in wanted if self._is_asked(one, correlation_id)]
+        places = {one.sid: entities.named(one.sid, one.type) for one in asked}
+        async with self._runtime.db.read() as tx:
+            known = await self._known(tx.sql, places.values())
+            for one in asked:
+                entity: dict[str, Any] = {"object_sid": one.sid, "object_type": one.type}
+                try:
+                    last = await self._one(tx.sql, one, places[one.sid], known)
+                except Refused as refused:
+                    self._drop(one.sid)
+                    status = 429 if isinstance(refused, TooMany) else 404
+                    error = {"status": status, "code": refused.code, "message": refused.message}
+                    self._say("subscription_failed", correlation_id, {**entity, "error": error})
+                    continue
+                entity |= {"replay_status": "completed", "last_event_id": last}
+                self._say("subscription_established", correlation_id, entity)
+                held = self._held.get(one.sid)
+                if held is not None:
+                    held[1].establish(last if held[1].kind != MINE else 0)
+
+    def _is_asked(self, one: Wanted, correlation_id: Any) -> bool:
+        """Whether it was neither cancelled nor asked for again meanwhile."""
+        if one.sid not in self._asked or self._asked[one.sid] != correlation_id:
+            return False
+        del self._asked[one.sid]
+        return True
 
     def _drop(self, sid: str) -> None:
         held = self._held.pop(sid, None)
         if held is not None:
             self._topics.leave(*held)
 
-    async def _one(self, wanted: Wanted) -> int:
-        """Enter the subscription, then replay; gives how far it went."""
-        async with self._runtime.db.read() as tx:
-            seen = await reading.find(tx.sql, self._who, wanted.sid, wanted.type)
+    async def _known(
+        self, sql: asyncpg.Connection, places: Iterable[Named | None]
+    ) -> dict[str, tuple[Access, Any]]:
+        """The conversations among these: what the client is to each, and its document."""
+        sids = {one.of for one in places if one and one.kind in entities.OF_CONVERSATIONS}
+        if not sids:
+            return {}
+        grant = self._who.grant
+        accesses = await sync.accesses(sql, grant.service_sid, sorted(sids), grant.identity)
+        documents = await sync.documents(sql, list(accesses))
+        return {sid: (one, documents[sid]) for sid, one in accesses.items() if sid in documents}
+
+    async def _one(
+        self,
+        sql: asyncpg.Connection,
+        wanted: Wanted,
+        place: Named | None,
+        known: Mapping[str, tuple[Access, Any]],
+    ) -> int:
+        """Enter the subscription, then replay; gives how far it went. Raises Refused."""
+        if place is None or place.kind not in entities.OF_CONVERSATIONS:
+            seen = await reading.find(sql, self._who, wanted.sid, wanted.type)
             topic = self._enter(wanted.sid, seen)
-            if isinstance(topic, Room):
-                return await self._room(tx.sql, topic, seen, wanted.seen)
+            assert isinstance(topic, Desk)
             if seen.kind == MINE:
-                return await self._mine(tx.sql, topic, wanted.seen)
-            return await self._info(tx.sql, topic, seen, wanted.seen)
+                return await self._mine(sql, topic, wanted.seen)
+            return await self._info(sql, topic, seen, wanted.seen)
+        access, row = known.get(place.of, (None, None))
+        if access is None or not await reading.is_open(sql, self._who, place.kind, access):
+            raise reading.missing(wanted.type)
+        seen = Seen(place.kind, place.of, place.of, access.revision, access)
+        topic = self._enter(wanted.sid, seen)
+        assert isinstance(topic, Room)
+        return await self._room(sql, topic, seen, wanted.seen, row)
 
     def _enter(self, sid: str, seen: Seen) -> Room | Desk:
         self._drop(sid)
@@ -158,15 +192,16 @@ class Subscriber:
         self._held[sid] = (topic, subscription)
         return topic
 
-    async def _room(self, sql: asyncpg.Connection, room: Room, seen: Seen, last: int | None) -> int:
-        """Of a conversation: read it at a revision that is followed from then on."""
-        while True:
+    async def _room(
+        self, sql: asyncpg.Connection, room: Room, seen: Seen, last: int | None, row: Any
+    ) -> int:
+        """Of a conversation, as it was read: what was told since then, before we followed it, was
+        missed, so that it is read again."""
+        room.begin(row["revision"], row["message_count"])
+        while row["revision"] < (room.revision or 0):
             row = (await sync.documents(sql, [room.sid])).get(room.sid)
             if row is None:
                 raise reading.missing(TYPES[seen.kind])
-            room.begin(row["revision"], row["message_count"])
-            if row["revision"] >= room.base:
-                break
         self._follower.hear([room.sid])
         revision: int = row["revision"]
         if last is None or last >= revision:
