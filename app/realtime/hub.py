@@ -15,6 +15,7 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from app import ids
+from app.api import errors
 from app.api.auth import Gate
 from app.api.limits import Buckets
 from app.errors import Refused, TooMany, Unavailable
@@ -117,10 +118,13 @@ class Hub:
         """GET /v3/wsconnect: one client, from its first frame to its last."""
         full = len(self.sessions) >= self._limits.connections_max
         if self._draining or full or self._group is None:
-            return web.Response(status=503, headers={"Retry-After": "1"})
+            headers = {"Retry-After": "1"}
+            return errors.answer(503, errors.UNAVAILABLE, "Service unavailable", headers=headers)
         socket = web.WebSocketResponse(
             heartbeat=HEARTBEAT_S, max_msg_size=FRAME_BYTES_MAX, compress=False
         )
+        if not socket.can_prepare(request):
+            return errors.answer(400, errors.GENERIC + 400, "A WebSocket is expected here")
         await socket.prepare(request)
         transport = request.transport
         if transport is None:
@@ -211,7 +215,15 @@ class Hub:
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> object:
         assert self._group is not None
-        return self._group.create_task(work)
+        return self._group.create_task(self._guarded(work))
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        """What goes wrong with one client is no reason to stop for all."""
+        try:
+            await work
+        except Exception as error:
+            if not isinstance(error, Unavailable | ConnectionError):
+                self._runtime.observe(Failed("a socket", error))
 
     def _typed(self, service_sid: str, sid: str, identity: str) -> None:
         """Somebody types: the other participants who are connected are told, everywhere."""

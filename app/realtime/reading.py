@@ -105,7 +105,7 @@ async def find(sql: asyncpg.Connection, who: Person, key: str, wanted: str) -> S
         raise missing(wanted)
     if named.kind in OF_CONVERSATIONS:
         access = await sync.access(sql, who.grant.service_sid, named.of, who.grant.identity)
-        if access is None or not await _open(sql, who, named.kind, access):
+        if access is None or not await is_open(sql, who, named.kind, access):
             raise missing(wanted)
         return Seen(named.kind, named.of, named.of, access.revision, access)
     service_sid = who.grant.service_sid
@@ -129,7 +129,8 @@ def missing(wanted: str) -> NotFound:
     return NotFound(*entities.MISSING[wanted])
 
 
-async def _open(sql: asyncpg.Connection, who: Person, kind: Kind, access: Access) -> bool:
+async def is_open(sql: asyncpg.Connection, who: Person, kind: Kind, access: Access) -> bool:
+    """Whether this person may see this entity of a conversation."""
     if access.participant_sid is not None:
         return True
     if kind != CHANNEL:

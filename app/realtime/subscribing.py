@@ -7,7 +7,7 @@ client is told that it is subscribed, under the number that it gave its request.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,15 +15,17 @@ import asyncpg
 
 from app.clock import iso_millis
 from app.errors import Invalid, Refused, TooMany
-from app.realtime import entities, events, follow, reading, shapes
+from app.realtime import entities, events, reading, shapes
 from app.realtime.asked import BAD_REQUEST, Answer
-from app.realtime.entities import CHANNEL, MESSAGES, MINE, TYPES
+from app.realtime.entities import CHANNEL, MESSAGES, MINE, TYPES, Named
 from app.realtime.events import SYNC_EVENT, UPDATED, Event
-from app.realtime.follow import Follower, Reading
+from app.realtime.follow import Follower
+from app.realtime.happened import Reading, changed, membership, note, person
 from app.realtime.reading import Person, Seen
 from app.realtime.topics import Desk, Listener, Room, Subscription, Topics
 from app.runtime import Runtime
 from app.store import sync, sync_people
+from app.store.sync import Access
 
 BATCH_MAX = 100
 DELIVERY_MS = 10_000
@@ -107,41 +109,74 @@ class Subscriber:
             self._say("subscription_canceled", correlation_id, entity)
 
     async def establish(self, correlation_id: Any, wanted: Sequence[Wanted]) -> None:
-        """Replay what was missed of each, and push what happens from then on."""
-        for one in wanted:
-            if one.sid not in self._asked or self._asked[one.sid] != correlation_id:
-                continue  # cancelled, or asked for again
-            del self._asked[one.sid]
-            entity: dict[str, Any] = {"object_sid": one.sid, "object_type": one.type}
-            try:
-                last = await self._one(one)
-            except Refused as refused:
-                self._drop(one.sid)
-                status = 429 if isinstance(refused, TooMany) else 404
-                error = {"status": status, "code": refused.code, "message": refused.message}
-                self._say("subscription_failed", correlation_id, {**entity, "error": error})
-                continue
-            entity |= {"replay_status": "completed", "last_event_id": last}
-            self._say("subscription_established", correlation_id, entity)
-            held = self._held.get(one.sid)
-            if held is not None:
-                held[1].establish(last if held[1].kind != MINE else 0)
+        """Replay what was missed of each, and push what happens from then on. Conversations are
+        read together: clients come back with all that they have."""
+        asked = [one for one in wanted if self._is_asked(one, correlation_id)]
+        places = {one.sid: entities.named(one.sid, one.type) for one in asked}
+        async with self._runtime.db.read() as tx:
+            known = await self._known(tx.sql, places.values())
+            for one in asked:
+                entity: dict[str, Any] = {"object_sid": one.sid, "object_type": one.type}
+                try:
+                    last = await self._one(tx.sql, one, places[one.sid], known)
+                except Refused as refused:
+                    self._drop(one.sid)
+                    status = 429 if isinstance(refused, TooMany) else 404
+                    error = {"status": status, "code": refused.code, "message": refused.message}
+                    self._say("subscription_failed", correlation_id, {**entity, "error": error})
+                    continue
+                entity |= {"replay_status": "completed", "last_event_id": last}
+                self._say("subscription_established", correlation_id, entity)
+                held = self._held.get(one.sid)
+                if held is not None:
+                    held[1].establish(last if held[1].kind != MINE else 0)
+
+    def _is_asked(self, one: Wanted, correlation_id: Any) -> bool:
+        """Whether it was neither cancelled nor asked for again meanwhile."""
+        if one.sid not in self._asked or self._asked[one.sid] != correlation_id:
+            return False
+        del self._asked[one.sid]
+        return True
 
     def _drop(self, sid: str) -> None:
         held = self._held.pop(sid, None)
         if held is not None:
             self._topics.leave(*held)
 
-    async def _one(self, wanted: Wanted) -> int:
-        """Enter the subscription, then replay; gives how far it went."""
-        async with self._runtime.db.read() as tx:
-            seen = await reading.find(tx.sql, self._who, wanted.sid, wanted.type)
+    async def _known(
+        self, sql: asyncpg.Connection, places: Iterable[Named | None]
+    ) -> dict[str, tuple[Access, Any]]:
+        """The conversations among these: what the client is to each, and its document."""
+        sids = {one.of for one in places if one and one.kind in entities.OF_CONVERSATIONS}
+        if not sids:
+            return {}
+        grant = self._who.grant
+        accesses = await sync.accesses(sql, grant.service_sid, sorted(sids), grant.identity)
+        documents = await sync.documents(sql, list(accesses))
+        return {sid: (one, documents[sid]) for sid, one in accesses.items() if sid in documents}
+
+    async def _one(
+        self,
+        sql: asyncpg.Connection,
+        wanted: Wanted,
+        place: Named | None,
+        known: Mapping[str, tuple[Access, Any]],
+    ) -> int:
+        """Enter the subscription, then replay; gives how far it went. Raises Refused."""
+        if place is None or place.kind not in entities.OF_CONVERSATIONS:
+            seen = await reading.find(sql, self._who, wanted.sid, wanted.type)
             topic = self._enter(wanted.sid, seen)
-            if isinstance(topic, Room):
-                return await self._room(tx.sql, topic, seen, wanted.seen)
+            assert isinstance(topic, Desk)
             if seen.kind == MINE:
-                return await self._mine(tx.sql, topic, wanted.seen)
-            return await self._info(tx.sql, topic, seen, wanted.seen)
+                return await self._mine(sql, topic, wanted.seen)
+            return await self._info(sql, topic, seen, wanted.seen)
+        access, row = known.get(place.of, (None, None))
+        if access is None or not await reading.is_open(sql, self._who, place.kind, access):
+            raise reading.missing(wanted.type)
+        seen = Seen(place.kind, place.of, place.of, access.revision, access)
+        topic = self._enter(wanted.sid, seen)
+        assert isinstance(topic, Room)
+        return await self._room(sql, topic, seen, wanted.seen, row)
 
     def _enter(self, sid: str, seen: Seen) -> Room | Desk:
         self._drop(sid)
@@ -157,15 +192,16 @@ class Subscriber:
         self._held[sid] = (topic, subscription)
         return topic
 
-    async def _room(self, sql: asyncpg.Connection, room: Room, seen: Seen, last: int | None) -> int:
-        """Of a conversation: read it at a revision that is followed from then on."""
-        while True:
+    async def _room(
+        self, sql: asyncpg.Connection, room: Room, seen: Seen, last: int | None, row: Any
+    ) -> int:
+        """Of a conversation, as it was read: what was told since then, before we followed it, was
+        missed, so that it is read again."""
+        room.begin(row["revision"], row["message_count"])
+        while row["revision"] < (room.revision or 0):
             row = (await sync.documents(sql, [room.sid])).get(room.sid)
             if row is None:
                 raise reading.missing(TYPES[seen.kind])
-            room.begin(row["revision"], row["message_count"])
-            if row["revision"] >= room.base:
-                break
         self._follower.hear([room.sid])
         revision: int = row["revision"]
         if last is None or last >= revision:
@@ -181,7 +217,7 @@ class Subscriber:
         added = []
         if seen.kind == MESSAGES:
             added = await _missed(sql, room.sid, row["message_count"], last)
-        found = follow.changed(room.sid, added, changes, read, at)
+        found = changed(room.sid, added, changes, read, at)
         self._push([one for one in found[seen.kind] if one.id <= revision])
         return revision
 
@@ -193,7 +229,7 @@ class Subscriber:
         moved = await sync_people.moved(sql, service_sid, identity, min(since, latest))
         if desk.since is None:
             desk.since = latest
-            follow.note(desk, moved.rows)
+            note(desk, moved.rows)
         self._follower.hear([desk.name])
         if last is None:
             return latest
@@ -206,7 +242,7 @@ class Subscriber:
         for one in moved.rows:
             added = one.added > last or (one.added > 0 and one.stamp <= last)
             row = current.get(one.conversation_sid)
-            happened.append(follow.membership(desk, one, row, added, at))
+            happened.append(membership(desk, one, row, added, at))
         self._push(happened)
         return max([latest, *(one.stamp for one in moved.rows)])
 
@@ -228,7 +264,7 @@ class Subscriber:
             for row in page.rows:
                 sid = row["conversation_sid"]
                 one = sync_people.Moved(sid, stamps.get(sid, 0), 0)
-                happened.append(follow.membership(desk, one, row, True, at))
+                happened.append(membership(desk, one, row, True, at))
             self._push(sorted(happened, key=lambda event: event.id))
             more = page.after
             start = page.rows[-1]["conversation_sid"] if page.rows else None
@@ -243,7 +279,7 @@ class Subscriber:
             desk.revision = revision
         self._follower.hear([desk.name])
         if last is not None and revision > last:
-            self._push(follow.person(rows[0], iso_millis(self._runtime.clock.now())))
+            self._push(person(rows[0], iso_millis(self._runtime.clock.now())))
         return revision
 
     def _push(self, happened: Iterable[Event]) -> None:

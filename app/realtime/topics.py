@@ -62,12 +62,11 @@ class Subscription:
 @dataclass(eq=False, slots=True)
 class Room:
     """A conversation that is followed. `revision` is what was told of it so far (None: nobody has
-    read it yet), `base` where that began, `count` the index of the next message; `shown` is its
-    document as it was told last."""
+    read it yet), `count` the index of the next message; `shown` is its document as it was told
+    last."""
 
     sid: str
     revision: int | None = None
-    base: int = 0
     count: int = 0
     shown: bytes | None = None
     subscriptions: dict[Kind, set[Subscription]] = field(
@@ -77,7 +76,7 @@ class Room:
     def begin(self, revision: int, count: int) -> None:
         """Somebody has read it at this revision: what comes after is told."""
         if self.revision is None:
-            self.revision = self.base = revision
+            self.revision = revision
             self.count = count
 
     @property

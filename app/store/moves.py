@@ -7,9 +7,3 @@ from __future__ import annotations
 def person(service_sid: str, identity: str) -> str:
     """The name of whoever has this identity: what they are in, and what is shown of them."""
     return f"{service_sid}/{identity}"
-
-
-def whose(name: str) -> tuple[str, str] | None:
-    """Service and identity of a person's name; None for a conversation's."""
-    service_sid, slash, identity = name.partition("/")
-    return (service_sid, identity) if slash else None

@@ -36,7 +36,7 @@ FROM conversations c
 LEFT JOIN participants p ON p.conversation_sid = c.sid AND p.identity = $3
 WHERE c.chat_service_sid = $1 AND c.sid = $2
 """
-ACCESS_BY_NAME = ACCESS.replace("c.sid = $2", "c.unique_name = $2")
+ACCESSES = ACCESS.replace("c.sid = $2", "c.sid = ANY ($2::text[])")
 
 MESSAGE = """
 m.sid, m.conversation_sid, m.index, m.author, m.participant_sid, m.body, m.subject, m.attributes,
@@ -122,12 +122,19 @@ class Access(NamedTuple):
 
 
 async def access(
-    sql: asyncpg.Connection, service_sid: str, key: str, identity: str, *, by_name: bool = False
+    sql: asyncpg.Connection, service_sid: str, sid: str, identity: str
 ) -> Access | None:
-    """The conversation of this service with this SID (or unique name), as this identity sees it."""
-    statement = ACCESS_BY_NAME if by_name else ACCESS
-    row = await sql.fetchrow(statement, service_sid, key, identity)
+    """The conversation of this service with this SID, as this identity sees it."""
+    row = await sql.fetchrow(ACCESS, service_sid, sid, identity)
     return None if row is None else Access(*row)
+
+
+async def accesses(
+    sql: asyncpg.Connection, service_sid: str, sids: Sequence[str], identity: str
+) -> dict[str, Access]:
+    """The same for several, as far as they are there."""
+    rows = await sql.fetch(ACCESSES, service_sid, sids, identity)
+    return {row["sid"]: Access(*row) for row in rows}
 
 
 async def documents(sql: asyncpg.Connection, sids: Sequence[str]) -> dict[str, Row]:

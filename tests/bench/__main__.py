@@ -32,6 +32,7 @@ FIGURES: Mapping[str, Callable[[Stage], Awaitable[Sequence[Figure]]]] = {
     "rest": rest.rest,
     "sockets": sockets.sockets,
     "heard": sockets.heard,
+    "starting": sockets.starting,
     "crowded": sockets.crowded,
 }
 

@@ -49,6 +49,16 @@ JOIN bindings b ON b.conversation_sid = c.sid WHERE b.address = $1 AND b.open
 """
 
 
+MANY = 120
+STARTER = """
+INSERT INTO participants (sid, account_sid, chat_service_sid, conversation_sid, identity,
+  date_created, date_updated)
+SELECT 'MB' || md5('starter' || sid), account_sid, chat_service_sid, sid, 'agent 1', now(), now()
+FROM conversations ORDER BY sid LIMIT $1
+ON CONFLICT DO NOTHING
+"""
+
+
 class Ear:
     """A connected client that notes when each message came to it, by its text."""
 
@@ -57,6 +67,7 @@ class Ear:
         self.heard: dict[str, float] = {}
         self.answers: dict[str, asyncio.Future[Any]] = {}
         self.ready = asyncio.Event()
+        self.established = 0
 
     async def listen(self) -> None:
         """Until the socket closes."""
@@ -67,6 +78,7 @@ class Ear:
                 for event in orjson.loads(unpack(data).payload)["events"]:
                     self.heard.setdefault(event["item_data"]["text"], at)
             elif b"subscription_established" in data:
+                self.established += 1
                 self.ready.set()
             elif b'"method":"reply"' in data[:200]:
                 frame = unpack(data)
@@ -81,9 +93,12 @@ class Ear:
         await self.socket.send_bytes(pack({"id": frame_id, **header}, body))
         return await asyncio.wait_for(future, 60)
 
-    async def request(self, method: str, path: str, body: Any = None) -> Any:
+    async def request(
+        self, method: str, path: str, body: Any = None, params: dict[str, str] | None = None
+    ) -> Any:
         """A request in the tunnel."""
-        asked = {"host": "x", "path": path, "method": method, "params": {}, "headers": {}}
+        given = {name: value for name, value in (params or {}).items() if value}
+        asked = {"host": "x", "path": path, "method": method, "params": given, "headers": {}}
         payload = b"" if body is None else orjson.dumps(body)
         return await self.ask({"method": "message", "http_request": asked}, payload)
 
@@ -149,6 +164,70 @@ async def crowded(stage: Stage) -> Sequence[Figure]:
     return [
         Figure(f"messages/s to one conversation that {many} follow", sent / took_s, beside=words)
     ]
+
+
+async def starting(stage: Stage) -> Sequence[Figure]:
+    """An application with 120 conversations starts (all that the SDK asks then), and comes back."""
+    dataset = await stage.dataset(stage.small)
+    async with connected(dataset.dsn) as sql:
+        await sql.execute(STARTER, MANY)
+    async with (
+        stage.service(dataset, ROLES, **_settings()) as served,
+        crowd(dataset, served, 1) as ears,
+    ):
+        [ear] = ears
+        began, used = monotonic(), used_s(served.process)
+        wanted, requests = await _start(ear)
+        took_s, cpu_s = monotonic() - began, used_s(served.process) - used
+        began = monotonic()
+        await _subscribe(ear, wanted)
+        back_s = monotonic() - began
+    words = f"{requests} requests, CPU {cpu_s * 1e6 / requests:.0f} us each; back in {back_s:.2f} s"
+    return [Figure(f"start of a client with {MANY} conversations, s", took_s, beside=words)]
+
+
+async def _start(ear: Ear) -> tuple[list[dict[str, Any]], int]:
+    """What the SDK does at its start; what it subscribes to, and how many requests that took."""
+    requests, token, sids = 1, "", []
+    await ear.request("GET", "/Client/v2/Configuration")
+    while True:
+        path = "/Client/v2/MyConversations"
+        page = orjson.loads((await ear.request("GET", path, params={"PageToken": token})).payload)
+        sids += [one["conversation_sid"] for one in page["conversations"]]
+        requests += 1
+        token = page["meta"]["next_token"]
+        if not token:
+            break
+
+    async def one(path: str) -> Any:
+        return orjson.loads((await ear.request("GET", path)).payload)
+
+    kinds = {"channel": "Documents", "messages": "Lists", "roster": "Maps"}
+    names = [(kind, sid) for sid in sids for kind in kinds]
+    roots = await asyncio.gather(*(one(f"/v3/{kinds[kind]}/{sid}.{kind}") for kind, sid in names))
+    rosters = [root["sid"] for root in roots if root["sid"].startswith("MP")]
+    await asyncio.gather(*(one(f"/v3/Maps/{sid}/Items") for sid in rosters))
+    types = {"ET": "document", "ES": "list", "MP": "map"}
+    wanted = [
+        {
+            "object_sid": root["sid"],
+            "object_type": types[root["sid"][:2]],
+            "last_event_id": root["last_event_id"],
+        }
+        for root in roots
+    ]
+    await _subscribe(ear, wanted)
+    return wanted, requests + len(roots) + len(rosters) + -(-len(wanted) // 100)
+
+
+async def _subscribe(ear: Ear, wanted: Sequence[dict[str, Any]]) -> None:
+    before = ear.established
+    for start in range(0, len(wanted), 100):
+        some = wanted[start : start + 100]
+        body = {"action": "establish", "correlation_id": next(numbers), "requests": some}
+        await ear.request("POST", "/v4/Subscriptions", body)
+    while ear.established < before + len(wanted):
+        await asyncio.sleep(0.005)
 
 
 @asynccontextmanager

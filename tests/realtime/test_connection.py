@@ -143,3 +143,13 @@ async def test_a_drain_finishes_requests_and_closes_sockets(dsn: str) -> None:
 def clean(place: Town) -> bool:
     """Nothing broke."""
     return [one for one in place.observed if isinstance(one, Failed)] == []
+
+
+async def test_who_wants_no_websocket_is_told_what_is_here(dsn: str) -> None:
+    async with town(dsn, realtime={"connections_max": 1}) as place:
+        async with place.http.get(f"{place.url}/v3/wsconnect") as response:
+            assert (response.status, (await response.json())["code"]) == (400, 20400)
+        async with place.client("alice"):
+            with pytest.raises(aiohttp.WSServerHandshakeError, match="503"):
+                async with raw(place.url):
+                    pass

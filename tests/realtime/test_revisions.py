@@ -43,11 +43,10 @@ async def test_no_change_runs_ahead_of_its_conversation(dsn: str, sql: asyncpg.C
         phone = place.phone()
         await phone.text(SMS, "one")
         await phone.text(SMS, "two")
-        made = (await place.rest("GET", "/Conversations?Address=%2B15551230001"))["conversations"]
-        await place.rest(
-            "POST", f"/Conversations/{made[0]['sid']}/Participants", {"Identity": "al"}
-        )
-        await place.say(made[0]["sid"], "answer", "al")
+        [made] = (await place.rest("GET", "/Conversations?Address=%2B15551230001"))["conversations"]
+        texted = f"/Conversations/{made['sid']}"
+        await place.rest("POST", f"{texted}/Participants", {"Identity": "al"})
+        await place.say(made["sid"], "answer", "al")
         await place.service.hub.follower.look()
         async with place.client("al") as client:
             messages = await client.open("Lists", f"{made['sid']}.messages")

@@ -68,7 +68,7 @@ class Town:
 
     def hub_sessions(self) -> list[Any]:
         """Who is connected."""
-        return list(self.service.hub.sessions)
+        return [one for one in self.service.hub.sessions if not one.gone]
 
     def phone(self, address: str = "+15551230001") -> Any:
         """A simulated phone at the sandbox carrier."""
