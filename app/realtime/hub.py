@@ -171,7 +171,9 @@ class Hub:
         if method == "close":
             await session.close()
             return False
-        if method in ("init", "update"):
+        if method == "reply":
+            session.acknowledged()
+        elif method in ("init", "update"):
             await self._identify(session, frame)
         elif method == "message" and session.known:
             await session.slots.acquire()

@@ -25,6 +25,7 @@ from app.rules.access_tokens import Grant
 ROOM_SHARE = 4
 """Requests are not answered while a fourth of that waits."""
 ROOM_S = 0.02
+HEARD_S = 0.005
 IN_FLIGHT_MAX = 16
 OFFLOAD, EXPIRED, REVOKED = 308, 410, 401
 WORDS: Mapping[int, str] = {OFFLOAD: "OFFLOAD", EXPIRED: "TOKEN_EXPIRED", REVOKED: "UNAUTHORIZED"}
@@ -52,6 +53,7 @@ class Session:
         self._person: Person | None = None
         self.subscriber: Subscriber | None = None
         self.id = ids.token()
+        self._pushed = self._acknowledged = 0
 
     @property
     def known(self) -> bool:
@@ -81,7 +83,7 @@ class Session:
     def reply(self, frame_id: str, header: Mapping[str, Any], payload: bytes = b"") -> None:
         """Answer a frame."""
         head = {"method": "reply", "id": frame_id, **header}
-        self.push(frames.message(frames.pack(head, payload)))
+        self._write(frames.message(frames.pack(head, payload)))
 
     def refuse(
         self,
@@ -111,7 +113,23 @@ class Session:
         self.push(frames.message(frames.pack(head, payload)))
 
     def push(self, frame: bytes) -> None:
-        """Write one WebSocket message; never waits."""
+        """Write one WebSocket message that the client acknowledges; never waits."""
+        self._pushed += 1
+        self._write(frame)
+
+    def acknowledged(self) -> None:
+        """The client has read the next of what was pushed to it."""
+        self._acknowledged += 1
+
+    async def heard(self, seconds: float) -> None:
+        """Wait until the client has read what was pushed to it so far, at most so long."""
+        wanted, until = self._pushed, self._clock.monotonic() + seconds
+        while self._acknowledged < wanted and not self.gone:
+            if self._clock.monotonic() >= until:
+                return
+            await self._clock.sleep(HEARD_S)
+
+    def _write(self, frame: bytes) -> None:
         if self.gone or self._transport.is_closing():
             return
         self._transport.write(frame)

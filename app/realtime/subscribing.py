@@ -31,6 +31,7 @@ BATCH_MAX = 100
 DELIVERY_MS = 10_000
 """How long a client waits for its confirmations before it asks again."""
 DAY_US = 86_400_000_000
+FOLLOWS_S = 0.005
 HELD_MAX = 10_000
 """Subscriptions of one client: three for each conversation, and people."""
 MISSED_MAX = 1000
@@ -87,6 +88,21 @@ class Subscriber:
         self._listener, self._who = listener, who
         self._held: dict[str, tuple[Room | Desk, Subscription]] = {}
         self._asked: dict[str, Any] = {}
+
+    async def follows(self, sid: str, revision: int, seconds: float) -> bool:
+        """Whether this entity is subscribed to; waits until what happened in it up to this revision
+        was pushed, at most so long."""
+        if sid not in self._held:
+            return False
+        clock = self._runtime.clock
+        until = clock.monotonic() + seconds
+        while (held := self._held.get(sid)) is not None and clock.monotonic() < until:
+            topic, subscription = held
+            behind = isinstance(topic, Room) and (topic.revision or 0) < revision
+            if subscription.pending is None and not behind:
+                break
+            await clock.sleep(FOLLOWS_S)
+        return True
 
     def leave(self) -> None:
         """Give them all up."""

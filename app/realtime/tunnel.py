@@ -32,6 +32,9 @@ SYNC = re.compile(
 SUBSCRIBE = re.compile(r".*?/v4/Subscriptions")
 COMMAND = re.compile(r"(?P<prefix>.*?)/Client/v2/(?P<path>.+)")
 REGISTER = re.compile(r".*?/v1/registrations(?P<id>/[^/]+)?")
+IN_ORDER_S = 1.0
+"""How long a page of items waits for the events of what is in it: a client that reads an item
+before it hears of it never says that it was added."""
 RATE_SID = "upstream"
 OK = {"code": 200, "status": "OK"}
 
@@ -90,7 +93,13 @@ class Tunnel:
         read = reading.items if found["items"] else reading.root
         key = segment(found["key"])
         async with self._reading:
-            return await read(self._runtime, session.person, asked, base, found["kind"], key)
+            who = session.person
+            answer = await read(self._runtime, who, asked, base, found["kind"], key)
+        if found["items"] and session.subscriber is not None:
+            latest = max((one["last_event_id"] for one in answer.body["items"]), default=0)
+            if await session.subscriber.follows(key, latest, IN_ORDER_S):
+                await session.heard(IN_ORDER_S)
+        return answer
 
     def _subscribe(self, session: Session, asked: Asked) -> Answer:
         """Accept; confirmations are pushed, each as soon as its replay is."""
