@@ -234,7 +234,7 @@ async def test_who_is_there_is_seen_within_seconds(here: Place) -> None:
         alice, bob = await here.arrive("alice"), await here.arrive("bob")
         await here.conversation(alice.identity, bob.identity)
         seen = "const user = await client.getUser(name); return user.isOnline"
-        assert await bob.run(seen, name=alice.identity) is True
+        await here.until(lambda: bob.run(seen, name=alice.identity), 10.0)
         await alice.run("await client.shutdown()")
         await bob.saw("userUpdated", identity=alice.identity, online=False)
         shown = await here.rest("GET", f"/v1/Users/{alice.identity}")
