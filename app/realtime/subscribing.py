@@ -98,8 +98,10 @@ class Subscriber:
         until = clock.monotonic() + seconds
         while (held := self._held.get(sid)) is not None and clock.monotonic() < until:
             topic, subscription = held
-            behind = isinstance(topic, Room) and (topic.revision or 0) < revision
-            if subscription.pending is None and not behind:
+            told = topic.revision
+            if isinstance(topic, Desk) and subscription.kind == MINE:
+                told = topic.since
+            if subscription.pending is None and (told or 0) >= revision:
                 break
             await clock.sleep(FOLLOWS_S)
         return True
