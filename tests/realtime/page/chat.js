@@ -128,8 +128,10 @@ async function place(message) {
   $("messages").insertBefore(made, later || null);
 }
 
+/** What is shown was read. */
 async function seen() {
-  await current.setAllMessagesRead();
+  const last = $("messages").lastElementChild;
+  if (last) await current.advanceLastReadMessageIndex(Number(last.dataset.index));
   await listed(current);
 }
 

@@ -237,8 +237,12 @@ async def test_who_is_there_is_seen_within_seconds(here: Place) -> None:
         await here.until(lambda: bob.run(seen, name=alice.identity), 10.0)
         await alice.run("await client.shutdown()")
         await bob.saw("userUpdated", identity=alice.identity, online=False)
-        shown = await here.rest("GET", f"/v1/Users/{alice.identity}")
-        assert shown["is_online"] is False
+
+        async def gone() -> bool:
+            user = await here.rest("GET", f"/v1/Users/{alice.identity}")
+            return bool(user["is_online"] is False)
+
+        await here.until(gone, 10.0)
     finally:
         await here.rest("POST", path, {"ReachabilityEnabled": "false"})
 

@@ -53,7 +53,9 @@ async def somebody(here: Place, *permissions: str) -> tuple[Person, str]:
     await here.join(sid, "other")
     await here.say(sid, "theirs", "other")
     await here.say(sid, "mine", name)
-    return await here.arrive(name), sid
+    one = await here.arrive(name)
+    await one.saw("conversationJoined", sid=sid)  # what it opens is open
+    return one, sid
 
 
 @pytest.mark.parametrize(("permission", "code"), TRIED, ids=[name for name, _ in TRIED])
