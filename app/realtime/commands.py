@@ -118,8 +118,8 @@ class Commands:
 
     async def _fetch(self, errand: Errand) -> Answer:
         held = await self._rights.held(errand.session, errand.key)
-        if held.created_by != errand.session.identity:
-            check(held, (*needs.JOIN, *held.conversation))
+        if held.participant_sid is None and held.created_by != errand.session.identity:
+            check(held, needs.JOIN)
         shown = await self._caller.call(errand.session, FETCH, {"Sid": held.conversation_sid or ""})
         async with self._runtime.db.read() as tx:
             counts = await people.counts(tx.sql, held.conversation_sid or "")

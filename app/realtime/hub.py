@@ -45,7 +45,8 @@ FRAME_BYTES_MAX = 4 << 20
 WATCH_S = 1.0
 WARNED_S = 180.0
 """How long before its end a client is told to renew its token."""
-DRAINED_S = 5.0
+DRAINED_S, CLOSE_S = 5.0, 3.0
+"""How long requests may take to end when we stop, and clients to say goodbye."""
 OK = {"status": {"code": 200, "status": "OK"}}
 
 
@@ -121,7 +122,7 @@ class Hub:
             headers = {"Retry-After": "1"}
             return errors.answer(503, errors.UNAVAILABLE, "Service unavailable", headers=headers)
         socket = web.WebSocketResponse(
-            heartbeat=HEARTBEAT_S, max_msg_size=FRAME_BYTES_MAX, compress=False
+            heartbeat=HEARTBEAT_S, max_msg_size=FRAME_BYTES_MAX, compress=False, timeout=CLOSE_S
         )
         if not socket.can_prepare(request):
             return errors.answer(400, errors.GENERIC + 400, "A WebSocket is expected here")

@@ -49,7 +49,8 @@ READ = Operation(
 
 
 async def counts(sql: asyncpg.Connection, sid: str) -> dict[str, Any]:
-    """How many participants and messages a conversation has."""
+    """How many participants a conversation has, and messages, those that were removed too: the
+    original, too, says that this is about right."""
     row = await sql.fetchrow(COUNTS, sid)
     return dict(row) if row is not None else {}
 

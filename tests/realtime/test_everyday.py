@@ -189,3 +189,35 @@ async def roles_of(place: Town) -> list[dict[str, str]]:
 def clean(place: Town) -> bool:
     """Nothing broke."""
     return [one for one in place.observed if isinstance(one, Failed)] == []
+
+
+async def test_a_role_decides_what_its_holder_may_do(dsn: str) -> None:
+    async with town(dsn) as place, place.client("bob") as bob:
+        sid = await place.conversation("bob")
+        empty = [
+            ("FriendlyName", "reader"),
+            ("Type", "conversation"),
+            ("Permission", "sendMessage"),
+        ]
+        role = await place.rest("POST", "/Roles", empty)
+        await place.rest("POST", f"/Conversations/{sid}/Participants/bob", {"RoleSid": role["sid"]})
+        shown = await bob.aim("GET", f"Conversations/{sid}")
+        assert (shown["participants_count"], shown["messages_count"]) == (1, 0)
+        sent = await bob.aim("POST", f"Conversations/{sid}/Messages", {"body": "allowed"})
+        path = f"Conversations/{sid}/Messages/{sent['sid']}"
+        assert await refused(bob, "POST", path, {"body": "x"}) == (403, 50107)
+        assert await refused(bob, "DELETE", path, {}) == (403, 50107)
+        assert await refused(bob, "DELETE", f"Conversations/{sid}/Participants/bob", {}) == (
+            403,
+            50107,
+        )
+        mute = ("POST", f"MyConversations/{sid}", {"notification_level": "muted"})
+        assert await refused(bob, *mute) == (403, 50107)
+        media = ("POST", f"Conversations/{sid}/Messages", {"media_sids": ["ME" + "0" * 32]})
+        assert await refused(bob, *media) == (403, 50107)
+        await place.rest("POST", f"/Roles/{role['sid']}", [("Permission", "editAnyMessage")])
+        assert await refused(bob, "POST", f"Conversations/{sid}/Messages", {"body": "x"}) == (
+            403,
+            50107,
+        )
+        await bob.aim("POST", path, {"body": "edited"})
