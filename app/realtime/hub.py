@@ -264,11 +264,11 @@ class Hub:
 
     async def _watch(self) -> None:
         """Tell clients when their token ends, and let go whose token has, or whose key is gone."""
-        clock = self._runtime.clock
+        clock, rung = self._runtime.clock, self._runtime.wakes.bell(BELL)
         while True:
-            rung = self._runtime.wakes.next(BELL)
             with suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(rung), WATCH_S)
+                await asyncio.wait_for(rung.wait(), WATCH_S)
+                rung.clear()
                 self._door.forget()
             try:
                 await self._look_after(clock.now().timestamp())
