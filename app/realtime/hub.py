@@ -45,6 +45,8 @@ FRAME_BYTES_MAX = 4 << 20
 WATCH_S = 1.0
 WARNED_S = 180.0
 """How long before its end a client is told to renew its token."""
+AGAIN_S = (1.0, 10.0)
+"""When those come again who came too many at once: not all at once."""
 DRAINED_S, CLOSE_S = 5.0, 3.0
 """How long requests may take to end when we stop, and clients to say goodbye."""
 OK = {"status": {"code": 200, "status": "OK"}}
@@ -197,7 +199,8 @@ class Hub:
         try:
             person = await self._door.enter(str(frame.header.get("token") or ""), session)
         except TooMany as many:
-            wait = {"backoff_policy": {"reconnect_min_ms": int(many.retry_after_s * 1000)}}
+            wait_s = AGAIN_S[0] + (AGAIN_S[1] - AGAIN_S[0]) * ids.chance()
+            wait = {"backoff_policy": {"reconnect_min_ms": int(wait_s * 1000)}}
             session.refuse(frame.id, 429, "TOO_MANY_REQUESTS", many.message, many.code, wait)
         except Refused as refused:
             session.refuse(frame.id, 401, "UNAUTHORIZED", refused.message, refused.code)

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import aiohttp
+import orjson
 import pytest
 
 from app.observe import Failed
@@ -153,3 +154,26 @@ async def test_who_wants_no_websocket_is_told_what_is_here(dsn: str) -> None:
             with pytest.raises(aiohttp.WSServerHandshakeError, match="503"):
                 async with raw(place.url):
                     pass
+
+
+async def test_who_comes_too_many_at_once_is_told_when_to_come_again(dsn: str) -> None:
+    few = {"connections_per_s": 0.01}
+    async with (
+        town(dsn, realtime=few) as place,
+        place.client("alice"),
+        raw(place.url) as other,
+    ):
+        refused = await other.init(place.token("bob"))
+        assert refused.header["status"]["code"] == 429
+        hint = orjson.loads(refused.payload)["backoff_policy"]["reconnect_min_ms"]
+        assert 1000 <= hint <= 10_000
+
+
+async def test_a_connection_that_asks_too_much_is_told_so(dsn: str) -> None:
+    async with town(dsn, realtime={"requests_per_s": 5}) as place, place.client("alice") as alice:
+        answers = await asyncio.gather(
+            *(alice.request("GET", "/Client/v2/Configuration") for _ in range(12))
+        )
+        assert sorted({status for status, _, _ in answers}) == [200, 429]
+        async with place.client("bob") as bob:
+            assert (await bob.request("GET", "/Client/v2/Configuration"))[0] == 200
