@@ -48,7 +48,6 @@ class Session:
         self._send_bytes_max = send_bytes_max
         self.slots = asyncio.Semaphore(IN_FLIGHT_MAX)
         self.gone = False
-        self.slow = False
         self.warned = False
         self._person: Person | None = None
         self.subscriber: Subscriber | None = None
@@ -134,7 +133,6 @@ class Session:
             return
         self._transport.write(frame)
         if self._waiting > self._send_bytes_max:
-            self.slow = True
             self.give_up()
 
     def give_up(self) -> None:

@@ -35,7 +35,6 @@ REGISTER = re.compile(r".*?/v1/registrations(?P<id>/[^/]+)?")
 IN_ORDER_S = 1.0
 """How long a page of items waits for the events of what is in it: a client that reads an item
 before it hears of it never says that it was added."""
-RATE_SID = "upstream"
 OK = {"code": 200, "status": "OK"}
 
 Handler = Callable[[Session, Asked], Awaitable[Answer]]
