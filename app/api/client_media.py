@@ -31,6 +31,7 @@ from app.clock import iso_millis
 from app.errors import Denied, Forbidden, NotFound
 from app.road.items import Road
 from app.rules.access_tokens import GRANTS, INVALID, Grant
+from app.rules.permissions import NOT_AUTHORIZED
 from app.runtime import Runtime
 from app.store import media as kept
 from app.store import roles
@@ -50,7 +51,6 @@ CORS = {
     "Access-Control-Max-Age": "7200",
 }
 NOT_FOUND = (50507, "Media not found")
-UNAUTHORIZED = (50107, "User not authorized for command")
 
 
 def _sids(value: Any) -> list[str]:
@@ -102,7 +102,7 @@ async def create(call: Call) -> dict[str, Any]:
     async with call.begin() as (tx, scope):
         filename = call.form.get(uploads.FILENAME)
         if not await roles.allows_somewhere(tx, scope, grant.identity, SENDING):
-            raise Forbidden(*UNAUTHORIZED)
+            raise Forbidden(*NOT_AUTHORIZED)
     made = await uploads.receive(call, filename, grant.identity)
     return show(call, made, grant.identity)
 
