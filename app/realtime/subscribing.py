@@ -252,7 +252,8 @@ class Subscriber:
         if last is None:
             return latest
         if not moved.whole or last < await self._kept_since(sql):
-            await self._all_of_mine(sql, desk)
+            await self._all_of_mine(sql, desk, last + 1)
+            latest = max(latest, last + 1)
         sids = [one.conversation_sid for one in moved.rows]
         current = await sync_people.these(sql, service_sid, identity, sids)
         at = iso_millis(self._runtime.clock.now())
@@ -269,9 +270,9 @@ class Subscriber:
         days = self._runtime.settings.retention.changes_days
         return await sync_people.now_us(sql) - days * DAY_US
 
-    async def _all_of_mine(self, sql: asyncpg.Connection, desk: Desk) -> None:
-        """Everything that the client is in, as it is: it was away for too long, or too much
-        happened, to say what changed."""
+    async def _all_of_mine(self, sql: asyncpg.Connection, desk: Desk, least: int) -> None:
+        """Everything that the client is in, as it is, under ids that are new to it: it was away for
+        too long, or too much happened, to say what changed."""
         at = iso_millis(self._runtime.clock.now())
         start: str | None = None
         more = True
@@ -281,7 +282,7 @@ class Subscriber:
             happened = []
             for row in page.rows:
                 sid = row["conversation_sid"]
-                one = sync_people.Moved(sid, stamps.get(sid, 0), 0)
+                one = sync_people.Moved(sid, max(least, stamps.get(sid, 0)), 0)
                 happened.append(membership(desk, one, row, True, at))
             self._push(sorted(happened, key=lambda event: event.id))
             more = page.after

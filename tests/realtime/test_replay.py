@@ -8,6 +8,7 @@ from typing import Any
 
 import asyncpg
 
+from app.realtime import subscribing
 from app.store import sync
 from tests.realtime.town import joined, town
 from tests.support.sdk import Entity, Sdk
@@ -211,3 +212,34 @@ async def again(client: Sdk, entity: Entity) -> None:
     }
     await client.request("POST", "/v4/Subscriptions", body)
     await client.until(lambda: client.confirmed(body["correlation_id"]) or client.pushed)
+
+
+async def test_who_was_away_for_too_long_is_told_of_all_that_there_is(
+    dsn: str, sql: asyncpg.Connection
+) -> None:
+    async with town(dsn) as place:
+        sids = [await place.conversation("alice") for _ in range(3)]
+        await sql.execute("DELETE FROM changes")  # as after `changes_days`
+        async with place.client("alice") as alice:
+            mine = await alice.open("Maps", "alice.my_conversations")
+            await alice.items(mine)
+            mine.last = 1
+            mine.items = {sid: (1, {}) for sid in sids[:2]}  # what it had, long ago
+            await alice.subscribe(mine)
+            assert sorted(mine.items) == sorted(sids)
+            assert {one["status"] for _, one in mine.items.values()} == {"joined"}
+
+
+async def test_of_very_many_messages_the_latest_are_told(dsn: str, sql: asyncpg.Connection) -> None:
+    async with town(dsn) as place:
+        sid = await place.conversation("alice")
+        async with place.client("alice") as alice:
+            held = await joined(alice, sid)
+        count = subscribing.MISSED_MAX + sync.ROWS_MAX + 50
+        await flood(sql, sid, count)
+        async with place.client("alice") as alice:
+            await back(alice, *held)
+            told = [key for _, key in held[1].raised]
+            assert told == list(range(count - subscribing.MISSED_MAX, count))
+            await place.say(sid, "on it goes", "alice")
+            await alice.until(lambda: ("added", count) in held[1].raised)
