@@ -1,11 +1,9 @@
-"""The command line: serve, demo, check-config, explain, trace, hooks, keys, flow, migrate."""
+"""The command line: to serve, to try, to look into and to repair; `parley --help` has them all."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -17,16 +15,28 @@ from app import VERSION, demo
 from app.carriers import discover
 from app.clock import Clock
 from app.errors import ParleyError
-from app.observe import Observe, Said
-from app.ops import explain, flow_command, flow_trace, hooks_command, keys_command, logging, trace
-from app.service import ROLES, Service, running, settle_down
+from app.observe import Observe
+from app.ops import (
+    explain,
+    flow_command,
+    flow_trace,
+    hooks_command,
+    keys_command,
+    logging,
+    token_command,
+    trace,
+)
+from app.process import database, serve
+from app.runtime import vault_of
+from app.service import ROLES
 from app.settings import command as check_config
 from app.settings.load import DATABASE_URL, load
 from app.settings.models import Settings
-from app.store import embedded, schema
+from app.store import schema
 from app.store.away import refusal
-from app.store.database import Database
+from app.store.database import Database, Tx
 from app.store.embedded import EmbeddedError
+from app.vault import Vault
 
 T = TypeVar("T")
 
@@ -61,45 +71,6 @@ def _serve(options: argparse.Namespace) -> int:
     observe.to(logging.consume)
     _run(serve(settings, roles, observe))
     return 0
-
-
-async def serve(settings: Settings, roles: tuple[str, ...], observe: Observe) -> None:
-    """Serve until SIGTERM or SIGINT, then drain; a second signal exits at once."""
-    async with _database(settings, observe) as dsn:
-        await schema.migrate(dsn, lambda text: observe(Said("info", "migrate", text)))
-        async with running(settings, dsn, roles=roles, observe=observe) as service:
-            settle_down()
-            _hear_signals(service)
-            observe(Said("info", "serving", f"{service.url} as {', '.join(roles)}"))
-            await service.stopping.wait()
-            observe(Said("info", "draining", f"at most {settings.server.drain_s:g} s"))
-
-
-def _hear_signals(service: Service) -> None:
-    def heard() -> None:
-        if service.stopping.is_set():
-            os._exit(1)
-        service.stopping.set()
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, heard)
-
-
-@asynccontextmanager
-async def _database(settings: Settings, observe: Observe) -> AsyncIterator[str]:
-    """The DSN of the configured database, or of the embedded one while the block runs."""
-    if settings.database.url is not None:
-        yield settings.database.url.get_secret_value()
-        return
-    server = await embedded.start(Path(settings.database.folder))
-    keeper = asyncio.get_running_loop().create_task(server.keep())
-    try:
-        yield server.dsn
-    finally:
-        keeper.cancel()
-        await asyncio.gather(keeper, return_exceptions=True)
-        await server.stop()
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -151,16 +122,28 @@ def _hooks(options: argparse.Namespace) -> int:
 
 
 def _keys(options: argparse.Namespace) -> int:
-    settings = _settings(options)
     if (wrong := keys_command.wrong(options)) is not None:
         print(f"parley: {wrong}", file=sys.stderr)
         return 2
+    return _changing(options, keys_command.run)
+
+
+def _token(options: argparse.Namespace) -> int:
+    return _changing(options, token_command.run)
+
+
+def _changing(
+    options: argparse.Namespace,
+    work: Callable[[Tx, Settings, Vault, argparse.Namespace], Coroutine[Any, Any, str]],
+) -> int:
+    """Do something in one transaction, and print what it says when it is committed."""
+    settings = _settings(options)
 
     async def change() -> int:
-        async with _database(settings, Observe()) as dsn:
+        async with database(settings, Observe()) as dsn:
             await schema.migrate(dsn, lambda _: None)
             async with _opened(dsn) as db, db.begin() as tx:
-                told = await keys_command.run(tx, settings, options)
+                told = await work(tx, settings, vault_of(settings), options)
         print(told)
         return 0
 
@@ -178,7 +161,7 @@ def _migrate(options: argparse.Namespace) -> int:
     settings = _settings(options)
 
     async def migrate() -> int:
-        async with _database(settings, Observe()) as dsn:
+        async with database(settings, Observe()) as dsn:
             print(f"the database is at {await schema.migrate(dsn, print)}")
         return 0
 
@@ -187,7 +170,7 @@ def _migrate(options: argparse.Namespace) -> int:
 
 async def _asking(settings: Settings, ask: Callable[[Database], Coroutine[Any, Any, int]]) -> int:
     """Ask a question of the database that a service may be using at the same time."""
-    async with _database(settings, Observe()) as dsn, _opened(dsn) as db:
+    async with database(settings, Observe()) as dsn, _opened(dsn) as db:
         return await ask(db)
 
 
@@ -318,6 +301,7 @@ _COMMANDS: tuple[
     ("hooks", _hooks, hooks_command.TEXT, (_CONFIG, *hooks_command.ARGUMENTS)),
     ("keys", _keys, keys_command.TEXT, (_CONFIG, *keys_command.ARGUMENTS)),
     ("flow", _flow, flow_command.TEXT, (_CONFIG, *flow_command.ARGUMENTS)),
+    ("token", _token, token_command.TEXT, (_CONFIG, *token_command.ARGUMENTS)),
     (
         "migrate",
         _migrate,

@@ -6,6 +6,7 @@ ParleyError
 │   ├── Invalid             a parameter is missing or wrong
 │   ├── Conflict            the state of things forbids it
 │   ├── Forbidden           the caller may not
+│   ├── Denied              an access token does not let its bearer in
 │   └── TooMany             a limit was reached; carries retry_after_s
 ├── Unavailable             we could not do it now (database away, queue full); try again
 │   └── NoRoom              there is no room for it on the disk
@@ -50,6 +51,10 @@ class Conflict(Refused):
 
 class Forbidden(Refused):
     """The caller may not do this."""
+
+
+class Denied(Refused):
+    """An access token does not let its bearer in; the code says which part of it is wrong."""
 
 
 class TooMany(Refused):

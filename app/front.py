@@ -9,7 +9,6 @@ from contextlib import AsyncExitStack
 from aiohttp import web
 
 from app.api.application import build as build_api
-from app.api.auth import Gate
 from app.carriers.contract import Hosted
 from app.inbound.door import Doors
 from app.ops.health import Health
@@ -17,22 +16,25 @@ from app.ops.hook_routes import HookRoutes
 from app.ops.metrics import Metrics
 from app.ops.opt_outs import OptOutRoutes
 from app.ops.routes import operator_routes, probe_routes
-from app.road.items import Road
+from app.realtime.hub import Hub
 from app.runtime import Runtime
 from app.settings.models import Settings
 
 
 def built(
     runtime: Runtime,
-    road: Road,
+    hub: Hub,
     doors: Doors | None,
     health: Health,
     metrics: Metrics,
     roles: tuple[str, ...],
 ) -> web.Application:
     """Everything that is answered on the main port."""
-    gate = Gate(runtime)
-    application = build_api(runtime, road, gate) if "api" in roles else web.Application()
+    gate = hub.gate
+    application = web.Application()
+    if "api" in roles:
+        application = build_api(runtime, hub.road, gate, hub.actions)
+        hub.join(application)
     if doors is not None:
         application.add_routes(doors.routes())
         for name, carrier in runtime.carriers.items():

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from app import front
+from app.api.application import actions
+from app.api.auth import Gate
 from app.convoy import Convoy
 from app.delivery.loop import delivery_loop
 from app.delivery.pauses import Pauses
@@ -20,6 +22,7 @@ from app.media.fetch import fetch_loop
 from app.ops.health import Health
 from app.ops.jobs import Jobs
 from app.ops.metrics import Metrics
+from app.realtime.hub import Hub
 from app.road.items import Road
 from app.road.walk import Walker, order_of
 from app.runtime import Runtime
@@ -64,6 +67,7 @@ class Parts:
 
     roles: tuple[str, ...]
     health: Health
+    hub: Hub
     gaps: Gaps
     jobs: Jobs
     doors: Doors | None
@@ -94,13 +98,15 @@ def assembled(runtime: Runtime, health: Health, metrics: Metrics, roles: tuple[s
     )
     gaps = Gaps(runtime, road, settling.submit)
     doors = Doors(runtime, road, settling.submit) if "inbound" in roles else None
+    hub = Hub(runtime, road, actions(runtime), Gate(runtime))
     return Parts(
         roles,
         health,
+        hub,
         gaps,
         Jobs(runtime, settling.submit, [("gaps", gaps.turn, RING_S)]),
         doors,
-        front.built(runtime, road, doors, health, metrics, roles),
+        front.built(runtime, hub, doors, health, metrics, roles),
         (road, settling, telling, kept),
         (*leased, Sequencer(runtime)),
         leased,

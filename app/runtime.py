@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import aiohttp
 
@@ -93,3 +94,11 @@ class Runtime:
     def status_url(self, carrier: str, reference: str) -> str:
         """Where a carrier reports on one send; naming the receipt settles unknown outcomes too."""
         return f"{self.public_url}/carriers/{carrier}/status?receipt={reference}"
+
+
+def vault_of(settings: Settings) -> Vault:
+    """Under the keys that are given, or the one in a file. Beside a database elsewhere none is made
+    without being asked for: another process on it would make another one."""
+    given = settings.secrets
+    home = settings.database.url is None or "key_file" in given.model_fields_set
+    return Vault(given.keys, Path(given.key_file) if home else None)

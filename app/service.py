@@ -11,7 +11,6 @@ import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import aiohttp
 
@@ -27,15 +26,15 @@ from app.ops.health import Health, check_server
 from app.ops.metrics import Metrics
 from app.ops.routes import probe_routes
 from app.parts import Parts, assembled
+from app.realtime.hub import Hub
 from app.rules import registration
-from app.runtime import Runtime
+from app.runtime import Runtime, vault_of
 from app.settings.models import Settings
 from app.store import schema
 from app.store.bells import Ringer, listen
 from app.store.database import Database
 from app.store.declared import declare
 from app.studio.worker import IN_FLIGHT as FLOWS_IN_FLIGHT
-from app.vault import Vault
 from app.webhooks import before
 
 GC_THRESHOLDS = (10_000, 20, 50)
@@ -44,13 +43,15 @@ ROLES = ("api", "inbound", "worker", "jobs")
 
 @dataclass(slots=True)
 class Service:
-    """A running service. `url` is where it listens, `ops_url` where health and metrics are,
-    `mail_ports` where carriers of e-mail listen, by their names."""
+    """A running service. `url` is where it listens, `ops_url` where health and metrics are, `hub`
+    are those who are connected to it, `mail_ports` where carriers of e-mail listen, by their
+    names."""
 
     runtime: Runtime
     url: str
     ops_url: str
     health: Health
+    hub: Hub
     mail_ports: Mapping[str, int] = field(default_factory=dict)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -115,7 +116,7 @@ async def _runtime(
     public_url = (settings.server.public_url or origin).rstrip("/")
     carriers = _carriers(settings)
     shared = (settings, db, http, guarded, clock, observe, carriers, public_url)
-    vault = _vault(settings)
+    vault = vault_of(settings)
     files = shelves.opened(vault, settings.media)
     stack.push_async_callback(files.close)
     return Runtime(*shared, questions=questions, vault=vault, files=files)
@@ -125,14 +126,6 @@ def _outgoing_max(settings: Settings) -> int:
     """How many calls of URLs that users give may be under way."""
     sent = settings.hooks.in_flight + settings.streams.in_flight + FLOWS_IN_FLIGHT
     return sent + settings.media.in_flight
-
-
-def _vault(settings: Settings) -> Vault:
-    """Under the keys that are given, or the one in a file. Beside a database elsewhere none is made
-    without being asked for: another process on it would make another one."""
-    given = settings.secrets
-    home = settings.database.url is None or "key_file" in given.model_fields_set
-    return Vault(given.keys, Path(given.key_file) if home else None)
 
 
 @asynccontextmanager
@@ -145,6 +138,9 @@ async def _parts(
     async with asyncio.TaskGroup() as group:
         walking = [group.create_task(one.run()) for one in parts.convoys]
         standing = [group.create_task(health.run()), *_bells(group, runtime, roles)]
+        runtime.db.moved = parts.hub.moved
+        told = parts.hub.run() if "api" in roles else parts.hub.tell()
+        standing.append(group.create_task(told))
         busy = parts.loops if "worker" in roles else ()
         working = [group.create_task(one.run()) for one in busy]
         stack = AsyncExitStack()
@@ -188,7 +184,7 @@ async def _served(
     await _worlds(stack, runtime, url)
     if "jobs" in parts.roles:
         parts.jobs.start()
-    return Service(runtime, url, site or url, parts.health, ports)
+    return Service(runtime, url, site or url, parts.health, parts.hub, ports)
 
 
 def _bells(

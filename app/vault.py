@@ -67,6 +67,7 @@ class Vault:
         key_id, rest = sealed[1 : 1 + ID_BYTES], sealed[1 + ID_BYTES :]
         if sealed[:1] != FORM or len(rest) < NONCE_BYTES:
             raise Unsealable("this is not sealed")
+        self._look()
         cipher = self._ciphers.get(key_id)
         if cipher is None:
             raise Unsealable(f"this was sealed by key {key_id.hex()}, which is not given")
@@ -83,6 +84,7 @@ class Vault:
 
     def signed(self, text: str, signature: str) -> bool:
         """Whether one of the keys signed this text so."""
+        self._look()
         known = [_to_text(hmac.digest(key, text.encode(), "sha256")) for key in self._signers]
         return any(hmac.compare_digest(one.encode(), signature.encode()) for one in known)
 
@@ -102,6 +104,13 @@ class Vault:
         if form != TEXT_FORM or not dot or len(key_id) != 2 * ID_BYTES:
             raise Unsealable("this is not sealed")
         return self.open(FORM + raw, about).decode()
+
+    def _look(self) -> None:
+        """Read the key file if it is there by now: another process may have made it."""
+        if self._ciphers or self._file is None or not self._file.exists():
+            return
+        with suppress(OSError):
+            self._take([_read(self._file)])
 
     def _take(self, keys: Sequence[str]) -> None:
         self._ciphers: Mapping[bytes, AESGCM] = dict(map(_cipher, keys))

@@ -90,6 +90,18 @@ def test_of_many_that_need_a_key_file_at_once_all_get_the_same(tmp_path: Path) -
     assert {Vault(file=file).open(one, "x") for one in sealed} == {b"data"}
 
 
+def test_a_key_file_that_another_process_makes_is_found(tmp_path: Path) -> None:
+    file = tmp_path / "secret.key"
+    running, also, broken = Vault(file=file), Vault(file=file), Vault(file=file)
+    with pytest.raises(Unsealable):
+        running.open(b"\x01" + bytes(40), "x")
+    made = Vault(file=file)
+    assert running.open(made.seal(b"data", "x"), "x") == b"data"
+    assert also.signed("text", made.sign("text"))
+    file.write_text("short")
+    assert not broken.signed("text", made.sign("text"))
+
+
 def test_a_file_that_holds_no_key_stops_the_start(tmp_path: Path) -> None:
     file = tmp_path / "secret.key"
     file.write_text("short\n")

@@ -8,7 +8,8 @@ from functools import partial
 import orjson
 from aiohttp import web
 
-from app.api import auth, errors, media, openapi
+from app.api import auth, client_media, errors, media, openapi
+from app.api.access_tokens import Tokens
 from app.api.auth import Gate
 from app.api.call import door
 from app.api.event_log import READERS
@@ -24,23 +25,32 @@ from app.streams.reading import Readers
 VERSION, CHAT_VERSION = "/v1", "/v3"
 
 
-def build(runtime: Runtime, road: Road, gate: Gate | None = None) -> web.Application:
+def build(
+    runtime: Runtime, road: Road, gate: Gate | None = None, buckets: Buckets | None = None
+) -> web.Application:
     """The site with the API on it; others may add their own paths, which keep their own answers."""
     site = web.Application()
     gate = gate or Gate(runtime)
-    buckets = Buckets(runtime.settings.limits.effective_actions_per_s, runtime.clock)
+    buckets = buckets or actions(runtime)
     api = version(runtime, road, gate, buckets, routes())
     readers = api[READERS] = Readers(runtime)
     site.on_shutdown.append(_letting_go(readers))
     site.add_subapp(VERSION, api)
     site.add_subapp(CHAT_VERSION, version(runtime, road, gate, buckets, chat_routes()))
     site.add_subapp(FLOWS_VERSION, version(runtime, road, gate, buckets, studio_routes()))
+    tokens = Tokens(runtime, gate.keys)
+    site.add_subapp(client_media.PREFIX, client_media.build(runtime, road, tokens, buckets))
     site.router.add_get(links.PATH, _opened(runtime))
     described = openapi.document(
         {VERSION: routes(), FLOWS_VERSION: studio_routes(), CHAT_VERSION: chat_routes()}
     )
     site.router.add_get(openapi.PATH, said(orjson.dumps(described)))
     return site
+
+
+def actions(runtime: Runtime) -> Buckets:
+    """What changes of one conversation, or service, are counted in."""
+    return Buckets(runtime.settings.limits.effective_actions_per_s, runtime.clock)
 
 
 def _opened(runtime: Runtime) -> errors.Handler:

@@ -51,12 +51,12 @@ CALLER = web.RequestKey("caller", Caller)
 
 
 class Gate:
-    """Knows everybody who may come in: accounts and keys of the file, keys of the database."""
+    """Knows everybody who may come in: accounts and keys of the file, `keys` of the database."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._configured = _configured(runtime.settings)
         self._accounts = frozenset(runtime.settings.houses)
-        self._keys = Keys(runtime.db, runtime.clock)
+        self.keys = Keys(runtime.db, runtime.clock)
 
     async def caller(self, request: web.Request) -> Caller:
         """Who sends this request. Raises Unauthenticated."""
@@ -79,7 +79,7 @@ class Gate:
         """What a key of the database must match; something that nothing matches for no key."""
         if not user.startswith(ids.API_KEY):
             return NOBODY, None
-        key = await self._keys.find(user)
+        key = await self.keys.find(user)
         if key is None or key.account_sid not in self._accounts:
             return NOBODY, None
         return bytes.fromhex(key.secret_hash), Caller(key.account_sid, key.scopes)

@@ -34,6 +34,7 @@ from app.store import scope as scopes
 from app.store.database import Tx
 from app.store.idempotency import Key
 from app.store.scope import Scope
+from app.webhooks import origin as origins
 from app.webhooks.events import Event
 from app.webhooks.origin import QUIET_REST, REST, Origin
 from app.webhooks.tell import tell
@@ -89,7 +90,8 @@ def takes(
 class Call:
     """One request to one verb. `sent` are the parameters as they came, or as the customer changed
     them; `outer` is the transaction in which a create with an idempotency key runs, `counted` what
-    this call was counted by, `minted` the SIDs of what it makes, by prefix."""
+    this call was counted by, `minted` the SIDs of what it makes, by prefix. `client` is the
+    identity that asks by an SDK: None for REST."""
 
     runtime: Runtime
     road: Road
@@ -101,6 +103,7 @@ class Call:
     outer: Tx | None = None
     counted: set[str] = field(default_factory=set)
     minted: dict[str, str] = field(default_factory=dict)
+    client: str | None = None
 
     @cached_property
     def form(self) -> Form:
@@ -129,13 +132,17 @@ class Call:
 
     @property
     def told(self) -> bool:
-        """Whether the caller wants this change told: REST is silent by default."""
-        return self.request.headers.get(TOLD, "").strip().lower() == "true"
+        """Whether the caller wants this change told: REST is silent by default, SDKs never are."""
+        return (
+            self.client is not None or self.request.headers.get(TOLD, "").strip().lower() == "true"
+        )
 
     @property
     def origin(self) -> Origin:
-        """Where the changes of this call come from: REST, quiet unless the caller wants them
-        told."""
+        """Where the changes of this call come from: an SDK, or REST, quiet unless the caller wants
+        them told."""
+        if self.client is not None:
+            return origins.sdk(self.client)
         return REST if self.told else QUIET_REST
 
     @asynccontextmanager
@@ -203,6 +210,11 @@ class Call:
         await tell(tx, self.runtime.settings, events)
 
 
+async def perform(call: Call) -> Answer:
+    """Ask who must be asked, and run the verb. Raises Refused, Unavailable."""
+    return await _run(await asking.consented(call), call.verb.run)
+
+
 def door(
     runtime: Runtime, road: Road, verb: Verb, status: int, counting: Counting | None = None
 ) -> errors.Handler:
@@ -218,7 +230,7 @@ def door(
             kept, replayed = await _once(replace(call, idempotency_key=key), status)
             headers = idempotency.REPLAYED if replayed else None
             return _json(kept.status, kept.answer.encode(), headers)
-        shown = await _run(await asking.consented(call), verb.run)
+        shown = await perform(call)
         if shown is None:
             return web.Response(status=status)
         if isinstance(shown, web.StreamResponse):

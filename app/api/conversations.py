@@ -235,6 +235,7 @@ def new(call: Call, scope: Scope, given: Defaults, now: datetime) -> Conversatio
         inactive_timer_s=given.inactive_timer_s,
         closed_timer_s=given.closed_timer_s,
         state=form.get(INITIAL_STATE, "active"),
+        created_by=call.client or "system",
         active_at=now,
         state_at=now,
         date_created=now,

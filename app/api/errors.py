@@ -13,7 +13,17 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from app.errors import Conflict, Forbidden, Invalid, NoRoom, NotFound, Refused, TooMany, Unavailable
+from app.errors import (
+    Conflict,
+    Denied,
+    Forbidden,
+    Invalid,
+    NoRoom,
+    NotFound,
+    Refused,
+    TooMany,
+    Unavailable,
+)
 from app.observe import Failed, Observe
 
 STATUS: Mapping[type[Refused], int] = {
@@ -21,6 +31,7 @@ STATUS: Mapping[type[Refused], int] = {
     Invalid: 400,
     Conflict: 409,
     Forbidden: 403,
+    Denied: 401,
     TooMany: 429,
 }
 MORE_INFO = "https://www.twilio.com/docs/errors/"

@@ -27,7 +27,15 @@ from app.flows.stack import Stack
 from app.model import Conversation, Flow, ScopedWebhook
 from app.model.flows import EXECUTION, FLOW, PLACE, REQUEST, flow_lane
 from app.rules import executions as rules
-from app.store import bindings, conversations, executions, flows, outbox, scoped_webhooks
+from app.store import (
+    bindings,
+    conversations,
+    executions,
+    flows,
+    outbox,
+    participants,
+    scoped_webhooks,
+)
 from app.store.database import Tx
 from app.store.outbox import NewItem
 from app.store.scope import Scope
@@ -119,7 +127,7 @@ async def _place(
         return await lock(tx, holder.conversation_sid), []
     await conversations.add(tx, conversation)
     await check_room(tx, conversation, participant, call.runtime.settings)
-    await tx.add(participant)
+    await participants.add(tx, participant)
     await choosing.keep(tx, choices)
     added = events.conversation_added(conversation, call.origin, participant)
     return conversation, [added, events.participant_added(participant, call.origin)]

@@ -35,6 +35,10 @@ class Keys:
                     await self._read()
         return self._live.get(sid)
 
+    def forget(self) -> None:
+        """A bell (`store.keys.BELL`) said that a key was revoked: ask anew at the next question."""
+        self._read_at = None
+
     def _fresh(self) -> bool:
         return self._read_at is not None and self._clock.monotonic() < self._read_at + LIFE_S
 

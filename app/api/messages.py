@@ -12,7 +12,7 @@ from app.api import parameters as kinds
 from app.api.call import CREATED, Call, takes
 from app.api.conversations import DATE_CREATED, DATE_UPDATED
 from app.api.errors import NOT_FOUND
-from app.api.forms import INVALID, Form
+from app.api.forms import INVALID, Form, Parameter
 from app.api.grouping import check_author
 from app.api.idempotency import worded
 from app.api.page import Listing
@@ -43,6 +43,10 @@ BODY = kinds.clearable("Body")
 SUBJECT = kinds.short("Subject", NAME_CHARS_MAX, INVALID, "Invalid Subject")
 ATTRIBUTES = kinds.limited("Attributes", attributes)
 MEDIA_SID = kinds.sid("MediaSid", ids.MEDIA, 50510, "Invalid message media SID")
+MEDIA_SIDS: Parameter[tuple[str, ...]] = Parameter(
+    "MediaSids", lambda texts: tuple(MEDIA_SID.read([one]) for one in texts)
+)
+"""Of an SDK's message, which may have several."""
 CONTENT_SID = kinds.sid("ContentSid", ids.CONTENT, 50526, "Invalid content SID")
 CONTENT_VARIABLES = kinds.limited("ContentVariables", check_variables)
 ORDER = kinds.choice("Order", ORDERS, INVALID, "Invalid Order")
@@ -87,6 +91,10 @@ async def _adding(call: Call, tx: Tx, scope: Scope) -> list[Event]:
 @takes(*BOTH, MEDIA_SID, CONTENT_SID, CONTENT_VARIABLES, on_the_road=True, asks=_adding)
 async def create(call: Call) -> dict[str, Any]:
     """Post a message: it gets its index and goes to everybody else in the conversation."""
+    return await _create(call)
+
+
+async def _create(call: Call) -> dict[str, Any]:
     async with call.begin() as (tx, scope):
         conversation = await named(call, tx, scope)
         draft = await _draft(call, tx, scope, conversation)
@@ -99,6 +107,12 @@ async def create(call: Call) -> dict[str, Any]:
         raise call.missing() from None
     assert isinstance(posted, Posted)
     return _posted(posted, call.links)
+
+
+@takes(*BOTH, MEDIA_SIDS, CONTENT_SID, CONTENT_VARIABLES, on_the_road=True, asks=_adding)
+async def post(call: Call) -> dict[str, Any]:
+    """The same for an SDK, whose message may have several media."""
+    return await _create(call)
 
 
 @takes()
@@ -156,7 +170,7 @@ async def delete(call: Call) -> None:
         message = await _named(call, tx, parent)
         conversation = await locked(call, tx, parent.sid)
         media = (await messages.media(tx, [message.sid]))[message.sid]
-        if not await messages.remove(tx, message.sid):
+        if not await messages.remove(tx, message):
             raise call.missing()
         await conversations.touch(tx, parent.sid)
         removed = events.message_removed(conversation, message, media, call.origin, tx.now)
@@ -223,7 +237,7 @@ async def _draft(call: Call, tx: Tx, scope: Scope, conversation: Conversation) -
     author, body = form.get(AUTHOR), form.get(BODY)
     if template is not None:
         body = body_of(template)
-    elif body is None and MEDIA_SID not in form:
+    elif body is None and MEDIA_SID not in form and not form.get(MEDIA_SIDS):
         raise Invalid(50503, "Message body not provided")
     _check_length(body or "", call.runtime.settings.limits.body_bytes_max)
     writable(conversation)
@@ -238,13 +252,18 @@ async def _draft(call: Call, tx: Tx, scope: Scope, conversation: Conversation) -
         content_sid=template.sid if template else None,
         content_variables=orjson.dumps(template.variables).decode() if template else None,
         template=template,
-        media_sids=(form[MEDIA_SID],) if MEDIA_SID in form and template is None else (),
+        media_sids=_media(form) if template is None else (),
         date_created=form.get(DATE_CREATED),
         date_updated=form.get(DATE_UPDATED),
         source=call.origin.source,
         tell=not call.origin.quiet,
         keyed=_keyed(call),
+        client=call.client,
     )
+
+
+def _media(form: Form) -> tuple[str, ...]:
+    return (form[MEDIA_SID],) if MEDIA_SID in form else form.get(MEDIA_SIDS, ())
 
 
 async def _template(tx: Tx, scope: Scope, form: Form) -> ContentTemplate | None:

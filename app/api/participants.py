@@ -109,7 +109,7 @@ async def join(
     met = await enrol(tx, scope, participant.identity, settings)
     conversation = await lock(tx, parent.sid)
     await check_room(tx, conversation, participant, settings)
-    await tx.add(participant)
+    await participants.add(tx, participant)
     await settle(tx, conversation, group)
     await conversations.touch(tx, conversation.sid)
     happened = [events.user_added(user, origin) for user in met]

@@ -25,6 +25,7 @@ from app.settings.models import LimitSettings
 from app.store import memberships, roles, users
 from app.store.database import Tx
 from app.store.scope import Scope
+from app.store.users import Reach
 from app.webhooks import events, proposals
 from app.webhooks.events import Event
 
@@ -49,6 +50,8 @@ FRIENDLY_NAME = kinds.limited("FriendlyName", friendly_name)
 ATTRIBUTES = kinds.limited("Attributes", attributes)
 ROLE_SID: Parameter[str] = kinds.text("RoleSid", _role_sid)
 BOTH = (FRIENDLY_NAME, ATTRIBUTES, ROLE_SID)
+
+UNKNOWN = Reach()
 
 LISTING = Listing("users", (datetime, str))
 
@@ -77,9 +80,9 @@ async def create(call: Call) -> dict[str, Any]:
         )
         await _apply(tx, scope, user, call.form, tx.now)
         await users.add(tx, user)
-        notifiable = await users.notifiable(tx, user)
+        reach = await users.reachable(tx, user)
         await call.tell(tx, events.user_added(user, call.origin))
-    return show(user, call.links, notifiable)
+    return show(user, call.links, reach)
 
 
 @takes()
@@ -87,8 +90,8 @@ async def fetch(call: Call) -> dict[str, Any]:
     """One user, by SID or identity."""
     async with call.begin() as (tx, scope):
         user = await named(call, tx, scope)
-        notifiable = await users.notifiable(tx, user)
-    return show(user, call.links, notifiable)
+        reach = await users.reachable(tx, user)
+    return show(user, call.links, reach)
 
 
 async def _updating(call: Call, tx: Tx, scope: Scope) -> list[Event]:
@@ -104,9 +107,9 @@ async def update(call: Call) -> dict[str, Any]:
         user = call.found(await users.lock(tx, scope, call.key("Sid")))
         await _apply(tx, scope, user, call.form, tx.now)
         await users.write(tx, user)
-        notifiable = await users.notifiable(tx, user)
-        await call.tell(tx, events.user_updated(user, call.origin, notifiable=notifiable))
-    return show(user, call.links, notifiable)
+        reach = await users.reachable(tx, user)
+        await call.tell(tx, events.user_updated(user, call.origin, *reach))
+    return show(user, call.links, reach)
 
 
 @takes()
@@ -126,8 +129,8 @@ async def delete(call: Call) -> None:
             await call.tell(tx, *gone)
 
 
-def show(user: User, links: Links, notifiable: bool | None = None) -> dict[str, Any]:
-    """The resource. Lists say nothing of reachability; nobody is online yet."""
+def show(user: User, links: Links, reach: Reach = UNKNOWN) -> dict[str, Any]:
+    """The resource. Lists say nothing of reachability."""
     url = f"{links.tree}/Users/{user.sid}"
     return {
         "sid": user.sid,
@@ -137,8 +140,8 @@ def show(user: User, links: Links, notifiable: bool | None = None) -> dict[str, 
         "identity": user.identity,
         "friendly_name": user.friendly_name,
         "attributes": user.attributes,
-        "is_online": None,
-        "is_notifiable": notifiable,
+        "is_online": reach.online,
+        "is_notifiable": reach.notifiable,
         "date_created": iso_seconds(user.date_created),
         "date_updated": iso_seconds(user.date_updated),
         "url": url,

@@ -23,7 +23,7 @@ from app.api.joining import check_room, claim_all, enrol, role
 from app.errors import Invalid, Refused
 from app.model import Conversation, Participant, User
 from app.runtime import Runtime
-from app.store import conversations
+from app.store import conversations, participants
 from app.store.database import Tx
 from app.store.scope import Scope
 from app.webhooks import events, proposals
@@ -69,7 +69,8 @@ async def create(call: Call) -> dict[str, Any]:
         await conversations.add(tx, conversation)
         for one in joining:
             await check_room(tx, conversation, one, settings)
-            await tx.add(one)
+            await participants.add(tx, one)
+        await conversations.touch(tx, conversation.sid)
         await call.tell(tx, *_happened(conversation, met, joining, call.origin, tx.now))
     return conversation_api.show(conversation, call.links)
 

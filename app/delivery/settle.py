@@ -80,6 +80,9 @@ class Settler:
         self._runtime.wakes.ring(DELIVERY)
         if batch.steps:
             self._runtime.wakes.ring(HOOK)
+        if batch.moved:
+            moved = {receipt.conversation_sid for receipt in batch.moved.values()}
+            self._runtime.db.moved(moved)
         self._observe(batch, items)
         return found
 

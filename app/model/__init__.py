@@ -4,6 +4,7 @@ from sqlalchemy.orm import configure_mappers
 
 from app.model.access import ApiKey, IdempotencyKey
 from app.model.addresses import AddressConfiguration, MessagingService, Sender, SenderPace
+from app.model.changes import Change, Presence
 from app.model.contents import Content, ContentApproval
 from app.model.conversations import Binding, Conversation, NumberGroup, Participant
 from app.model.files import DoomedFile, File
@@ -35,6 +36,7 @@ __all__ = [
     "Attempt",
     "Binding",
     "CarrierPause",
+    "Change",
     "Content",
     "ContentApproval",
     "Conversation",
@@ -63,6 +65,7 @@ __all__ = [
     "OptOut",
     "OutboxItem",
     "Participant",
+    "Presence",
     "PushBinding",
     "Receipt",
     "Role",

@@ -14,8 +14,9 @@ SCOPES = frozenset({READ, WRITE, OPERATOR})
 
 
 class ApiKey(SQLModel, table=True):
-    """A key made by `parley keys create`. Only a hash of its secret is kept. scopes: read, write,
-    operator."""
+    """A key made by `parley keys create`. A hash of its secret is kept and, of one that may write,
+    the secret itself, sealed (`app/vault.py`): access tokens are signed with it. scopes: read,
+    write, operator."""
 
     __tablename__ = "api_keys"
     __table_args__ = (Index("api_keys_listing", "account_sid", "sid"),)
@@ -24,6 +25,7 @@ class ApiKey(SQLModel, table=True):
     account_sid: str = c.sid_ref("accounts")
     friendly_name: str | None = None
     secret_hash: str
+    sealed_secret: str | None = None
     scopes: list[str] = c.texts()
     date_created: datetime = c.moment()
     revoked_at: datetime | None = c.moment(null=True)

@@ -15,7 +15,8 @@ class Message(SQLModel, table=True):
     """A message (docs/25). `index` is dense and in commit order within its conversation.
 
     `source` is how it came: API, SDK, SMS, WHATSAPP, ... `channel_metadata` is what the channel
-    told about it, as the ChannelMetadata resource gives it back.
+    told about it, as the ChannelMetadata resource gives it back. `revision` is the conversation's
+    that it came with: later ones are `Change`s.
     """
 
     __tablename__ = "messages"
@@ -43,6 +44,7 @@ class Message(SQLModel, table=True):
     content_variables: str | None = None
     channel_metadata: dict[str, Any] | None = c.document(null=True)
     source: str = Field(default="API")
+    revision: int = c.number(big=True)
     date_created: datetime = c.moment()
     date_updated: datetime = c.moment()
 
@@ -53,7 +55,8 @@ class Media(SQLModel, table=True):
 
     `status`: linked (only its carrier keeps it), pending (it is being fetched), stored, or failed
     (`error` says why; the carrier may have it still). One without a message was not attached yet;
-    or, when it has a conversation, its message is gone, and so is it.
+    or, when it has a conversation, its message is gone, and so is it. `author` is the identity that
+    uploaded it with an SDK.
     """
 
     __tablename__ = "media"
@@ -71,6 +74,7 @@ class Media(SQLModel, table=True):
     position: int = c.number()
     content_type: str
     filename: str | None = None
+    author: str | None = None
     size: int | None = Field(default=None)
     source_url: str | None = None
     status: str = c.word("linked")

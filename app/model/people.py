@@ -11,7 +11,11 @@ from app.model import columns as c
 
 
 class User(SQLModel, table=True):
-    """Somebody with an identity in a service (docs/08); made with their first participant."""
+    """Somebody with an identity in a service (docs/08); made with their first participant.
+
+    `revision` grows with every change that clients are told of. `online_at` is when somebody last
+    came or went with this identity while the service showed who is there (docs/44).
+    """
 
     __tablename__ = "users"
     __table_args__ = (
@@ -27,6 +31,8 @@ class User(SQLModel, table=True):
     friendly_name: str | None = None
     attributes: str = c.attributes()
     role_sid: str | None = c.sid(null=True)
+    revision: int = c.number(big=True)
+    online_at: datetime | None = c.moment(null=True)
     date_created: datetime = c.moment()
     date_updated: datetime = c.moment()
 

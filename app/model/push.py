@@ -31,13 +31,21 @@ class Credential(SQLModel, table=True):
 
 
 class PushBinding(SQLModel, table=True):
-    """One device of one identity (docs/18), registered by an SDK."""
+    """One device of one identity (docs/18), registered by an SDK; again and again: it stays one."""
 
     __tablename__ = "push_bindings"
     __table_args__ = (
         Index("push_bindings_listing", "chat_service_sid", "sid"),
         Index("push_bindings_by_type", "chat_service_sid", "binding_type", "sid"),
         Index("push_bindings_by_identity", "chat_service_sid", "identity", "sid"),
+        Index(
+            "push_bindings_device",
+            "chat_service_sid",
+            "identity",
+            "binding_type",
+            "endpoint",
+            unique=True,
+        ),
     )
 
     sid: str = c.sid_key()

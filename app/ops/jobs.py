@@ -25,7 +25,8 @@ from app.model.traffic import Status
 from app.observe import Failed, Measured, Said, TimerFired
 from app.ops import retention
 from app.runtime import Runtime
-from app.store import carrier_pauses, credentials, deliveries, gaps, gauges, running, timers
+from app.store import carrier_pauses, credentials, deliveries, gaps, gauges, keys, running, timers
+from app.store.database import Tx
 from app.store.timers import Elapsed, Step
 from app.webhooks import tell
 from app.webhooks.events import Event, conversation_state_updated
@@ -35,7 +36,7 @@ TIMERS_S, EARLY_S, GAUGES_S, RETENTION_S, RESEAL_S = 1.0, 1.0, 5.0, 3600.0, 3600
 FIRST_S = 30.0
 """How long the first turn of a rare job waits: a process may live less than an hour."""
 RESEALED_MAX = 100
-"""Credentials in one transaction."""
+"""Secrets in one transaction."""
 MEDIA_S = 10.0
 STOP_S = 5.0
 """How long a job that is under way may take when we stop; then it is rolled back."""
@@ -45,6 +46,8 @@ REASON = "TIMER"
 Report = Callable[[Status], Awaitable[bool]]
 """Settles one status; says whether its receipt was found."""
 Job = Callable[[], Awaitable[None]]
+Resealing = Callable[[Tx, str], Awaitable[tuple[str | None, int]]]
+"""Seals a batch beyond this SID anew; gives the last SID (None: the end), and how many it lost."""
 
 
 UNDER_WAY = timedelta(minutes=10)
@@ -132,6 +135,7 @@ class Jobs:
             if step.elapsed:
                 told = [_event(one) for one in step.elapsed]
                 await tell.tell(tx, self._runtime.settings, told)
+            tx.moved.update(one.conversation.sid for one in step.elapsed)
         for one in step.elapsed:
             lag_s = (tx.now - one.due).total_seconds()
             self._runtime.observe(TimerFired(one.conversation.sid, one.conversation.state, lag_s))
@@ -200,6 +204,7 @@ class Jobs:
             (retention.gap_finds, days.dropped_days),
             (retention.executions, days.executions_days),
             (retention.early_statuses, retention.EARLY_DAYS),
+            (retention.changes, days.changes_days),
             (retention.idempotency_keys, retention.IDEMPOTENCY_DAYS),
             (events, streams.retention_days),
             (retention.stream_losses, days.attempts_days),
@@ -218,15 +223,20 @@ class Jobs:
     async def reseal(self) -> None:
         """Seal by the first key what is kept under those before it, so that they may go; and say
         so when a key that is still needed is not given."""
-        vault, lost = self._runtime.vault, 0
-        after: str | None = "" if vault.prefix else None
-        while after is not None and not self._stopping:
-            async with self._runtime.db.begin() as tx:
-                after, more = await credentials.reseal(tx, vault, after, RESEALED_MAX)
-            lost += more
-        if lost:
-            said = f"{lost} credentials were sealed by a key that is not given (secrets.key)"
-            self._runtime.observe(Said("warning", "sealed secrets", said))
+        vault = self._runtime.vault
+        kinds: tuple[tuple[str, Resealing], ...] = (
+            ("credentials", lambda tx, after: credentials.reseal(tx, vault, after, RESEALED_MAX)),
+            ("API keys", lambda tx, after: keys.reseal(tx.sql, vault, after, RESEALED_MAX)),
+        )
+        for what, step in kinds:
+            lost, after = 0, "" if vault.prefix else None
+            while after is not None and not self._stopping:
+                async with self._runtime.db.begin() as tx:
+                    after, more = await step(tx, after)
+                lost += more
+            if lost:
+                said = f"{lost} {what} were sealed by a key that is not given (secrets.key)"
+                self._runtime.observe(Said("warning", "sealed secrets", said))
 
 
 def _closed(elapsed: Elapsed) -> bool:

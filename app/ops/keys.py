@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from app import ids
 from app.clock import iso_seconds
-from app.errors import Invalid, NotFound
+from app.errors import Forbidden, Invalid, NotFound
 from app.model import ApiKey
 from app.model.access import READ, SCOPES, WRITE
 from app.ops.render import table
@@ -14,6 +15,7 @@ from app.settings.models import Settings
 from app.store import keys
 from app.store.database import Tx
 from app.store.declared import declare
+from app.vault import Vault
 
 USUAL = (READ, WRITE)
 WRONG = 20001
@@ -22,13 +24,15 @@ WRONG = 20001
 async def create(
     tx: Tx,
     settings: Settings,
+    vault: Vault,
     *,
     name: str | None = None,
     scopes: Sequence[str] = USUAL,
     account_sid: str | None = None,
 ) -> tuple[str, str]:
-    """Make a key for an account (None: the main one); gives its SID and its secret, which is kept
-    nowhere and cannot be asked for again. Raises Invalid."""
+    """Make a key for an account (None: the main one); gives its SID and its secret, which cannot be
+    asked for again. Of a key that may write it is kept sealed, for the access tokens that it will
+    sign; where there is nothing to seal with it can sign none. Raises Invalid."""
     unknown = sorted(set(scopes) - SCOPES)
     if unknown or not scopes:
         said = f"no such scope: {', '.join(unknown)}" if unknown else "a key needs a scope"
@@ -37,12 +41,17 @@ async def create(
     if account_sid not in settings.houses:
         raise Invalid(WRONG, f"the file names no account {account_sid}")
     await declare(tx, settings)  # the account may never have been served yet
-    secret = ids.secret()
+    sid, secret = ids.new(ids.API_KEY), ids.secret()
+    sealed = None
+    if WRITE in scopes:
+        with suppress(Forbidden):
+            sealed = keys.seal(vault, sid, secret)
     key = ApiKey(
-        sid=ids.new(ids.API_KEY),
+        sid=sid,
         account_sid=account_sid,
         friendly_name=name,
         secret_hash=keys.hashed(secret),
+        sealed_secret=sealed,
         scopes=sorted(set(scopes)),
         date_created=tx.now,
     )

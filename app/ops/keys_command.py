@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from app.model.access import WRITE
 from app.ops import keys
 from app.settings.models import Settings
 from app.store.database import Tx
+from app.vault import Vault
 
 TEXT = "Make, list and revoke API keys: a user name (SK...) and a secret for HTTP Basic."
 
@@ -35,7 +37,7 @@ def wrong(options: argparse.Namespace) -> str | None:
     return None
 
 
-async def run(tx: Tx, settings: Settings, options: argparse.Namespace) -> str:
+async def run(tx: Tx, settings: Settings, vault: Vault, options: argparse.Namespace) -> str:
     """Do what was asked with keys; gives what there is to say when it is committed."""
     if options.action == "list":
         return await keys.listing(tx)
@@ -44,6 +46,9 @@ async def run(tx: Tx, settings: Settings, options: argparse.Namespace) -> str:
         return f"{options.sid} is revoked: running servers refuse it within seconds"
     scopes = options.scopes.split(",")
     sid, secret = await keys.create(
-        tx, settings, name=options.name, scopes=scopes, account_sid=options.account
+        tx, settings, vault, name=options.name, scopes=scopes, account_sid=options.account
     )
-    return f"key     {sid}\nsecret  {secret}\nThe secret is kept nowhere: it is shown this once."
+    told = f"key     {sid}\nsecret  {secret}\nThe secret is shown this once."
+    if WRITE in scopes and vault.prefix is None:
+        told += " The key signs no access tokens: there is no secret key (setting `secrets.key`)."
+    return told

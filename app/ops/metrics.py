@@ -232,6 +232,7 @@ def _gauges(
     for name, text in (
         ("hook_targets_paused", "Targets of webhooks that fail and are left alone"),
         ("stream_intake_oldest_seconds", "Age of the oldest event that is not in its log yet"),
+        ("sockets", "Clients that are connected to this process"),
         ("db_pool_wait_seconds", "Wait for a database connection, at the last probe"),
         ("event_loop_lag_seconds", "Worst delay of the event loop in the last 15 s"),
         ("config_last_reload_success", "Whether the configuration was good when last read"),

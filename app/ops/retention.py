@@ -14,6 +14,7 @@ import asyncpg
 from app.model.gaps import TRIES_MAX
 from app.model.traffic import Status
 from app.store import idempotency
+from app.store.changes import stamp
 
 BATCH_MAX = 2000
 IDEMPOTENCY_DAYS = idempotency.LIFE.days
@@ -73,6 +74,12 @@ WITH edge AS (
 )
 DELETE FROM stream_events e USING edge
 WHERE e.account_sid = edge.account_sid AND e.position <= edge.position
+"""
+
+CHANGES = """
+DELETE FROM changes WHERE (conversation_sid, revision, thing_sid) IN (
+  SELECT conversation_sid, revision, thing_sid FROM changes WHERE stamp < $1
+  ORDER BY stamp LIMIT $2 FOR UPDATE SKIP LOCKED)
 """
 
 STREAM_LOSSES = """
@@ -150,6 +157,11 @@ async def executions(sql: asyncpg.Connection, now: datetime, days: int) -> int:
     """Delete a batch of executions of flows that ended more than `days` ago, with their steps;
     gives how many."""
     return await _trim(sql, EXECUTIONS, now, days)
+
+
+async def changes(sql: asyncpg.Connection, now: datetime, days: int) -> int:
+    """Delete a batch of changes that nobody catches up with after `days`; gives how many."""
+    return _count(await sql.execute(CHANGES, stamp(now - timedelta(days=days)), BATCH_MAX))
 
 
 async def forget_early(sql: asyncpg.Connection, settled: Sequence[Status]) -> None:

@@ -15,6 +15,7 @@ from app.road.resolve import Create, Decision
 from app.rules.groups import numbers_of
 from app.settings.models import Settings
 from app.settings.opt_outs import Kind
+from app.store import moves
 from app.store.outbox import NewItem
 from app.store.road import Below, Facts, Met, Pair
 from app.store.stream_log import Happened
@@ -145,6 +146,17 @@ class Load:
             shared = [one for one in found[sid] if one.scope in ("global", "service", STREAM)]
             found[self.conversations[sid].chat_service_sid] = shared
         return found
+
+    def moved(self) -> set[str]:
+        """What connected clients may see change: the conversations, and for who came into new ones
+        that there is one more."""
+        people = {
+            moves.person(self.conversations[sid].chat_service_sid, identity)
+            for sid, carriage in self.new_conversations.items()
+            if sid in self.conversations and carriage.created
+            for identity in carriage.created.identities
+        }
+        return people | self.conversations.keys()
 
     def wants(self, conversation_sid: str, event: str) -> bool:
         """Whether anybody is told of this event; if not, it need not be put into words."""

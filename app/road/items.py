@@ -83,7 +83,8 @@ class Repeated(Conflict):
 class Draft:
     """A message that the API posts: it joins the road after the binding step. `tell` says whether
     post-events fire (REST changes are told only when asked for). `template` is what it was made of,
-    where it names a content. `flow` is where the flow stands that says it, written with it."""
+    where it names a content, `client` the identity that posts it by an SDK. `flow` is where the
+    flow stands that says it, written with it."""
 
     account_sid: str
     service_sid: str
@@ -103,6 +104,7 @@ class Draft:
     tell: bool = False
     keyed: Keyed | None = None
     flow: Keeping | None = None
+    client: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,7 @@ def _conversation(load: Load, sid: str) -> dict[str, Any]:
     return {
         "sid": sid,
         "message_count": row.message_count,
+        "revision": row.revision,
         "state": row.state,
         "state_at": row.state_at,
         "next_timer_at": row.next_timer_at,

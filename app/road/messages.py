@@ -52,6 +52,7 @@ def number(load: Load, carriage: Carriage) -> None:
         carriage.media = media.received(conversation, carriage, load.files, fetched=fetched)
     if isinstance(carriage.item, Draft) and carriage.item.media_urls:
         carriage.media = linked(conversation, carriage, carriage.item.media_urls)
+    conversation.revision += 1  # one for each message: clients follow them by it
     carriage.message = _message(load, conversation, carriage, origin.source)
     conversation.message_count += 1
     if load.new_conversations.get(conversation.sid) is carriage:
@@ -79,6 +80,7 @@ def _message(load: Load, conversation: Conversation, carriage: Carriage, source:
         "author": carriage.author,
         "participant_sid": carriage.participant_sid,
         "source": source,
+        "revision": conversation.revision,
         "date_created": load.now,
         "date_updated": load.now,
     }
@@ -243,5 +245,7 @@ def _origin(item: Arrival | Draft) -> Origin:
     if isinstance(item, Draft):
         if item.flow is not None:
             return origins.FLOW
+        if item.client is not None:
+            return origins.sdk(item.client)
         return origins.of(item.source, quiet=not item.tell)
     return origins.carrier(item.inbound.channel)

@@ -95,6 +95,8 @@ class Walker:
             self._runtime.wakes.ring(kind)
         if load.streamed:
             self._runtime.wakes.ring(STREAM)
+        if load.conversations:
+            self._runtime.db.moved(load.moved())
 
 
 async def walk(sql: asyncpg.Connection, load: Load) -> None:

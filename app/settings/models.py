@@ -19,6 +19,7 @@ from app.settings.contents import ContentSettings
 from app.settings.flows import FlowSettings as FlowSettings
 from app.settings.limits import LimitSettings as LimitSettings
 from app.settings.media import MediaSettings
+from app.settings.realtime import RealtimeSettings
 from app.settings.reconcile import ReconcileSettings
 from app.settings.retries import DeliverySettings, HookSettings
 from app.settings.retries import RetrySettings as RetrySettings
@@ -150,6 +151,7 @@ class RetentionSettings(Model):
     dead_letters_days: Annotated[int, Field(ge=1)] = 90
     dropped_days: Annotated[int, Field(ge=1)] = 90
     executions_days: Annotated[int, Field(ge=1)] = 30
+    changes_days: Annotated[int, Field(ge=2)] = 30
 
 
 N = TypeVar("N", MessagingServiceSettings, ServiceSettings, ContentSettings)
@@ -175,6 +177,7 @@ class Settings(Model):
     delivery: DeliverySettings = DeliverySettings()
     hooks: HookSettings = HookSettings()
     streams: StreamSettings = StreamSettings()
+    realtime: RealtimeSettings = RealtimeSettings()
     media: MediaSettings = MediaSettings()
     reconcile: ReconcileSettings = ReconcileSettings()
     egress: EgressSettings = EgressSettings()

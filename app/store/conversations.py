@@ -119,6 +119,7 @@ async def add(tx: Tx, conversation: Conversation) -> None:
     """Keep a new conversation. Raises Conflict 50353 when its unique name is taken."""
     with _unique_name():
         await tx.add(conversation)
+    tx.moved.add(conversation.sid)
 
 
 async def write(tx: Tx, conversation: Conversation) -> None:
@@ -126,16 +127,19 @@ async def write(tx: Tx, conversation: Conversation) -> None:
     changed = conversation.model_dump(exclude=FIXED)
     with _unique_name():
         await tx.run(_touched(conversation.sid).values(changed))
+    tx.moved.add(conversation.sid)
 
 
 async def touch(tx: Tx, sid: str) -> None:
     """Note that something below a locked conversation changed."""
     await tx.sql.execute(TOUCH, sid)
+    tx.moved.add(sid)
 
 
 async def remove(tx: Tx, sid: str) -> None:
     """Delete a locked conversation and everything below it; its bindings go before the lock."""
     await tx.run(delete(CONVERSATIONS).where(C.sid == sid))
+    tx.moved.add(sid)
 
 
 async def defaults(tx: Tx, account_sid: str) -> Defaults:

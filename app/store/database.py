@@ -8,7 +8,7 @@ written SQL selects it with `::text`, because what a driver makes of it depends 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -41,7 +41,8 @@ PLACE_S = 5.0
 class Tx:
     """One transaction. `now` is its one present; `sql` runs written SQL ($1 parameters).
 
-    `rings` collects the kinds of outbox items added; they are rung after the commit. `echoes` is
+    `rings` collects the kinds of outbox items added; they are rung after the commit. `moved` names
+    what connected clients may see change (`store/moves.py`), and is said then, too. `echoes` is
     False once it is known that nobody in the account hears of changes that are quiet.
     """
 
@@ -49,6 +50,7 @@ class Tx:
     sql: asyncpg.Connection
     now: datetime
     rings: set[str] = field(default_factory=set)
+    moved: set[str] = field(default_factory=set)
     echoes: bool = True
 
     async def first(self, model: type[M], statement: Executable) -> M | None:
@@ -88,7 +90,7 @@ class Tx:
 
 class Database:
     """All connections to one PostgreSQL. `ring` is told, after a commit, which kinds of outbox
-    items were added.
+    items were added, and `moved` what clients may see change.
 
     The pool is ours, of connections that the engine made: to take one and to give it back costs as
     much as a list, and what is prepared on it stays.
@@ -98,6 +100,7 @@ class Database:
         self.dsn = dsn
         self.clock = clock
         self.ring: Callable[[str], None] = _nobody
+        self.moved: Callable[[Collection[str]], None] = _nobody
         # The driver reads the DSN itself: it knows more of libpq's options than SQLAlchemy does.
         connect = partial(asyncpg.connect, dsn, timeout=5, server_settings=SESSION)
         self.engine: AsyncEngine = create_async_engine(
@@ -119,6 +122,8 @@ class Database:
             yield tx
         for kind in tx.rings:
             self.ring(kind)
+        if tx.moved:
+            self.moved(tx.moved)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Tx]:
@@ -229,5 +234,5 @@ def _loaded(model: type[M], row: Mapping[str, Any] | RowMapping) -> M:
     return loaded
 
 
-def _nobody(kind: str) -> None:
+def _nobody(told: object) -> None:
     """Nobody listens yet."""

@@ -14,7 +14,7 @@ import orjson
 from app.model import Receipt
 from app.model.parts import restored
 from app.model.traffic import ContentTemplate, MediaPart, Status, Thread
-from app.store import standing
+from app.store import changes, standing
 from app.store.contents import TEMPLATE_OF, template
 from app.store.outbox import Claimed
 from app.store.standing import NEWCOMER, Standing
@@ -72,7 +72,16 @@ JOIN receipts s ON s.message_sid = r.message_sid AND s.proxy_address = r.proxy_a
 WHERE r.sid = ANY ($1::text[])
 """
 
-TOUCH = "UPDATE conversations SET revision = revision + 1 WHERE sid = ANY ($1::text[])"
+TOUCH = """
+WITH touched AS (
+  UPDATE conversations SET revision = revision + 1 WHERE sid = ANY ($1::text[])
+  RETURNING sid, chat_service_sid, revision
+)
+INSERT INTO changes (conversation_sid, revision, thing_sid, chat_service_sid, kind, stamp)
+SELECT t.sid, t.revision, m.sid, t.chat_service_sid, 'updated', $4
+FROM unnest($2::text[], $3::text[]) AS m (sid, conversation_sid)
+JOIN touched t ON t.sid = m.conversation_sid COLLATE "C"
+"""
 
 MOVE = """
 UPDATE receipts r SET status = n.status, error_code = n.error_code,
@@ -228,7 +237,9 @@ async def move(sql: asyncpg.Connection, receipts: Sequence[Receipt], now: dateti
         for receipt in receipts
     ]
     await sql.execute(MOVE, orjson.dumps(changed).decode(), now)
-    await sql.execute(TOUCH, sorted({receipt.conversation_sid for receipt in receipts}))
+    of = {receipt.message_sid: receipt.conversation_sid for receipt in receipts}
+    conversations = sorted(set(of.values()))
+    await sql.execute(TOUCH, conversations, list(of), list(of.values()), changes.stamp(now))
 
 
 async def keep_early(sql: asyncpg.Connection, statuses: Sequence[Status], now: datetime) -> None:

@@ -27,11 +27,19 @@ COMING_S = 3600.0
 
 IS_THERE = "(m.message_sid IS NOT NULL OR m.conversation_sid IS NULL)"
 
-FIND = f"""
-SELECT m.*, f.shelf, f.size AS kept_size, s.author FROM media m
+FOUND = f"""
+SELECT m.*, f.shelf, f.size AS kept_size, coalesce(s.author, m.author) AS sender FROM media m
 LEFT JOIN files f ON f.key = m.file_key
 LEFT JOIN messages s ON s.sid = m.message_sid
-WHERE m.sid = $1 AND {IS_THERE}
+WHERE {IS_THERE} AND
+"""
+FIND = f"{FOUND} m.sid = $1"
+# In a conversation of theirs, or uploaded by them and in none yet.
+SEEN = f"""{FOUND}
+m.sid = ANY ($1::text[]) AND m.account_sid = $2 AND m.chat_service_sid = $3 AND (
+  m.message_sid IS NULL AND m.author = $4
+  OR EXISTS (SELECT FROM participants p
+    WHERE p.conversation_sid = m.conversation_sid AND p.identity = $4))
 """
 
 DOOM = "INSERT INTO doomed_files (key, shelf, due) VALUES ($1, $2, $3)"
@@ -112,7 +120,14 @@ async def find(tx: Tx, sid: str, scope: Scope | None = None) -> Found | None:
         return None
     if scope is not None and (row["account_sid"], row["chat_service_sid"]) != tuple(scope):
         return None
-    return Found(SimpleNamespace(**row), row["shelf"], row["author"])
+    return _found(row)
+
+
+async def seen_by(tx: Tx, scope: Scope, identity: str, sids: Sequence[str]) -> dict[str, Found]:
+    """Those of these media that this identity may see, by SID."""
+    wanted = [sid[:2] + sid[2:].lower() for sid in sids if ids.is_sid(sid, ids.MEDIA)]
+    rows = await tx.sql.fetch(SEEN, wanted, *scope, identity)
+    return {row["sid"]: _found(row) for row in rows}
 
 
 async def add(tx: Tx, media: Media) -> None:
@@ -198,6 +213,10 @@ async def doomed(
 async def forget(sql: asyncpg.Connection, keys: Sequence[str]) -> None:
     """Their files are removed."""
     await sql.execute(FORGET, keys)
+
+
+def _found(row: Any) -> Found:
+    return Found(SimpleNamespace(**row), row["shelf"], row["sender"])
 
 
 def _waits(row: Any) -> bool:

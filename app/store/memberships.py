@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, select
 from sqlmodel import SQLModel
 
 from app.model import Conversation, Participant
+from app.store import moves
 from app.store.database import Tx
 from app.store.scope import Scope
 from app.store.slices import Key, Slice, cut
@@ -45,6 +46,13 @@ async def of_identity(tx: Tx, scope: Scope, identity: str, wanted: Slice) -> lis
     return await _page(tx, scope, P.identity == identity, wanted)
 
 
+async def one(tx: Tx, scope: Scope, identity: str, conversation_sid: str) -> Membership | None:
+    """The membership of an identity in this conversation."""
+    there = P.conversation_sid == conversation_sid
+    found = await _page(tx, scope, (P.identity == identity) & there, Slice(1))
+    return found[0] if found else None
+
+
 async def of_address(tx: Tx, scope: Scope, address: str, wanted: Slice) -> list[Membership]:
     """A slice of the memberships of somebody's own (normalised) address."""
     return await _page(tx, scope, P.address == address, wanted)
@@ -64,6 +72,8 @@ async def leave(
     sids = [row["sid"] for row in found]
     left = [Participant(**row) for row in await tx.sql.fetch(LEAVE, sids, identity, held)]
     await tx.sql.execute(TOUCH, sids)
+    tx.moved.update(sids)
+    tx.moved.add(moves.person(scope.service_sid, identity))
     return left, len(found) == limit or len(left) < len(found)
 
 

@@ -10,6 +10,7 @@ from sqlmodel import SQLModel
 from app import ids
 from app.model import Media, Message
 from app.model.traffic import Inbound
+from app.store import changes
 from app.store.database import Tx
 from app.store.slices import Key, Slice, cut
 
@@ -79,8 +80,12 @@ async def write(tx: Tx, message: Message) -> None:
     """Keep an edit."""
     changed = message.model_dump(include=EDITABLE)
     await tx.run(update(MESSAGES).where(M.sid == message.sid).values(changed))
+    await changes.note(tx, message, "updated")
 
 
-async def remove(tx: Tx, message_sid: str) -> int:
+async def remove(tx: Tx, message: Message) -> int:
     """Delete a message with its media and receipts; gives how many there were."""
-    return await tx.run(delete(MESSAGES).where(M.sid == message_sid))
+    gone = await tx.run(delete(MESSAGES).where(M.sid == message.sid))
+    if gone:
+        await changes.note(tx, message, "removed")
+    return gone

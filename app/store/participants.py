@@ -9,6 +9,7 @@ from sqlmodel import SQLModel
 
 from app import ids
 from app.model import Participant
+from app.store import moves
 from app.store.database import Tx
 from app.store.slices import Key, Slice, cut
 
@@ -72,12 +73,25 @@ async def count(tx: Tx, conversation_sid: str) -> Count:
     return Count(*await tx.sql.fetchrow(COUNT, conversation_sid))
 
 
+async def add(tx: Tx, participant: Participant) -> None:
+    """Somebody joins a locked conversation."""
+    await tx.add(participant)
+    _joined(tx, participant)
+
+
 async def write(tx: Tx, participant: Participant) -> None:
     """Keep what changed."""
     changed = participant.model_dump(exclude=FIXED)
     await tx.run(update(PARTICIPANTS).where(P.sid == participant.sid).values(changed))
+    _joined(tx, participant)
 
 
 async def remove(tx: Tx, participant_sid: str) -> int:
     """Delete a participant whose binding is released; gives how many there were."""
     return await tx.run(delete(PARTICIPANTS).where(P.sid == participant_sid))
+
+
+def _joined(tx: Tx, participant: Participant) -> None:
+    """Whoever is connected with the participant's identity must be told of the conversation."""
+    if participant.identity is not None:
+        tx.moved.add(moves.person(participant.chat_service_sid, participant.identity))

@@ -99,6 +99,7 @@ async def locked(tx: Tx, conversation_sids: Sequence[str]) -> list[Conversation]
 async def remove(tx: Tx, conversation_sids: Sequence[str]) -> None:
     """Delete these locked conversations with everything in them."""
     await tx.sql.execute(REMOVE, conversation_sids)
+    tx.moved.update(conversation_sids)
 
 
 async def shed_people(tx: Tx, service_sid: str) -> bool:

@@ -3,21 +3,21 @@ WITH message AS (
   INSERT INTO messages (
     sid, account_sid, chat_service_sid, conversation_sid, index, author, participant_sid, body,
     subject, attributes, content_sid, content_variables, channel_metadata, source,
-    date_created, date_updated)
+    revision, date_created, date_updated)
   SELECT sid, account_sid, chat_service_sid, conversation_sid, index, author, participant_sid, body,
     subject, attributes, content_sid, content_variables, channel_metadata, source,
-    date_created, date_updated
+    revision, date_created, date_updated
   FROM json_to_recordset($1::text::json) AS m (
     sid text, account_sid text, chat_service_sid text, conversation_sid text, index int,
     author text, participant_sid text, body text, subject text, attributes text, content_sid text,
-    content_variables text, channel_metadata jsonb, source text,
+    content_variables text, channel_metadata jsonb, source text, revision bigint,
     date_created timestamptz, date_updated timestamptz)
 ), conversation AS (
-  UPDATE conversations c SET message_count = n.message_count, revision = c.revision + 1,
+  UPDATE conversations c SET message_count = n.message_count, revision = n.revision,
     active_at = $8, date_updated = $8, state = n.state, state_at = n.state_at,
     next_timer_at = n.next_timer_at
   FROM json_to_recordset($2::text::json) AS n (
-    sid text, message_count int, state text, state_at timestamptz, next_timer_at timestamptz)
+    sid text, message_count int, revision bigint, state text, state_at timestamptz, next_timer_at timestamptz)
   WHERE c.sid = n.sid COLLATE "C"
 ), receipt AS (
   INSERT INTO receipts (

@@ -12,6 +12,7 @@ from app import ids
 from app.model import Role, Service
 from app.model.permissions import BEGINNINGS
 from app.store.database import Tx
+from app.store.scope import Scope
 from app.store.slices import Key, Slice, cut
 
 ROLES = SQLModel.metadata.tables["roles"]
@@ -39,6 +40,12 @@ SELECT coalesce($2 = (SELECT role_sid FROM users WHERE role_sid >= $2
     ORDER BY role_sid LIMIT 1), false)
   OR EXISTS (SELECT FROM services WHERE sid = $1 AND $2 IN (default_conversation_creator_role_sid,
     default_conversation_role_sid, default_chat_service_role_sid))
+"""
+ALLOWS = """
+SELECT EXISTS (SELECT FROM participants p
+  JOIN services s ON s.sid = p.chat_service_sid
+  JOIN roles r ON r.sid = coalesce(p.role_sid, s.default_conversation_role_sid)
+  WHERE p.chat_service_sid = $1 AND p.identity = $2 AND $3 = ANY (r.permissions))
 """
 DEFAULT = "SELECT default_conversation_role_sid FROM services WHERE sid = $1"
 
@@ -134,3 +141,9 @@ async def remove(tx: Tx, role: Role) -> None:
 def _named(service_sid: str, sid: str) -> Select[tuple[object, ...]]:
     lowered = sid[:2] + sid[2:].lower()
     return select(ROLES).where(R.sid == lowered, R.chat_service_sid == service_sid)
+
+
+async def allows_somewhere(tx: Tx, scope: Scope, identity: str, permission: str) -> bool:
+    """Whether this identity has a role that allows this in any conversation of the service. It is
+    in as many as `limits.conversations_per_identity` says."""
+    return bool(await tx.sql.fetchval(ALLOWS, scope.service_sid, identity, permission))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Select, delete, select, update
 from sqlmodel import SQLModel
@@ -15,6 +15,7 @@ from sqlmodel import SQLModel
 from app import ids
 from app.errors import Conflict
 from app.model import User
+from app.store import moves
 from app.store.database import TAKEN, Tx, violates
 from app.store.scope import Scope
 from app.store.slices import Key, Slice, cut
@@ -22,7 +23,15 @@ from app.store.slices import Key, Slice, cut
 USERS = SQLModel.metadata.tables["users"]
 U = USERS.c
 
-FIXED = {"sid", "account_sid", "chat_service_sid", "identity", "date_created"}
+FIXED = {
+    "sid",
+    "account_sid",
+    "chat_service_sid",
+    "identity",
+    "date_created",
+    "revision",
+    "online_at",
+}
 ATTEMPTS = 5
 
 MAKE = """
@@ -48,8 +57,19 @@ SELECT count(*) FROM (
 # Somebody who has been in a hundred thousand: the plan must know of whom it is asked.
 ASKED_OF = "SET LOCAL plan_cache_mode = force_custom_plan"
 DEFAULT_ROLE = "SELECT default_chat_service_role_sid FROM services WHERE sid = $1"
-DEVICES = "SELECT EXISTS (SELECT FROM push_bindings WHERE chat_service_sid = $1 AND identity = $2)"
-REACHABLE = "SELECT reachability_enabled FROM services WHERE sid = $1"
+REACHABLE = """
+SELECT EXISTS (SELECT FROM presences WHERE chat_service_sid = $1 AND identity = $2) AS online,
+  EXISTS (SELECT FROM push_bindings WHERE chat_service_sid = $1 AND identity = $2) AS notifiable
+FROM services WHERE sid = $1 AND reachability_enabled
+"""
+
+
+class Reach(NamedTuple):
+    """Whether somebody is connected, and has a device for push. None where the service shows no
+    reachability, and for who has not been online since it does, or has no device (docs/44)."""
+
+    online: bool | None = None
+    notifiable: bool | None = None
 
 
 async def find(tx: Tx, scope: Scope, key: str) -> User | None:
@@ -76,6 +96,7 @@ async def add(tx: Tx, user: User) -> None:
     """Keep a new user. Raises Conflict 50201 when the identity has one."""
     with _identity():
         await tx.add(user)
+    _moved(tx, user)
 
 
 async def enrol(tx: Tx, scope: Scope, identity: str) -> tuple[User, bool]:
@@ -119,22 +140,30 @@ async def sids(tx: Tx, scope: Scope, identities: Collection[str]) -> dict[str, s
     return {row.identity: row.sid for row in rows}
 
 
-async def notifiable(tx: Tx, user: User) -> bool | None:
-    """Whether a user has a device for push; None where the service shows no reachability, and for
-    one that has none."""
-    if not await tx.sql.fetchval(REACHABLE, user.chat_service_sid):
-        return None
-    return await tx.sql.fetchval(DEVICES, user.chat_service_sid, user.identity) or None
+async def reachable(tx: Tx, user: User) -> Reach:
+    """How a user can be reached now."""
+    row = await tx.sql.fetchrow(REACHABLE, user.chat_service_sid, user.identity)
+    if row is None:
+        return Reach()
+    online = row["online"] if row["online"] or user.online_at is not None else None
+    return Reach(online, row["notifiable"] or None)
 
 
 async def write(tx: Tx, user: User) -> None:
     """Keep what changed in a locked user."""
-    await tx.run(update(USERS).where(U.sid == user.sid).values(user.model_dump(exclude=FIXED)))
+    changed = {**user.model_dump(exclude=FIXED), "revision": U.revision + 1}
+    await tx.run(update(USERS).where(U.sid == user.sid).values(changed))
+    _moved(tx, user)
 
 
 async def remove(tx: Tx, user: User) -> None:
     """Delete a locked user that is in no conversation any more."""
     await tx.run(delete(USERS).where(U.sid == user.sid))
+    _moved(tx, user)
+
+
+def _moved(tx: Tx, user: User) -> None:
+    tx.moved.add(moves.person(user.chat_service_sid, user.identity))
 
 
 def _within(scope: Scope) -> Select[Any]:

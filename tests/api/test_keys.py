@@ -32,7 +32,9 @@ PERSON = "+15558675310"
 
 async def make(world: Any, *scopes: str, **more: Any) -> tuple[str, str]:
     async with world.runtime.db.begin() as tx:
-        return await making.create(tx, world.runtime.settings, scopes=scopes, **more)
+        return await making.create(
+            tx, world.runtime.settings, world.runtime.vault, scopes=scopes, **more
+        )
 
 
 async def revoke(db: Database, sid: str) -> None:
@@ -121,19 +123,25 @@ async def test_requests_share_one_question_about_keys(world) -> None:
     assert asked == 1
 
 
-async def test_only_a_hash_of_the_secret_is_kept(world) -> None:
-    sid, secret = await make(world, READ, name="reports")
+@pytest.mark.parametrize("scope", [READ, WRITE])
+async def test_a_secret_is_kept_hashed_and_sealed_where_it_will_sign(world, scope: str) -> None:
+    sid, secret = await make(world, scope, name="reports")
     async with world.runtime.db.begin() as tx:
         row = await tx.sql.fetchrow("SELECT * FROM api_keys WHERE sid = $1", sid)
     assert secret not in str(row)
-    assert (row["friendly_name"], row["scopes"]) == ("reports", ["read"])
+    assert (row["friendly_name"], row["scopes"]) == ("reports", [scope])
+    assert (row["sealed_secret"] is not None) == (scope == WRITE)
+    await revoke(world.runtime.db, sid)
+    async with world.runtime.db.begin() as tx:
+        row = await tx.sql.fetchrow("SELECT * FROM api_keys WHERE sid = $1", sid)
+    assert row["sealed_secret"] is None
 
 
 @pytest.mark.parametrize("wrong", [{"scopes": ["all"]}, {"scopes": []}, {"account_sid": "AC1"}])
 async def test_a_key_that_makes_no_sense_is_not_made(world, wrong) -> None:
     async with world.runtime.db.begin() as tx:
         with pytest.raises(Invalid):
-            await making.create(tx, world.runtime.settings, **wrong)
+            await making.create(tx, world.runtime.settings, world.runtime.vault, **wrong)
 
 
 def test_the_command_line_makes_lists_and_revokes(dsn, tmp_path, monkeypatch) -> None:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import monotonic
 
-from tests.bench import flowing, inbound, outward, rest, spread, telling, upkeep
+from tests.bench import flowing, inbound, outward, rest, sockets, spread, telling, upkeep
 from tests.bench.stage import Stage, stage
 from tests.bench.table import Figure, lines
 
@@ -33,6 +33,10 @@ FIGURES: Mapping[str, Callable[[Stage], Awaitable[Sequence[Figure]]]] = {
     "grown": inbound.grown,
     "timers": upkeep.timers,
     "rest": rest.rest,
+    "sockets": sockets.sockets,
+    "heard": sockets.heard,
+    "starting": sockets.starting,
+    "crowded": sockets.crowded,
 }
 
 

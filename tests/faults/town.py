@@ -120,10 +120,11 @@ async def town(
     *,
     services: int = 1,
     drain_s: float = DRAIN_S,
+    public_url: str | None = None,
     **sections: Any,
 ) -> AsyncIterator[Town]:
-    """A town whose services are ready. `sections` replace those of the configuration; one may be
-    made from the whole of it."""
+    """A town whose services are ready, each known under its own URL, or all under one. `sections`
+    replace those of the configuration; one may be made from the whole of it."""
     async with AsyncExitStack() as stack:
         dsn = await stack.enter_async_context(ground.database())
         customer = await stack.enter_async_context(rude_customer(TOKEN))
@@ -150,13 +151,14 @@ async def town(
                 settings["webhooks"] = urls | sections["webhooks"]
             settings["server"] = {
                 "port": child.port,
-                "public_url": child.url,
+                "public_url": public_url or child.url,
                 "drain_s": drain_s,
             }
             settings["ops"] = {"port": child.ops_port, "log_format": "json"}
             child.config.write_text(json.dumps(settings, indent=1))
             child.start()
-        world.doors = tuple(f"{child.url}/carriers/lab/inbound" for child in children)
+        known = [public_url] if public_url else [child.url for child in children]
+        world.doors = tuple(f"{url}/carriers/lab/inbound" for url in known)
         one = Town(seed, Random(seed), dsn, ground, world, customer, children, http)
         await one.ready()
         yield one

@@ -217,6 +217,13 @@ async def test_retention_deletes_what_is_too_old_and_nothing_else(
         ACCOUNT,
         house.now,
     )
+    await house.sql.execute(
+        "INSERT INTO changes (conversation_sid, revision, thing_sid, chat_service_sid, kind, stamp)"
+        " SELECT 'CH', n, 'MB', 'IS', 'updated',"
+        " (extract(epoch FROM $1::timestamptz + make_interval(days => n)) * 1000000)::bigint"
+        " FROM generate_series(0, 1) n",
+        house.now,
+    )
     await house.sql.execute(EARLY, "lab", "old", "sent", house.now)
     await house.sql.execute(EARLY, "lab", "new", "sent", house.now + timedelta(days=85))
     clock.turn(30.5 * 86_400)
@@ -224,6 +231,7 @@ async def test_retention_deletes_what_is_too_old_and_nothing_else(
     await jobs.retain()
     assert await house.sql.fetchval("SELECT count(*) FROM attempts") == many
     assert await house.sql.fetchval("SELECT count(*) FROM decisions") == 2
+    assert [row[0] for row in await house.sql.fetch("SELECT revision FROM changes")] == [1]
     clock.turn(60 * 86_400)
     await jobs.retain()
     assert await house.sql.fetchval("SELECT count(*) FROM attempts") == 0

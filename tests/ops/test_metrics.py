@@ -43,6 +43,7 @@ LABELS: Mapping[str, set[str]] = {
     "parley_build_info": {"version"},
     "parley_db_pool_wait_seconds": set(),
     "parley_event_loop_lag_seconds": set(),
+    "parley_sockets": set(),
 }
 LINE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$")
 SEEN = InboundSeen(

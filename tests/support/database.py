@@ -66,7 +66,9 @@ class Reused:
         self.dsn = dsn
         self._sql = sql
         tables = [table.name for table in reversed(SQLModel.metadata.sorted_tables)]
-        self._empty = ";".join([*(f'DELETE FROM "{table}"' for table in tables), RESTART])
+        # Participants that go leave their changes behind: those go last.
+        deletions = [f'DELETE FROM "{table}"' for table in (*tables, "changes")]
+        self._empty = ";".join([*deletions, RESTART])
 
     async def empty(self) -> None:
         """No rows, no other connections, and identities begin at 1 again."""

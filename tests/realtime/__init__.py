@@ -1,0 +1,1 @@
+"""Real time: the protocol of the SDKs, and the SDK itself."""

@@ -1,0 +1,1 @@
+"""The official JavaScript SDK, unmodified, against the real service: in Node and in Chromium."""
