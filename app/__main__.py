@@ -60,16 +60,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    settings = _settings(options)
     roles = ROLES if options.role is None else tuple(options.role.split(","))
     unknown = sorted(set(roles) - set(ROLES))
     if unknown:
         print(f"parley: no such role: {', '.join(unknown)}; there are {', '.join(ROLES)}")
         return 2
-    observe = Observe()
+    settings, observe = _settings(options), Observe()
     logging.set_up(settings.ops)
     observe.to(logging.consume)
-    _run(serve(settings, roles, observe))
+    _run(serve(settings, roles, observe, partial(_settings, options)))
     return 0
 
 

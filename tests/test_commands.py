@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.settings import ACCOUNT, SMS
 
+RELOADED = "parley_config_last_reload_success"
 CONFIG = f"""
 account: {{sid: {ACCOUNT}, auth_token: a-secret-word}}
 server: {{port: 0}}
@@ -144,6 +145,44 @@ async def test_serve_explain_trace_and_the_end(config: Path) -> None:
     assert process.returncode == 0
     assert b"a-secret-word" not in out_bytes + err_bytes
     assert b"+15551230001" not in out_bytes + err_bytes
+
+
+async def test_flows_are_read_again_when_it_hangs_up(config: Path, tmp_path: Path) -> None:
+    sid = "FW" + "5" * 32
+    headers = {"Authorization": aiohttp.encode_basic_auth(ACCOUNT, "a-secret-word")}
+    file = tmp_path / "bots.json"
+    bots = (Path(__file__).parents[1] / "config" / "flows" / "bots.json").read_text()
+    file.write_text(bots)
+    config.write_text(config.read_text() + f"flows: {{{sid}: {{file: bots.json}}}}\n")
+    process = await start("serve", "--config", str(config))
+    url = await serving(process)
+    assert process.stderr is not None
+    async with aiohttp.ClientSession(headers=headers) as http:
+
+        async def seen() -> tuple[int, str]:
+            async with http.get(f"{url}/v2/Flows/{sid}") as response:
+                revision = (await response.json())["revision"]
+            async with http.get(f"{url}/metrics") as response:
+                page = await response.text()
+            [line] = [one for one in page.splitlines() if one.startswith(RELOADED)]
+            return revision, line.removeprefix(RELOADED)
+
+        async def said_again(text: str) -> str:
+            file.write_text(text)
+            process.send_signal(signal.SIGHUP)
+            async with asyncio.timeout(20):
+                while b"reading flows again" not in (line := await process.stderr.readline()):
+                    assert line
+            return line.decode()
+
+        assert await seen() == (1, " 1.0")
+        assert "bots.json:1:" in await said_again("{ no flow")
+        assert await seen() == (1, " 0.0")
+        await said_again(bots.replace("Hi, do you like bots?", "Do you like robots?"))
+        assert await seen() == (2, " 1.0")
+    process.send_signal(signal.SIGTERM)
+    await process.communicate()
+    assert process.returncode == 0
 
 
 async def test_the_demo_goes_as_expected() -> None:

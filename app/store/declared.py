@@ -15,7 +15,7 @@ were made of, and flows, which may be running: they are the API's from then on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -84,6 +84,14 @@ async def declare(tx: Tx, settings: Settings) -> None:
             await tx.sql.execute(kind.end, seen.account.sid, known)
         await declared_flows.declare(tx, seen)
         await roles.seed_all(tx, seen.account.sid)
+
+
+async def declare_flows(tx: Tx, settings: Settings, accounts: Container[str]) -> None:
+    """Make of these accounts' flows what the file says, and leave all else."""
+    await tx.sql.execute("SELECT pg_advisory_xact_lock($1)", TURN)
+    for sid, seen in settings.houses.items():
+        if sid in accounts:
+            await declared_flows.declare(tx, seen)
 
 
 def default_service_sid(settings: Settings) -> str | None:

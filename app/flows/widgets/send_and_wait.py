@@ -45,7 +45,8 @@ def wait(turn: Turn, state: State) -> Wait:
 
 KIND = Kind(
     types=("send-and-wait-for-reply",),
-    about="Sends a message and waits for the next one of the other side.",
+    about="Sends a message and waits for the next one of the other side. "
+    "`deliveryFailure`: it is refused.",
     events=("incomingMessage", "timeout", "deliveryFailure"),
     enter=_enter,
     answer=_answer,

@@ -22,7 +22,8 @@ def _answer(turn: Turn, state: State, ask: Ask, event: Event) -> Outcome:
 
 KIND = Kind(
     types=("send-message",),
-    about="Sends a message into the conversation; its author is the flow.",
+    about="Sends a message into the conversation; its author is the flow. "
+    "`failed`: it is refused (what a carrier says later does not count).",
     events=("sent", "failed"),
     enter=_enter,
     answer=_answer,
