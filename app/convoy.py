@@ -22,8 +22,11 @@ R = TypeVar("R")
 Walk = Callable[[Sequence[T]], Awaitable[Sequence[R | Exception]]]
 """Takes a convoy through one transaction; gives a result, or the refusal, for each in its place."""
 
-Waiting = tuple[T, asyncio.Future[R]]
-"""An item and who waits for it."""
+Waiting = tuple[int, T, asyncio.Future[R]]
+"""When it came (a number), an item, and who waits for it."""
+
+LATE_S = 0.02
+"""Nobody waits longer for others to share a convoy with, while a walker is free."""
 
 
 def _all_alike(_: object) -> Hashable:
@@ -45,7 +48,7 @@ class Convoy(Generic[T, R]):
     """A bounded queue and its walkers. At most `longest` go together, at most `waiting_max` wait.
 
     What has the same `order` (all, unless it is given) goes as it came, one convoy after the other.
-    A convoy leaves beside another one with at least `beside` items.
+    A convoy leaves beside another one with at least `beside` items, or when one has waited LATE_S.
     """
 
     def __init__(
@@ -63,7 +66,8 @@ class Convoy(Generic[T, R]):
         self._beside = beside
         self._lines: dict[Hashable, Line[T, R]] = {}
         self._turns: deque[Hashable] = deque()
-        self._count = self._ready = self._walking = 0
+        self._count = self._ready = self._walking = self._came = 0
+        self._ready_since = 0.0
         self._arrived = asyncio.Event()
         self._closing = False
 
@@ -72,21 +76,36 @@ class Convoy(Generic[T, R]):
         or we are closing, and whatever refusal the walk gave for this item."""
         return await self.enqueue(item)
 
+    async def in_turn(self, items: Sequence[T]) -> list[R | Exception]:
+        """What became of each, submitted when the one before it is committed; those behind one that
+        was turned away are not tried."""
+        results: list[R | Exception] = []
+        for item in items:
+            if results and isinstance(results[-1], Unavailable):
+                results.append(results[-1])
+                continue
+            try:
+                results.append(await self.submit(item))
+            except Exception as error:
+                results.append(error)
+        return results
+
     def enqueue(self, item: T) -> asyncio.Future[R]:
         """The same without waiting: items enqueued one after the other keep their order."""
         if self._closing or self._count >= self._waiting_max:
             raise Unavailable("too much is waiting; try again")
-        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[R] = loop.create_future()
         order = self._order(item)
         line = self._lines.get(order)
         if line is None:
             line = self._lines[order] = Line()
             self._turns.append(order)
-        line.items.append((item, future))
+        self._came += 1
+        line.items.append((self._came, item, future))
         self._count += 1
         if not line.under_way:
-            self._ready += 1
-            self._arrived.set()
+            self._more(1, loop)
         return future
 
     def waiting(self) -> bool:
@@ -113,7 +132,7 @@ class Convoy(Generic[T, R]):
 
     async def _run(self, walk: Walk[T, R]) -> None:
         while self._count or not self._closing:
-            if self._ready and (not self._walking or self._ready >= self._beside):
+            if self._ready and (not self._walking or self._ready >= self._beside or self._late()):
                 await self._depart(walk)
                 continue
             self._arrived.clear()
@@ -139,7 +158,8 @@ class Convoy(Generic[T, R]):
                 future.set_result(result)
 
     def _board(self) -> tuple[list[Hashable], list[Waiting[T, R]]]:
-        """Who goes now, and their orders, which are under way from now on."""
+        """Who goes now, in the order in which they came, and their orders, which are under way
+        from now on."""
         orders: list[Hashable] = []
         convoy: list[Waiting[T, R]] = []
         while self._turns and len(convoy) < self._longest:
@@ -150,7 +170,8 @@ class Convoy(Generic[T, R]):
             while line.items and len(convoy) < self._longest:
                 convoy.append(line.items.popleft())
         self._count -= len(convoy)
-        return orders, [one for one in convoy if not one[1].cancelled()]
+        convoy.sort(key=_came)
+        return orders, [one for one in convoy if not one[2].cancelled()]
 
     def _let_go(self, orders: Sequence[Hashable]) -> None:
         """What waited behind these takes its turn; a walker that waits looks again."""
@@ -160,16 +181,28 @@ class Convoy(Generic[T, R]):
                 del self._lines[order]
                 continue
             line.under_way = False
-            self._ready += len(line.items)
             self._turns.append(order)
+            self._more(len(line.items), asyncio.get_running_loop())
         self._arrived.set()
+
+    def _more(self, count: int, loop: asyncio.AbstractEventLoop) -> None:
+        """So many more can go; walkers that wait look now, and once more when these are late."""
+        if not self._ready:
+            self._ready_since = loop.time()
+            if self._walking:
+                loop.call_later(LATE_S, self._arrived.set)
+        self._ready += count
+        self._arrived.set()
+
+    def _late(self) -> bool:
+        return asyncio.get_running_loop().time() - self._ready_since >= LATE_S
 
     async def _results(
         self, convoy: Sequence[Waiting[T, R]], walk: Walk[T, R]
     ) -> list[tuple[asyncio.Future[R], R | Exception]]:
-        futures = [future for _, future in convoy]
+        futures = [future for _, _, future in convoy]
         try:
-            results = await walk([item for item, _ in convoy])
+            results = await walk([item for _, item, _ in convoy])
             return list(zip(futures, results, strict=True))
         except Unavailable as away:
             return [(future, away) for future in futures]
@@ -180,8 +213,12 @@ class Convoy(Generic[T, R]):
         return [pair for pairs in alone for pair in pairs]
 
 
+def _came(one: Waiting[T, R]) -> int:
+    return one[0]
+
+
 def _turn_away(convoy: Iterable[Waiting[T, R]]) -> None:
     """We stop before these were walked, or before it is known that they were."""
-    for _, future in convoy:
+    for _, _, future in convoy:
         if not future.done():
             future.set_exception(Unavailable("we are stopping; try again"))

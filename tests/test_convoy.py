@@ -189,6 +189,7 @@ async def test_whatever_waits_each_order_goes_as_it_came_and_all_arrive(
     async def walk(items: Sequence[str]) -> Sequence[str | Exception]:
         assert not {item[0] for item in items} & {item[0] for item in under_way}
         assert 0 < len(items) <= longest
+        assert [int(item[1:]) for item in items] == sorted(int(item[1:]) for item in items)
         under_way.extend(items)
         for _ in range(draw(5)):
             await asyncio.sleep(0)
@@ -214,3 +215,23 @@ async def test_whatever_waits_each_order_goes_as_it_came_and_all_arrive(
     for order in "abcde":
         mine = [item for item in items if item[0] == order]
         assert [item for item in arrived if item[0] == order] == mine
+
+
+async def test_nobody_waits_long_for_others_while_a_walker_is_free() -> None:
+    walker = Gated()
+    convoy: Convoy[str, str] = Convoy(
+        walker, walker, longest=9, waiting_max=9, order=lambda item: item, beside=5
+    )
+    async with asyncio.TaskGroup() as group:
+        group.create_task(convoy.run())
+        held = convoy.enqueue("held")
+        await walker.departed(1)
+        other = convoy.enqueue("other")
+        async with asyncio.timeout(10):
+            while "other" not in walker.under_way:
+                await asyncio.sleep(0)
+        walker.let("other")
+        assert await other == "OTHER"
+        walker.let("held")
+        assert await held == "HELD"
+        convoy.close()

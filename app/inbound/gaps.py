@@ -251,9 +251,7 @@ class Gaps:
         whole, stopped = await self._whole(turn, found)
         settings = self._runtime.settings
         arrivals = [Arrival(settings.owner(one.proxy_address), one) for one in whole]
-        results = await asyncio.gather(
-            *(self._road.submit(one) for one in arrivals), return_exceptions=True
-        )
+        results = await self._road.in_turn(arrivals)
         done: list[str] = []
         broken: list[str] = []
         if stopped is not None and stopped.outcome == "garbage":

@@ -61,7 +61,10 @@ Result = Taken | Posted | Exception
 def order_of(item: Arrival | Draft) -> Hashable:
     """What keeps its order: the messages of one pair or number group; those that are posted to one
     conversation."""
-    return item.conversation_sid if isinstance(item, Draft) else pair_of(item)
+    if isinstance(item, Draft):
+        return item.conversation_sid
+    account_sid, proxy_address, address, numbers = pair_of(item)
+    return (account_sid, numbers) if numbers else (account_sid, proxy_address, address)
 
 
 class Walker:

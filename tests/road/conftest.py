@@ -16,7 +16,7 @@ from app.convoy import Convoy
 from app.model.traffic import Inbound
 from app.observe import Observe
 from app.road.items import Arrival, Draft, Posted, Road, Taken
-from app.road.walk import Walker
+from app.road.walk import Walker, order_of
 from app.runtime import Runtime
 from app.settings.models import Settings
 from app.store.database import Database
@@ -111,15 +111,16 @@ async def open_road(db: Database, sql: asyncpg.Connection) -> Open:
             {},
             "http://parley.test",
         )
-        walker = Walker(runtime)
-        road: Road = Convoy(walker, longest=64, waiting_max=10_000)
+        walkers = [Walker(runtime) for _ in range(2)]
+        road: Road = Convoy(*walkers, longest=64, waiting_max=10_000, order=order_of, beside=3)
         async with asyncio.TaskGroup() as group:
             group.create_task(road.run())
             try:
                 yield Roadside(runtime, road, sql)
             finally:
                 road.close()
-        await walker.close()
+        for walker in walkers:
+            await walker.close()
 
     return opened
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl
 
 import aiohttp
@@ -30,12 +30,13 @@ from app.model.gaps import TRIES_MAX
 from app.observe import Failed, GapsSought, Observation, Observe, Recovered, Said
 from app.ops.trace import text, trace
 from app.road.items import Arrival, Draft, Road, Taken
-from app.road.walk import Walker
+from app.road.walk import Walker, order_of
 from app.runtime import Runtime
 from app.store import deliveries, outbox
 from app.store import gaps as store
 from app.store.database import Database
 from app.store.declared import declare
+from tests.road.conftest import Roadside
 from tests.support.clock import TurnedClock
 from tests.support.settings import ACCOUNT, SMS, WHATSAPP, settings
 from tests.support.twilio_stand_in import (
@@ -71,6 +72,11 @@ class Town:
 
     def seen(self, kind: type) -> list[Any]:
         return [one for one in self.observed if isinstance(one, kind)]
+
+    async def joins(self, conversation_sid: str, phone: str) -> None:
+        """Somebody more, on the same number of ours."""
+        there = {"channel": "sms", "address": phone, "proxy_address": SMS}
+        await Roadside.join(cast(Any, self), conversation_sid, **there)
 
     async def lose(self, body: str = "hi", phone: str = ANN, to: str = SMS, **parts: Any) -> Texted:
         """A phone writes, and no webhook comes of it."""
@@ -136,7 +142,8 @@ async def build(
                     raise RuntimeError("the road is broken")
             return await walker(convoy)
 
-        road: Road = Convoy(broken if breaking else walk, longest=64, waiting_max=10_000)
+        limits = {"longest": 64, "waiting_max": 10_000}
+        road: Road = Convoy(broken if breaking else walk, order=order_of, **limits)
         settling: Settling = Convoy(settler, longest=64, waiting_max=1000)
         group = await stack.enter_async_context(asyncio.TaskGroup())
         for part in (road, settling):
@@ -208,6 +215,18 @@ async def test_recovered_messages_are_in_the_order_in_which_they_were_sent(town:
     done = await town.look()
     assert done is not None and (done.pages, done.recovered) == (4, 7)
     assert await town.bodies() == [str(number) for number in range(7)]
+
+
+async def test_so_are_those_of_several_people_in_one_conversation(town: Town) -> None:
+    await town.webhook(await town.lose("first"))
+    [conversation] = await town.sql.fetch("SELECT * FROM conversations")
+    await town.joins(conversation["sid"], BOB)
+    for number in range(8):
+        await town.lose(f"{number}", BOB if number % 2 else ANN)
+        town.clock.turn(1)
+    await town.look()
+    assert await town.bodies() == ["first", *(str(number) for number in range(8))]
+    assert await town.sql.fetchval("SELECT count(*) FROM conversations") == 1
 
 
 async def test_they_stand_behind_what_came_meanwhile(town: Town) -> None:
