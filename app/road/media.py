@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from mimetypes import guess_type
 from types import SimpleNamespace
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import asyncpg
 
@@ -20,6 +22,7 @@ from app.store.outbox import NewItem
 
 NOT_FOUND = (50507, "Media not found")
 TAKEN = (50508, "Media already sent with another message")
+UNKNOWN = "application/octet-stream"
 TOO_LATE = "the message waited so long that the file was removed"
 
 
@@ -74,26 +77,53 @@ def received(
     conversation: Conversation, carriage: Carriage, files: Mapping[str, str], *, fetched: bool
 ) -> tuple[Media, ...]:
     """The media of an inbound, as its carrier names them; `files` are those that came along."""
-    inbound = carriage.arrival.inbound
     return tuple(
-        cast(
-            Media,
-            SimpleNamespace(
-                sid=ids.new(ids.MEDIA),
-                account_sid=conversation.account_sid,
-                chat_service_sid=conversation.chat_service_sid,
-                conversation_sid=conversation.sid,
-                message_sid=carriage.message_sid,
-                position=position,
-                content_type=part.content_type,
-                filename=part.filename,
-                size=part.size,
-                source_url=part.url or None,
-                **_place(part, files, fetched),
-            ),
+        _row(
+            conversation,
+            carriage,
+            position=position,
+            content_type=part.content_type,
+            filename=part.filename,
+            size=part.size,
+            source_url=part.url or None,
+            **_place(part, files, fetched),
         )
-        for position, part in enumerate(inbound.media)
+        for position, part in enumerate(carriage.arrival.inbound.media)
     )
+
+
+def linked(
+    conversation: Conversation, carriage: Carriage, urls: Sequence[str]
+) -> tuple[Media, ...]:
+    """The media of a message that a flow says: they stay where they are, carriers fetch them there,
+    and what they are is told by their names."""
+    return tuple(
+        _row(
+            conversation,
+            carriage,
+            position=position,
+            content_type=guess_type(urlsplit(url).path)[0] or UNKNOWN,
+            filename=None,
+            size=None,
+            source_url=url,
+            status="linked",
+            error=None,
+            file_key=None,
+        )
+        for position, url in enumerate(urls)
+    )
+
+
+def _row(conversation: Conversation, carriage: Carriage, **columns: Any) -> Media:
+    named = SimpleNamespace(
+        sid=ids.new(ids.MEDIA),
+        account_sid=conversation.account_sid,
+        chat_service_sid=conversation.chat_service_sid,
+        conversation_sid=conversation.sid,
+        message_sid=carriage.message_sid,
+        **columns,
+    )
+    return cast(Media, named)
 
 
 def fetches(load: Load, carriage: Carriage) -> list[NewItem]:

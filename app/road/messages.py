@@ -14,7 +14,6 @@ from app.model.traffic import Member
 from app.road import media
 from app.road.convoy import Carriage, Load
 from app.road.items import Arrival, Draft
-from app.road.linked import linked
 from app.rules.conversations import check_writable
 from app.rules.timers import next_timer
 from app.store.road import Met
@@ -51,7 +50,7 @@ def number(load: Load, carriage: Carriage) -> None:
         fetched = load.settings.media.fetch
         carriage.media = media.received(conversation, carriage, load.files, fetched=fetched)
     if isinstance(carriage.item, Draft) and carriage.item.media_urls:
-        carriage.media = linked(conversation, carriage, carriage.item.media_urls)
+        carriage.media = media.linked(conversation, carriage, carriage.item.media_urls)
     conversation.revision += 1  # one for each message: clients follow them by it
     carriage.message = _message(load, conversation, carriage, origin.source)
     conversation.message_count += 1
