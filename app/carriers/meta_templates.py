@@ -20,7 +20,7 @@ from app.channels.templates import (
     LOCATION,
     QUICK_REPLY,
 )
-from app.model.traffic import ApprovalStatus, Outgoing, Template
+from app.model.traffic import ApprovalStatus, ContentTemplate, Outgoing, Template
 from app.settings.content_types import placeholders
 
 REPLIES_MAX = 3  # buttons of an interactive message
@@ -56,6 +56,15 @@ def whatsapp(outgoing: Outgoing, carrier: str) -> Content | None:
     return interactive and {"type": "interactive", "interactive": interactive}
 
 
+def called(template: ContentTemplate, carrier: str) -> tuple[str, str] | None:
+    """The name and the language by which WhatsApp knows a template, at this carrier; None when
+    nobody said."""
+    names = template.names.get(carrier, {})
+    name = names.get("name") or template.approved_name
+    language = names.get("language") or template.language.replace("-", "_")
+    return (name, language) if name else None
+
+
 def messenger(outgoing: Outgoing) -> Content | None:
     """What of a send to Messenger says the template."""
     template = outgoing.template
@@ -88,11 +97,10 @@ def approvals(entry: Section) -> Iterator[ApprovalStatus]:
 
 
 def _approved(template: Template, carrier: str, outgoing: Outgoing) -> Content | None:
-    called = template.named(carrier)
-    name = called.get("name") or template.content.approved_name
-    if not name:
+    named = called(template.content, carrier)
+    if named is None:
         return None
-    language = called.get("language") or template.content.language.replace("-", "_")
+    name, language = named
     shown: Content = {"name": name, "language": {"code": language}}
     components = [*_header(outgoing), *_body(template), *_buttons(template)]
     if components:
