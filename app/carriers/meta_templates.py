@@ -76,7 +76,7 @@ def messenger(outgoing: Outgoing) -> Content | None:
     if template.type == CALL_TO_ACTION:
         buttons = [*map(_button, fields["actions"])]
         return _attached({"template_type": "button", "text": fields["body"], "buttons": buttons})
-    if template.type == CARD and fields.get("actions"):
+    if template.type == CARD and (fields.get("actions") or fields.get("media")):
         return _attached({"template_type": "generic", "elements": [_element(fields)]})
     return None
 
@@ -223,7 +223,9 @@ def _element(fields: Mapping[str, Any]) -> Content:
         element["subtitle"] = fields["subtitle"]
     if fields.get("media"):
         element["image_url"] = fields["media"][0]
-    return {**element, "buttons": [*map(_button, fields["actions"])]}
+    if fields.get("actions"):
+        element["buttons"] = [*map(_button, fields["actions"])]
+    return element
 
 
 def _attached(payload: Content) -> Content:
