@@ -13,7 +13,14 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from app.carriers import meta_document, meta_graph, meta_signature, meta_templates, rotation
+from app.carriers import (
+    meta_document,
+    meta_graph,
+    meta_signature,
+    meta_templates,
+    rotation,
+    whatsapp_templates,
+)
 from app.carriers.contract import Answer, Context, Junk, Kind, MediaSource, Request
 from app.carriers.meta_messenger import Reader as MessengerReader
 from app.carriers.meta_whatsapp import Reader as WhatsAppReader
@@ -142,7 +149,7 @@ class Meta:
 
     def knows(self, template: ContentTemplate) -> bool:
         """Whether WhatsApp's name for it is known (contract.Templating)."""
-        return meta_templates.called(template, self.name) is not None
+        return whatsapp_templates.called(template, self.name) is not None
 
     async def send(self, outgoing: Outgoing, context: Context) -> Accepted:
         """Hand one message over; raises Temporary, Permanent or Unknown."""

@@ -132,7 +132,12 @@ def test_the_answer_to_a_carrier_is_not_a_message(case: Case) -> None:
     assert len(answer.body) < 100
 
 
-NAMED = {"twilio": {"sid": "HX1"}, "meta": {"name": "hello"}, "sandbox": {}}
+NAMED = {
+    "twilio": {"sid": "HX1"},
+    "meta": {"name": "hello"},
+    "vonage": {"name": "hello"},
+    "sandbox": {},
+}
 """Who sends templates as such, and by which name."""
 
 
