@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 
+import pytest
+
 from tests.bench.processes import ROOT
 
 COMMAND = (sys.executable, "-m", "tests.bench", "--quick", "--seconds", "0.3")
@@ -16,6 +18,7 @@ SMALLEST = {
 """The quickest figure of the roads, of what is told and answered, and of sockets."""
 
 
+@pytest.mark.timeout(300)  # programs and databases of its own, beside other tests
 async def test_the_bench_measures_its_smallest_figures() -> None:
     named = [word for name in SMALLEST for word in ("--only", name)]
     process = await asyncio.create_subprocess_exec(
