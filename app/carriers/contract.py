@@ -19,6 +19,7 @@ from app.clock import Clock
 from app.model.traffic import (
     Accepted,
     ApprovalStatus,
+    ContentTemplate,
     Inbound,
     MediaPart,
     Outgoing,
@@ -141,6 +142,16 @@ class Approving(Protocol):
 
     def parse_approvals(self, request: Request) -> Sequence[ApprovalStatus]:
         """The decisions in this request; raises Junk."""
+        ...
+
+
+@runtime_checkable
+class Templating(Protocol):
+    """A carrier that sends what WhatsApp approved as the template that it is; what any other is
+    given goes as words, which nobody gets once their session is over."""
+
+    def knows(self, template: ContentTemplate) -> bool:
+        """Whether it can send this one: it has a name for it, where it needs one."""
         ...
 
 

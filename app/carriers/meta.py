@@ -13,13 +13,28 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from app.carriers import meta_document, meta_graph, meta_signature, meta_templates, rotation
+from app.carriers import (
+    meta_document,
+    meta_graph,
+    meta_signature,
+    meta_templates,
+    rotation,
+    whatsapp_templates,
+)
 from app.carriers.contract import Answer, Context, Junk, Kind, MediaSource, Request
 from app.carriers.meta_messenger import Reader as MessengerReader
 from app.carriers.meta_whatsapp import Reader as WhatsAppReader
 from app.channels.address import masked
 from app.errors import Permanent, Temporary
-from app.model.traffic import Accepted, ApprovalStatus, Inbound, Outgoing, SignatureResult, Status
+from app.model.traffic import (
+    Accepted,
+    ApprovalStatus,
+    ContentTemplate,
+    Inbound,
+    Outgoing,
+    SignatureResult,
+    Status,
+)
 from app.settings.models import Model
 from app.settings.types import PLAIN, Address, PublicUrl, Secret
 
@@ -131,6 +146,10 @@ class Meta:
     def answer(self, messages: Sequence[Inbound]) -> Answer:
         """Nothing: Meta only looks at the status."""
         return Answer("{}", "application/json")
+
+    def knows(self, template: ContentTemplate) -> bool:
+        """Whether WhatsApp's name for it is known (contract.Templating)."""
+        return whatsapp_templates.called(template, self.name) is not None
 
     async def send(self, outgoing: Outgoing, context: Context) -> Accepted:
         """Hand one message over; raises Temporary, Permanent or Unknown."""

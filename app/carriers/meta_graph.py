@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from app.carriers import meta_errors, meta_templates
+from app.carriers import meta_errors, meta_templates, whatsapp_templates
 from app.carriers.contract import Context, MediaSource
 from app.carriers.exchange import Reply, call, retry_after, without_numbers
 from app.carriers.meta_content import MEDIA_ID
@@ -71,7 +71,7 @@ def whatsapp_message(outgoing: Outgoing, carrier: str) -> dict[str, Any]:
         "messaging_product": "whatsapp",
         "recipient_type": "individual",
         field: person,
-        **(meta_templates.whatsapp(outgoing, carrier) or _whatsapp_content(outgoing)),
+        **(whatsapp_templates.whatsapp(outgoing, carrier) or _whatsapp_content(outgoing)),
         "biz_opaque_callback_data": outgoing.reference,
     }
 

@@ -32,6 +32,7 @@ from app.carriers.exchange import call
 from app.carriers.sandbox_behaviour import Behaviour, Cut, Refusal
 from app.carriers.sandbox_wire import (
     HEADER,
+    STATUSES,
     Media,
     Message,
     Report,
@@ -46,7 +47,7 @@ from app.errors import CarrierError, Permanent, Temporary, Unknown
 from app.model.parts import is_reference
 from app.model.traffic import (
     Accepted,
-    DeliveryStatus,
+    ContentTemplate,
     Inbound,
     Outgoing,
     SignatureResult,
@@ -59,14 +60,6 @@ CHANNELS = frozenset({"sms", "mms", "whatsapp", "messenger", "instagram", "email
 BAD_MEDIA = 21620
 TEXTS_MAX = 100
 """Texts in one page of the list."""
-STATUSES: dict[str, DeliveryStatus | None] = {
-    "queued": None,
-    "sent": "sent",
-    "delivered": "delivered",
-    "read": "read",
-    "undelivered": "undelivered",
-    "failed": "failed",
-}
 
 
 class Options(Model):
@@ -144,6 +137,10 @@ class _Sandbox:
     def answer(self, messages: Sequence[Inbound]) -> Answer:
         """An empty JSON object."""
         return Answer("{}", "application/json")
+
+    def knows(self, template: ContentTemplate) -> bool:
+        """Any: simulated phones show its words (contract.Templating)."""
+        return True
 
     async def whole(self, found: Inbound, context: Context) -> Inbound:
         """A text of the list has its files."""

@@ -14,12 +14,20 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.carriers import storable
 from app.channels.address import normalise
-from app.model.traffic import MediaPart
+from app.model.traffic import DeliveryStatus, MediaPart
 
 HEADER = "X-Sandbox-Signature"
 MEDIA_MAX = 10
 OTHERS_MAX = 50
 NUMBER_MAX = 2**31 - 1
+STATUSES: dict[str, DeliveryStatus | None] = {
+    "queued": None,
+    "sent": "sent",
+    "delivered": "delivered",
+    "read": "read",
+    "undelivered": "undelivered",
+    "failed": "failed",
+}
 
 
 def _address(given: str) -> str:

@@ -17,7 +17,14 @@ from pydantic import Field
 
 from app.carriers import rotation, signature, twilio_form, twilio_list, twilio_messages
 from app.carriers.contract import Answer, Context, Kind, Listed, MediaSource, Request
-from app.model.traffic import Accepted, Inbound, Outgoing, SignatureResult, Status
+from app.model.traffic import (
+    Accepted,
+    ContentTemplate,
+    Inbound,
+    Outgoing,
+    SignatureResult,
+    Status,
+)
 from app.settings.models import Model
 from app.settings.types import AccountSid, MessagingServiceSid, PublicUrl
 
@@ -101,6 +108,10 @@ class Twilio:
     async def send(self, outgoing: Outgoing, context: Context) -> Accepted:
         """Create a Message resource; raises Temporary, Permanent or Unknown."""
         return await twilio_messages.create(self._line, outgoing, context)
+
+    def knows(self, template: ContentTemplate) -> bool:
+        """Whether the account there has it (contract.Templating)."""
+        return bool(template.names.get(self.name, {}).get("sid"))
 
     async def look_up(self, outgoing: Outgoing, context: Context) -> Sequence[Accepted] | None:
         """Ask the Messages list for what may be this send; raises Temporary."""

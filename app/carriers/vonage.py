@@ -14,11 +14,18 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
-from app.carriers import vonage_messages, vonage_token, vonage_webhooks
+from app.carriers import vonage_messages, vonage_token, vonage_webhooks, whatsapp_templates
 from app.carriers.contract import Answer, Context, Kind, MediaSource, Request
 from app.carriers.options import Secrets, matching, plainly
 from app.clock import Clock
-from app.model.traffic import Accepted, Inbound, Outgoing, SignatureResult, Status
+from app.model.traffic import (
+    Accepted,
+    ContentTemplate,
+    Inbound,
+    Outgoing,
+    SignatureResult,
+    Status,
+)
 from app.settings.models import Model
 from app.settings.types import PublicUrl
 
@@ -72,6 +79,7 @@ class Vonage:
         self._secrets = [secret.get_secret_value() for secret in options.signature_secret]
         key = vonage_token.private_key(options.private_key.get_secret_value())
         self._line = vonage_messages.Line(
+            carrier=name,
             base_url=options.base_url,
             signer=vonage_token.Signer(options.application_id, key),
             timeout_s=options.timeout_s,
@@ -100,6 +108,10 @@ class Vonage:
     async def send(self, outgoing: Outgoing, context: Context) -> Accepted:
         """Send one message; raises Temporary, Permanent or Unknown."""
         return await vonage_messages.create(self._line, outgoing, context)
+
+    def knows(self, template: ContentTemplate) -> bool:
+        """Whether WhatsApp's name for it is known (contract.Templating)."""
+        return whatsapp_templates.called(template, self.name) is not None
 
     async def look_up(self, outgoing: Outgoing, context: Context) -> Sequence[Accepted] | None:
         """Vonage cannot tell."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from app.carriers import codes
+from app.carriers import codes, whatsapp_templates
 from app.carriers.contract import Context
 from app.carriers.document import Node
 from app.carriers.exchange import Reply, call, retry_after, without_numbers
@@ -54,8 +54,9 @@ STICKERS = frozenset({"image/webp"})
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """How the API is reached; `timeout_s` is for one call."""
+    """How the API is reached, by which carrier of the YAML; `timeout_s` is for one call."""
 
+    carrier: str
     base_url: str
     signer: Signer
     timeout_s: float
@@ -67,7 +68,7 @@ class Line:
 
 async def create(line: Line, outgoing: Outgoing, context: Context) -> Accepted:
     """Send a message. Raises Temporary, Permanent or Unknown."""
-    message = _message(outgoing)
+    message = _message(outgoing, line.carrier)
     now = context.clock.now()
     reply = await call(
         context,
@@ -100,7 +101,7 @@ def accepted(reply: Reply, now: datetime) -> Accepted:
     raise Temporary(f"HTTP {reply.status} without an error of Vonage's")
 
 
-def _message(outgoing: Outgoing) -> dict[str, Any]:
+def _message(outgoing: Outgoing, carrier: str) -> dict[str, Any]:
     """Raises Permanent for what no single message of this channel can be."""
     message: dict[str, Any] = {
         "channel": outgoing.channel,
@@ -110,7 +111,20 @@ def _message(outgoing: Outgoing) -> dict[str, Any]:
     }
     if outgoing.status_url is not None:
         message |= {"webhook_url": outgoing.status_url, "webhook_version": "v1"}
-    return message | _content(outgoing)
+    return message | (_custom(outgoing, carrier) or _content(outgoing))
+
+
+def _custom(outgoing: Outgoing, carrier: str) -> dict[str, Any] | None:
+    """A template in WhatsApp's own words, which Vonage hands on as they are
+    (https://developer.vonage.com/en/messages/concepts/custom-objects)."""
+    if outgoing.channel != "whatsapp":
+        return None
+    said = whatsapp_templates.whatsapp(outgoing, carrier)
+    if said is None:
+        return None
+    if said["type"] == "template":
+        said["template"]["language"]["policy"] = "deterministic"
+    return {"message_type": "custom", "custom": said}
 
 
 def _content(outgoing: Outgoing) -> dict[str, Any]:

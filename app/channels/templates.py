@@ -33,6 +33,7 @@ SHOWN: Mapping[str, frozenset[str]] = {
     "rcs": frozenset({TEXT, MEDIA, CARD}),
     "messenger": frozenset({TEXT, MEDIA, QUICK_REPLY, CALL_TO_ACTION, CARD}),
     "instagram": frozenset({TEXT, MEDIA}),
+    "email": frozenset({TEXT, MEDIA}),
     "whatsapp": frozenset(RISING),
 }
 

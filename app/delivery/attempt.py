@@ -123,8 +123,7 @@ async def _by_one_of(
 async def _by(runtime: Runtime, carrier: Carrier, item: Claimed, parcel: Parcel) -> Tried:
     outgoing, instead = await meant.meant(runtime, item, parcel, runtime.clock.now())
     if isinstance(outgoing, Outgoing):
-        free = instead is None
-        outgoing = await meant.allowed(runtime, carrier, item, parcel, outgoing, free=free)
+        outgoing = await meant.allowed(runtime, carrier, item, parcel, outgoing)
     if isinstance(outgoing, Permanent):
         return Tried(item, "permanent", error=outgoing)
     cut = segments(outgoing.body or "") if outgoing.channel == "sms" else None

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from app.carriers.contract import Carrier
-from app.delivery import routes, templates
+from app.delivery import routes, sessions, templates
 from app.errors import Permanent
 from app.media import outward
 from app.model.outbox import REPLY
@@ -30,7 +30,7 @@ async def meant(
     runtime: Runtime, item: Claimed, parcel: Parcel, at: datetime
 ) -> tuple[Outgoing | Permanent, str | None]:
     """What goes at this time and, when it is a template in the place of it, what that replaces."""
-    session = _in_session(runtime, parcel, at)
+    session = sessions.is_open(runtime, parcel, at)
     other = await templates.instead(runtime, item, parcel, session)
     if other is None:
         return _outgoing(runtime, item, parcel, session), None
@@ -58,11 +58,10 @@ async def allowed(
     item: Claimed,
     parcel: Parcel,
     outgoing: Outgoing,
-    *,
-    free: bool,
 ) -> Outgoing | Permanent:
-    """What may go now: since it was fanned out the session may have ended (where it goes freely),
-    or the recipient (of a group text: somebody in it) may have opted out."""
+    """What may go now: since it was fanned out the session may have ended (then only a template
+    goes that is approved, by a carrier that can send it), or the recipient (of a group text:
+    somebody in it) may have opted out."""
     if outgoing.others and not carrier.groups:
         return Permanent(f"carrier {carrier.name} does not send group texts", NO_GROUPS_CODE)
     if item.event == REPLY:
@@ -75,9 +74,8 @@ async def allowed(
         content,
         opted_out=not outgoing.others
         and _opted_out(runtime, item, parcel.standing.opted_out, outgoing.proxy_address),
-        session=not free
-        or parcel.template is not None
-        or _in_session(runtime, parcel, runtime.clock.now()) in (None, True),
+        session=sessions.is_open(runtime, parcel, runtime.clock.now()) is not False,
+        template=_approved(carrier, outgoing),
     )
     if content is given:
         return outgoing
@@ -97,6 +95,14 @@ def quiet(runtime: Runtime, item: Claimed, parcel: Parcel) -> quiet_hours.Quiet 
     return quiet_hours.quiet(hours, parcel.channel, everybody, runtime.clock.now())
 
 
+def _approved(carrier: Carrier, outgoing: Outgoing) -> standing.Approved | None:
+    """What of this needs no session."""
+    template = outgoing.template
+    if template is None or not template.approved:
+        return None
+    return standing.Approved(carrier.name, sent=sessions.starts(carrier, template.content))
+
+
 async def _opted_out_of_group(runtime: Runtime, item: Claimed, outgoing: Outgoing) -> bool:
     everybody = [outgoing.address, *outgoing.others]
     async with runtime.db.read() as tx:
@@ -110,13 +116,6 @@ def _opted_out(runtime: Runtime, item: Claimed, out: Collection[str], proxy_addr
     if house is None or sender is None:
         return False
     return opt_outs.opted_out(house, sender, out)
-
-
-def _in_session(runtime: Runtime, parcel: Parcel, at: datetime) -> bool | None:
-    """Whether they may be written to freely at this time; None: that is left to the carrier."""
-    if runtime.settings.limits.session == "carrier":
-        return None
-    return standing.is_open(parcel.channel, parcel.standing.last_inbound_at, at)
 
 
 def _outgoing(

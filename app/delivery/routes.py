@@ -6,6 +6,7 @@ Never by another one while nobody knows what the first one did with it: then it 
 from __future__ import annotations
 
 from app.carriers.contract import Carrier
+from app.delivery import sessions
 from app.runtime import Runtime
 from app.store import deliveries
 from app.store.deliveries import Parcel
@@ -22,7 +23,7 @@ def carriers(runtime: Runtime, item: Claimed, parcel: Parcel, last: Carrier) -> 
     if fixed or sender is None or last.name not in sender.carriers:
         return [last]
     known = [one for name in sender.carriers if (one := runtime.carriers.get(name)) is not None]
-    able = [one for one in known if _carries(one, item, parcel)] if known[1:] else known
+    able = [one for one in known if _carries(runtime, one, item, parcel)] if known[1:] else known
     return able or [last]
 
 
@@ -38,5 +39,10 @@ async def change(runtime: Runtime, item: Claimed, parcel: Parcel, carrier: str) 
         return await deliveries.reroute(tx.sql, item, parcel, carrier)
 
 
-def _carries(carrier: Carrier, item: Claimed, parcel: Parcel) -> bool:
-    return parcel.channel in carrier.channels and (carrier.groups or not together(item))
+def _carries(runtime: Runtime, carrier: Carrier, item: Claimed, parcel: Parcel) -> bool:
+    if parcel.channel not in carrier.channels or (together(item) and not carrier.groups):
+        return False
+    template = parcel.template
+    if template is None or sessions.is_open(runtime, parcel, runtime.clock.now()) is not False:
+        return True
+    return sessions.starts(carrier, template)

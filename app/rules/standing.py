@@ -6,6 +6,7 @@ the session ended, or while a STOP came in.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from app.channels.facts import FACTS
@@ -33,14 +34,24 @@ def is_open(channel: str, last_inbound_at: datetime | None, now: datetime) -> bo
     return end is not None and now < end
 
 
-def allowed(content: Deliver | Fail, *, opted_out: bool, session: bool) -> Deliver | Fail:
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """A template that needs no session, as far as this carrier can send it as such (`sent`)."""
+
+    carrier: str
+    sent: bool
+
+
+def allowed(
+    content: Deliver | Fail, *, opted_out: bool, session: bool, template: Approved | None = None
+) -> Deliver | Fail:
     """What becomes of content given how its recipient stands to its sender. `session`: the session
-    is open, or this needs none."""
+    is open, or whether it is does not matter yet. `template`: what it goes as outside of one."""
     if opted_out:
         return Fail(content.channel, OPTED_OUT, "the recipient opted out of this sender's messages")
     if isinstance(content, Fail) or session:
         return content
-    return outside(content)
+    return outside(content) if template is None else _starting(content, template)
 
 
 def group_opted_out(content: Deliver | Fail) -> Fail:
@@ -53,4 +64,12 @@ def outside(content: Deliver) -> Fail:
     """What becomes of free words to somebody whose session is closed, where their sender has no
     template for it (app/delivery/templates.py)."""
     reason = "more than the session's time has passed since the recipient last wrote"
+    return Fail(content.channel, SESSION_CLOSED, reason)
+
+
+def _starting(content: Deliver, template: Approved) -> Deliver | Fail:
+    """What becomes of an approved template there: by who does not know it, it would go as words."""
+    if template.sent:
+        return content
+    reason = f"the session is over, and carrier {template.carrier} cannot send the template as such"
     return Fail(content.channel, SESSION_CLOSED, reason)

@@ -27,6 +27,8 @@ BAD_VARIABLES, VARIABLES_TOO_LONG = 50527, 50529
 KEY_TOO_LONG, VALUE_TOO_LONG, UNSUPPORTED = 50540, 50541, 50542
 NOT_ON_CHANNEL, TOO_LONG, MISSING_VARIABLE = 216602, 63021, 63028
 APPROVED_CHARS_MAX = 1024
+PLAIN = frozenset({"sms", "mms", "email"})
+"""Channels that are texts and files only."""
 
 
 def check_variables(text: str, limits: LimitSettings) -> dict[str, str]:
@@ -130,8 +132,8 @@ def _delivered(channel: str, filled: Template, profile: Profile) -> Deliver | Fa
 
 
 def _kept(fitting: Deliver | Fail, filled: Template) -> Deliver | Fail:
-    """With its template, where the channel is more than texts and files."""
-    if isinstance(fitting, Fail) or fitting.channel in ("sms", "mms"):
+    """With its template, where a carrier of the channel may know it."""
+    if isinstance(fitting, Fail) or fitting.channel in PLAIN:
         return fitting
     return replace(fitting, template=filled)
 

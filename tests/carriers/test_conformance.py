@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from app.carriers import discover
-from app.carriers.contract import Junk
+from app.carriers.contract import Junk, Templating
+from app.model.traffic import ContentTemplate
 from app.settings.models import CarrierSettings
 from tests.carriers import cases
 from tests.carriers.cases import ADDRESS, PROXY_ADDRESS, Case
@@ -129,6 +130,25 @@ def test_the_answer_to_a_carrier_is_not_a_message(case: Case) -> None:
     answer = case.carrier().answer([])
     assert answer.content_type in ("text/xml", "application/json")
     assert len(answer.body) < 100
+
+
+NAMED = {
+    "twilio": {"sid": "HX1"},
+    "meta": {"name": "hello"},
+    "vonage": {"name": "hello"},
+    "sandbox": {},
+}
+"""Who sends templates as such, and by which name."""
+
+
+def test_a_carrier_knows_the_templates_that_it_has_a_name_for(case: Case) -> None:
+    carrier = case.carrier()
+    assert isinstance(carrier, Templating) == (case.kind in NAMED)
+    if not isinstance(carrier, Templating):
+        return
+    named = ContentTemplate("HX2", "en", {}, names={"lab": NAMED[case.kind]})
+    assert carrier.knows(named)
+    assert carrier.knows(ContentTemplate("HX2", "en", {}, names={})) == (not NAMED[case.kind])
 
 
 def test_junk_is_junk(case: Case) -> None:

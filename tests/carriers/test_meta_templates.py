@@ -349,6 +349,24 @@ CHATS: list[tuple[str, Any, Any]] = [
             }
         },
     ),
+    (
+        "a card without buttons",
+        {"twilio/card": {"title": "Hi", "media": [PNG]}},
+        {
+            "attachment": {
+                "type": "template",
+                "payload": {
+                    "template_type": "generic",
+                    "elements": [{"title": "Hi", "image_url": PNG}],
+                },
+            }
+        },
+    ),
+    (
+        "a card without buttons and picture, in words",
+        {"twilio/card": {"title": "Hi", "subtitle": "small"}},
+        {"text": "Hi\nsmall"},
+    ),
     ("a text", {"twilio/text": {"body": "Hi {{1}}"}}, {"text": "Hi Ann"}),
     ("a list, in words", {"twilio/list-picker": LIST}, {"text": "Choose\n- Tea: hot\n- Water"}),
 ]

@@ -14,7 +14,9 @@ from app.carriers.contract import Context
 from app.carriers.vonage import Options, Vonage
 from app.carriers.vonage_token import private_key
 from app.errors import CarrierError, Permanent, Temporary, Unknown
-from app.model.traffic import Accepted, MediaPart, Outgoing
+from app.model.traffic import Accepted, ContentTemplate, MediaPart, Outgoing
+from app.rules.content import Deliver
+from app.rules.templates import fitted
 from tests.support.canned_json import NOON, Answer, Noon, canned, comes_to, cut, page, says
 from tests.support.vonage_stand_in import APPLICATION_ID, OPTIONS, PRIVATE_KEY
 
@@ -128,6 +130,92 @@ REQUESTS: list[tuple[str, Outgoing, dict[str, Any]]] = [
     ),
 ]
 
+REPLIES = {"twilio/quick-reply": {"body": "Hi {{1}}?", "actions": [{"title": "Yes", "id": "y"}]}}
+PICTURE = {"twilio/media": {"body": "Hi {{1}}.", "media": [f"{URL}.png"]}}
+PLACE = {"twilio/location": {"latitude": 52.5, "longitude": 13.4, "label": "Us"}}
+LANGUAGE = {"policy": "deterministic", "code": "en_GB"}
+ANN = {"type": "body", "parameters": [{"type": "text", "text": "Ann"}]}
+YES = {
+    "type": "button",
+    "sub_type": "quick_reply",
+    "index": "0",
+    "parameters": [{"type": "payload", "payload": "y"}],
+}
+TEMPLATES: list[tuple[str, Any, str, bool, dict[str, Any]]] = [
+    (
+        "approved",
+        REPLIES,
+        "hello",
+        False,
+        {
+            "type": "template",
+            "template": {
+                "name": "hello",
+                "language": LANGUAGE,
+                "components": [ANN, YES],
+            },
+        },
+    ),
+    (
+        "approved, with a picture",
+        PICTURE,
+        "hello",
+        False,
+        {
+            "type": "template",
+            "template": {
+                "name": "hello",
+                "language": LANGUAGE,
+                "components": [
+                    {
+                        "type": "header",
+                        "parameters": [{"type": "image", "image": {"link": f"{URL}.png"}}],
+                    },
+                    ANN,
+                ],
+            },
+        },
+    ),
+    (
+        "buttons in a session",
+        REPLIES,
+        "hello",
+        True,
+        {
+            "type": "interactive",
+            "interactive": {
+                "type": "button",
+                "body": {"text": "Hi Ann?"},
+                "action": {"buttons": [{"type": "reply", "reply": {"id": "y", "title": "Yes"}}]},
+            },
+        },
+    ),
+    (
+        "a place",
+        PLACE,
+        "hello",
+        True,
+        {"type": "location", "location": {"latitude": 52.5, "longitude": 13.4, "name": "Us"}},
+    ),
+]
+
+
+def of(types: Any, name: str, in_session: bool) -> Outgoing:
+    """A message of an approved template that WhatsApp knows by this name."""
+    content = ContentTemplate(
+        "HX1",
+        "en-GB",
+        types,
+        variables={"1": "Ann"},
+        approval="approved",
+        names={"vo": {"name": name}} if name else {},
+    )
+    fitting = fitted("whatsapp", None, (), "twilio", content, in_session)
+    assert isinstance(fitting, Deliver)
+    base = to("whatsapp", fitting.body, prefix="whatsapp:")
+    return replace(base, media=fitting.media, template=fitting.template)
+
+
 IMPOSSIBLE: list[tuple[str, Outgoing]] = [
     ("whatsapp: a sound with a text", to("whatsapp", "Hi", "audio/ogg")),
     ("whatsapp: two files", to("whatsapp", None, "image/png", "image/png")),
@@ -178,6 +266,30 @@ async def test_what_is_sent(outgoing: Outgoing, expected: dict[str, Any], contex
     checks: Any = {"verify_exp": False, "verify_iat": False}
     claims = jwt.decode(token, key, algorithms=["RS256"], options=checks)
     assert (claims["application_id"], claims["iat"]) == (APPLICATION_ID, int(NOON.timestamp()))
+
+
+@pytest.mark.parametrize(
+    ("types", "name", "in_session", "expected"),
+    [case[1:] for case in TEMPLATES],
+    ids=[case[0] for case in TEMPLATES],
+)
+async def test_a_template_goes_in_whatsapp_s_own_words(
+    types: Any, name: str, in_session: bool, expected: dict[str, Any], context: Context
+) -> None:
+    async with canned(says(202, {"message_uuid": UUID})) as server:
+        await carrier(server.url).send(of(types, name, in_session), context)
+    assert server.asked[0].body == asks("whatsapp", "custom", custom=expected)
+
+
+async def test_a_template_that_has_no_name_goes_as_text(context: Context) -> None:
+    async with canned(*[says(202, {"message_uuid": UUID})] * 2) as server:
+        await carrier(server.url).send(of(REPLIES, "", False), context)
+        await carrier(server.url).send(of(PICTURE, "", False), context)
+    captioned = {"url": f"{URL}.png", "caption": "Hi Ann."}
+    assert [asked.body for asked in server.asked] == [
+        asks("whatsapp", "text", text="Hi Ann?\n- Yes"),
+        asks("whatsapp", "image", image=captioned),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
-"""One conversation by SMS (Twilio), WhatsApp and Messenger (Meta): files, words and a template."""
+"""One conversation by SMS (Twilio), WhatsApp, Messenger (Meta) and e-mail: files, words and
+templates."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,26 +16,31 @@ from app.carriers.sandbox_phone import Phone
 from app.carriers.sandbox_records import Received
 from app.carriers.sandbox_wire import Media
 from tests.road.test_templates import REPLIES, content, made_of
-from tests.support import meta_stand_in, twilio_stand_in
+from tests.support import mail_server, meta_stand_in, twilio_stand_in
 from tests.support.house import House, house
+from tests.support.mail_server import Got, MailServer
+from tests.support.mails import BOUNDARY, DESK, form, mail
 from tests.support.meta_stand_in import NUMBER, PAGE, File, MetaStandIn
 from tests.support.serving import serving
 from tests.support.settings import SMS
 from tests.support.twilio_stand_in import ACCOUNT_SID, AUTH_TOKEN, TwilioStandIn
 
 MARIA, ANN, EVE = "+15551230001", "whatsapp:+15551230002", "messenger:5678"
-OURS = {MARIA: SMS, ANN: f"whatsapp:{NUMBER}", EVE: f"messenger:{PAGE}"}
+BEN, SECRET = "ben@example.net", "word-of-the-provider"
+OURS = {MARIA: SMS, ANN: f"whatsapp:{NUMBER}", EVE: f"messenger:{PAGE}", BEN: DESK}
+CARRIERS = {MARIA: "twilio", ANN: "meta", EVE: "meta", BEN: "post"}
 QUICK = {"waits_s": [0.05] * 40, "jitter": 0, "timeout_s": 5}
 PNG = b"\x89PNG\r\n\x1a\n" + b"p" * 3000
 
 
 @dataclass
 class Meeting:
-    """The house, both providers, and where phones' files lie."""
+    """The house, both providers, the mail server, and where phones' files lie."""
 
     house: House
     twilio: TwilioStandIn
     meta: MetaStandIn
+    mails: MailServer
     files_url: str
     conversation: str = ""
 
@@ -42,23 +48,39 @@ class Meeting:
         return (self.twilio if address == MARIA else self.meta).world.phone(address)
 
     async def write(self, address: str, body: str, picture: str = "", **more: Any) -> None:
-        """Somebody writes to us; WhatsApp keeps the file itself, the others name a URL."""
+        """Somebody writes to us; WhatsApp keeps the file itself, a mail brings it along, the others
+        name a URL."""
+        if address == BEN:
+            await self._mail(body, picture)
+            return
         url = f"{self.files_url}/{picture}"
         media = [Media(url=url, content_type="image/png")] if picture else []
         self.meta.files[picture] = File(PNG, "image/png")
         texted = await self.phone(address).text(OURS[address], body, media=media, **more)
         assert texted.acknowledged, texted.tries
 
-    async def received(self, address: str, count: int) -> Sequence[Received]:
-        """What this phone got, when it is so many."""
+    async def _mail(self, body: str, picture: str) -> None:
+        files = ((picture, "image/png", PNG),) if picture else ()
+        url = f"{self.house.service.url}/carriers/post/inbound?secret={SECRET}"
+        headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+        named = f"{picture or 'first'}@example.net"
+        data = form(email=mail(body, sender=BEN, message_id=named, files=files))
+        async with self.house.http.post(url, data=data, headers=headers) as response:
+            assert response.status == 200, await response.text()
+
+    async def shown(self, address: str, count: int) -> list[str]:
+        """What they got, when it is so many: texts, and pictures that could be opened."""
+        if address == BEN:
+            await self.mails.until(lambda: len(self.mails.taken) >= count)
+            return [_read(one) for one in self.mails.taken]
         phone = self.phone(address)
         await phone.world.until(lambda: len(phone.received) >= count, within_s=20)
-        return phone.received
+        return [await _shown(one) for one in phone.received]
 
 
 @asynccontextmanager
 async def meeting(dsn: str, folder: Path) -> AsyncIterator[Meeting]:
-    """Three people in one conversation; each of them has written."""
+    """Four people in one conversation; each of them has written."""
 
     async def picture(_: web.Request) -> web.Response:
         return web.Response(body=PNG, content_type="image/png")
@@ -69,6 +91,7 @@ async def meeting(dsn: str, folder: Path) -> AsyncIterator[Meeting]:
         serving(app) as files_url,
         twilio_stand_in.standing_in() as (twilio, twilio_url),
         meta_stand_in.standing_in() as (meta, meta_url),
+        mail_server.standing_in() as mails,
     ):
         carriers = {
             "twilio": {
@@ -78,11 +101,16 @@ async def meeting(dsn: str, folder: Path) -> AsyncIterator[Meeting]:
                 "base_url": twilio_url,
             },
             "meta": meta.options(meta_url),
+            "post": {
+                "kind": "email",
+                "smtp": {"host": "127.0.0.1", "port": mails.port, "security": "none"},
+                "form": {"secrets": SECRET},
+            },
         }
         senders = [
             {
                 "address": ours,
-                "carrier": "twilio" if theirs == MARIA else "meta",
+                "carrier": CARRIERS[theirs],
                 "messaging_service": "default",
             }
             for theirs, ours in OURS.items()
@@ -96,17 +124,19 @@ async def meeting(dsn: str, folder: Path) -> AsyncIterator[Meeting]:
             "secrets": {"key": "a key of thirty-two characters ..."},
         }
         async with house(dsn, **sections) as one:
-            made = Meeting(one, twilio, meta, files_url)
+            made = Meeting(one, twilio, meta, mails, files_url)
             twilio.world.inbound_url = f"{one.service.url}/carriers/twilio/inbound"
             assert await meta.subscribe(f"{one.service.url}/carriers/meta/inbound")
-            made.conversation = (await one.post("/v1/Conversations"))["sid"]
+            mailbox = {"Bindings_Email_Address": DESK}
+            made.conversation = (await one.post("/v1/Conversations", **mailbox))["sid"]
             for theirs, ours in OURS.items():
+                binding = {} if theirs == BEN else {"MessagingBinding_ProxyAddress": ours}
                 await one.post(
                     f"/v1/Conversations/{made.conversation}/Participants",
                     MessagingBinding_Address=theirs,
-                    MessagingBinding_ProxyAddress=ours,
+                    **binding,
                 )
-            for theirs in (EVE, ANN, MARIA):
+            for theirs in (EVE, ANN, MARIA, BEN):
                 await made.write(theirs, f"hello from {theirs}")
             yield made
 
@@ -117,19 +147,26 @@ async def read(url: str) -> bytes:
         return await answer.read()
 
 
-async def shown(received: Received) -> str:
-    """What the phone shows: its text, and a picture that it could open."""
+async def _shown(received: Received) -> str:
     assert [await read(part.url) for part in received.media] == [PNG] * len(received.media)
     return "[picture]" * len(received.media) + (received.body or "")
+
+
+def _read(got: Got) -> str:
+    assert got.recipients == (BEN,)
+    files = [content for _, _, content in got.files()]
+    assert files == [PNG] * len(files)
+    text = got.mail.get_body(("plain",))
+    return "[picture]" * len(files) + (text.get_content().strip() if text else "")
 
 
 async def test_pictures_and_words_reach_every_channel_as_it_can_show_them(
     dsn: str, tmp_path: Path
 ) -> None:
     async with meeting(dsn, tmp_path) as made:
-        heard = {MARIA: 2, ANN: 1, EVE: 2}  # nobody else was written to before they wrote
+        heard = {MARIA: 3, ANN: 2, EVE: 3, BEN: 3}  # WhatsApp: nothing before they wrote
         for address, count in heard.items():
-            await made.received(address, count)
+            await made.shown(address, count)
         for author in OURS:
             await made.write(author, f"look, {author}", picture="77")
             for address in OURS:
@@ -139,23 +176,26 @@ async def test_pictures_and_words_reach_every_channel_as_it_can_show_them(
                     wanted = ["[picture]", f"look, {author}"]
                 else:
                     wanted = [f"[picture]look, {author}"]
-                got = await made.received(address, heard[address] + len(wanted))
-                assert [await shown(one) for one in got[heard[address] :]] == wanted
+                got = await made.shown(address, heard[address] + len(wanted))
+                assert got[heard[address] :] == wanted
                 heard[address] += len(wanted)
         listed = await made.house.get(f"/v1/Conversations/{made.conversation}/Messages")
-        last = listed["messages"][-3:]
+        last = listed["messages"][-4:]
         assert [one["author"] for one in last] == list(OURS)
-        assert [[part["size"] for part in one["media"]] for one in last] == [[len(PNG)]] * 3
+        assert [[part["size"] for part in one["media"]] for one in last] == [[len(PNG)]] * 4
         told = made.house.customer
-        await told.until(  # five of the greetings, and two of each picture
+        await told.until(  # on phones: eight greetings, nine pictures
             lambda: (
                 sum(hook.form["Status"] == "delivered" for hook in told.events("onDeliveryUpdated"))
-                == 11
+                == 17
             )
         )
         for message in last:
             receipts = await made.house.receipts(message)
-            assert {one["status"] for one in receipts} <= {"delivered", "read"}
+            assert len(receipts) == 3
+            assert {one["status"] for one in receipts} <= {"delivered", "read", "sent"}
+            mailed = [one for one in receipts if one["status"] == "sent"]
+            assert len(mailed) == (message["author"] != BEN)  # nobody tells that a mail arrived
 
 
 async def test_a_template_is_what_each_channel_makes_of_it_and_its_answer_comes_back(
@@ -167,6 +207,7 @@ async def test_a_template_is_what_each_channel_makes_of_it_and_its_answer_comes_
         await made.phone(MARIA).world.until(
             lambda: any(one.body == plain for one in made.phone(MARIA).received)
         )
+        assert (await made.shown(BEN, 4))[3] == plain
         asked = "Hi Ann, shall we send it?"
         for address in (ANN, EVE):
             await made.meta.world.until(
@@ -179,9 +220,23 @@ async def test_a_template_is_what_each_channel_makes_of_it_and_its_answer_comes_
         replies = [one for one in made.meta.requests if "quick_replies" in one.get("message", {})]
         titles = [each["title"] for each in replies[0]["message"]["quick_replies"]]
         assert titles == ["Yes", "No"]
-        assert len(await made.house.receipts(message)) == 3
+        assert len(await made.house.receipts(message)) == 4
         tap = {"type": "button_reply", "button_reply": {"id": "yes", "title": "Yes"}}
         await made.write(ANN, "Yes", metadata={"type": "interactive", "interactive": tap})
         for address in (MARIA, EVE):
             phone = made.phone(address)
             await phone.world.until(lambda phone=phone: phone.received[-1].body == "Yes")
+        assert (await made.shown(BEN, 5))[4] == "Yes"
+
+
+async def test_a_template_with_a_picture_shows_it_to_everybody(dsn: str, tmp_path: Path) -> None:
+    async with meeting(dsn, tmp_path) as made:
+        heard = {MARIA: 3, ANN: 2, EVE: 3, BEN: 3}
+        for address, count in heard.items():
+            await made.shown(address, count)
+        card = {"title": "Look, {{1}}.", "media": [f"{made.files_url}/card.png"]}
+        sid = await content(made.house, {"twilio/card": card})
+        await made_of(made.house, made.conversation, sid)
+        for address, count in heard.items():
+            got = (await made.shown(address, count + 1))[count:]
+            assert (address, got) == (address, ["[picture]Look, Ann."])

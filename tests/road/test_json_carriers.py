@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from app.carriers.sandbox_world import World
+from tests.road.test_templates import HELLO, content, made_of, started, submit
 from tests.support import bandwidth_stand_in, telnyx_stand_in, vonage_stand_in
 from tests.support.house import House, house
 from tests.support.settings import SMS, WHATSAPP
@@ -87,6 +88,17 @@ async def test_a_phone_writes_and_gets_a_reply_whose_delivery_is_known(
         assert [said["author"] for said in listed] == [MARIA, "ann"]
         assert len(listed[0]["media"]) == 1
         assert await sql.fetchval("SELECT signature FROM decisions") == "valid"
+
+
+async def test_vonage_starts_a_conversation_with_what_whatsapp_approved(dsn: str) -> None:
+    async with provided("vonage", dsn) as one:
+        sid = await content(one.house, HELLO)
+        await submit(one.house, sid, status="approved")
+        ann = f"whatsapp:{MARIA}"
+        message = await made_of(one.house, await started(one.house, ann, WHATSAPP), sid)
+        await one.told(["sent", "delivered", "read"])
+        assert [got.body for got in one.world.phone(ann).received] == ["hello"]  # by its name
+        assert [each["status"] for each in await one.house.receipts(message)] == ["read"]
 
 
 async def test_a_message_that_comes_again_is_one_message(kind: str, dsn: str) -> None:

@@ -88,17 +88,16 @@ async def test_what_waits_for_a_template_that_is_gone_goes_as_its_text(dsn: str)
         assert (got.body or "").startswith("Hi Ann, shall we send it?")
 
 
+def account(base_url: str) -> dict[str, str]:
+    """The account at the stand-in for Twilio, as a carrier."""
+    login = {"account_sid": ACCOUNT_SID, "auth_token": AUTH_TOKEN}
+    return {"kind": "twilio", "base_url": base_url, **login}
+
+
 async def test_twilio_sends_the_template_that_its_account_knows(dsn: str) -> None:
     theirs = "HX" + "7" * 32
     async with standing_in() as (stand_in, base_url):
-        carriers = {
-            "tw": {
-                "kind": "twilio",
-                "account_sid": ACCOUNT_SID,
-                "auth_token": AUTH_TOKEN,
-                "base_url": base_url,
-            }
-        }
+        carriers = {"tw": account(base_url)}
         senders = [{"address": address, "carrier": "tw"} for address in (SMS, WHATSAPP)]
         contents = {
             "hello": {
@@ -120,6 +119,44 @@ async def test_twilio_sends_the_template_that_its_account_knows(dsn: str) -> Non
         assert "Body" not in rich
         assert plain["Body"] == ["Hi Ann, shall we send it? Write yes or no."]
         assert "ContentSid" not in plain
+
+
+APPROVED = {"hello": {"language": "en", "types": HELLO, "approval": {"status": "approved"}}}
+
+
+async def test_who_cannot_send_a_template_is_not_asked_to_start_with_it(
+    dsn: str, sql: asyncpg.Connection
+) -> None:
+    async with standing_in() as (stand_in, base_url):
+        senders = [{"address": WHATSAPP, "carrier": "tw"}]
+        sections = {"carriers": {"tw": account(base_url)}, "senders": senders}
+        async with house(dsn, contents=APPROVED, delivery=QUICK, **sections) as one:
+            [known] = (await one.get("/v1/Content"))["contents"]
+            ch = await started(one, TOM, WHATSAPP)
+            message = await made_of(one, ch, known["sid"])
+            await steps(one, "failed")
+            assert (await one.receipts(message))[0]["error_code"] == 63016
+            said = await sql.fetchval("SELECT error_message FROM receipts")
+            assert said == "the session is over, and carrier tw cannot send the template as such"
+            assert stand_in.requests == []
+            stand_in.world.inbound_url = f"{one.service.url}/carriers/tw/inbound"
+            assert (await stand_in.world.phone(TOM).text(WHATSAPP, "hi")).acknowledged
+            await made_of(one, ch, known["sid"])
+            await stand_in.world.until(lambda: bool(stand_in.world.phone(TOM).received))
+            assert [request["Body"] for request in stand_in.requests] == [["Hi Ann, hello."]]
+
+
+async def test_of_two_carriers_the_one_that_can_send_it_does(dsn: str) -> None:
+    async with standing_in() as (stand_in, base_url):
+        carriers = {"tw": account(base_url), "lab": {"kind": "sandbox"}}
+        senders = [{"address": WHATSAPP, "carrier": "tw", "fallback_carrier": "lab"}]
+        sections = {"carriers": carriers, "senders": senders, "contents": APPROVED}
+        async with house(dsn, delivery=QUICK, **sections) as one:
+            [known] = (await one.get("/v1/Content"))["contents"]
+            await made_of(one, await started(one, TOM, WHATSAPP), known["sid"])
+            await one.world.until(lambda: bool(one.world.phone(TOM).received))
+            assert [got.body for got in one.world.phone(TOM).received] == ["Hi Ann, hello."]
+            assert stand_in.requests == []
 
 
 async def test_within_a_session_whatsapp_shows_buttons_without_approval(dsn: str) -> None:

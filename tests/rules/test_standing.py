@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.rules.content import Deliver, Fail
-from app.rules.standing import allowed, expires_at, is_open
+from app.rules.standing import Approved, allowed, expires_at, is_open
 
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -53,3 +53,25 @@ def test_opting_out_comes_first_then_what_the_channel_carries_then_the_session(
     assert isinstance(result, Fail)
     assert (result.channel, result.code) == (content.channel, code)
     assert result.reason
+
+
+@pytest.mark.parametrize(
+    ("template", "session", "said"),
+    [
+        (None, True, None),
+        (None, False, "since the recipient last wrote"),
+        (Approved("tw", sent=True), True, None),
+        (Approved("tw", sent=True), False, None),
+        (Approved("tw", sent=False), True, None),  # as words
+        (Approved("tw", sent=False), False, "carrier tw cannot send the template"),
+    ],
+)
+def test_what_is_approved_needs_no_session_where_its_carrier_can_send_it(
+    template: Approved | None, session: bool, said: str | None
+) -> None:
+    result = allowed(TEXT, opted_out=False, session=session, template=template)
+    if said is None:
+        assert result is TEXT
+        return
+    assert isinstance(result, Fail)
+    assert (result.code, said in result.reason) == (63016, True)

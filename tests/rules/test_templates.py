@@ -68,6 +68,7 @@ SHOWN = {
         "twilio/card",
     },
     "sms": set(),
+    "email": set(),
 }
 
 
@@ -132,6 +133,18 @@ def test_a_card_on_sms_is_words_and_its_picture() -> None:
     assert fitting == Deliver("mms", "Card, Ann.\nsmall", (photo,), dropped)
 
 
+def test_a_mail_has_the_text_of_several_beside_the_file() -> None:
+    rest = {kind: TYPES[kind] for kind in TYPES if kind != "twilio/media"}
+    assert got("email", made(rest)) == Deliver("email", "Hi Ann.")
+    photo = MediaPart(PNG, "image/png")
+    assert got("email", made(TYPES)) == Deliver("email", "Look, Ann.", (photo,))
+
+
+@pytest.mark.parametrize(("kind", "words"), WORDS)
+def test_what_a_mail_cannot_show_is_in_words(kind: str, words: str) -> None:
+    assert got("email", made(ALONE[kind])) == Deliver("email", words, (), f"{kind} (sent as text)")
+
+
 def buttons(*kinds: str) -> list[dict[str, str]]:
     leads = {"URL": {"url": "https://x.example"}, "PHONE_NUMBER": {"phone": "+15550001111"}}
     leads["COPY_CODE"] = {"code": "X1"}
@@ -155,7 +168,7 @@ def test_messenger_shows_cards_with_up_to_three_buttons_that_it_knows(
     assert (fitting.template is not None) == shown
 
 
-@pytest.mark.parametrize("channel", ["email", "chat", "fax"])
+@pytest.mark.parametrize("channel", ["chat", "fax"])
 def test_a_channel_that_takes_no_templates_fails(channel: str) -> None:
     fitting = got(channel, made(TYPES))
     assert isinstance(fitting, Fail)

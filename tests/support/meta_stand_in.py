@@ -220,7 +220,10 @@ class MetaStandIn:
         if len(text or "") > CHAT_CHARS_MAX or bool(text) == bool(attachment):
             return BAD_REQUEST
         ours, theirs = f"messenger:{PAGE}", f"messenger:{said['recipient']['id']}"
-        link = attachment and attachment["payload"]["url"]
+        link = attachment and attachment["payload"].get("url")
+        if attachment and attachment["type"] == "template":  # a card
+            [card] = attachment["payload"]["elements"]
+            text, link = card["title"], card.get("image_url")
         order = self._send("messenger", ours, theirs, text, link, message["metadata"])
         return order if self._open(order) else CLOSED_CHAT
 

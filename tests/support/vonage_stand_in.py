@@ -198,6 +198,8 @@ def _order(message: dict[str, Any]) -> Send:
     prefix = "" if channel in ("sms", "mms") else f"{channel}:"
     plus = "" if channel == "messenger" else "+"
     parts = message["content"] if kind == "content" else [message[kind]] if kind != "text" else []
+    if kind == "custom":  # in WhatsApp's words
+        message, parts = message | {"text": _said(message["custom"])}, []
     captions = [part["caption"] for part in parts if "caption" in part]
     return Send(
         reference=message.get("client_ref", ""),
@@ -208,6 +210,11 @@ def _order(message: dict[str, Any]) -> Send:
         media=tuple(Media(url=part["url"]) for part in parts),
         status_url=message.get("webhook_url"),
     )
+
+
+def _said(custom: dict[str, Any]) -> str:
+    said = custom[custom["type"]]
+    return str(said["name"] if custom["type"] == "template" else said["body"]["text"])
 
 
 def _call(url: str, said: dict[str, Any]) -> Call:
