@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.faults.town import WHATSAPP
-from tests.realtime.sdk.node import Person
+from tests.realtime.sdk.node import Person, SdkError
 from tests.realtime.sdk.place import HELLO, OURS, Place
 
 OPEN = "const it = await client.getConversationBySid(sid); "
@@ -57,3 +57,19 @@ async def test_it_is_there_for_who_comes_later(here: Place) -> None:
     [message] = await here.until(there)
     alice = await here.arrive(name)
     assert await alice.run(TOLD, sid=sid, message=message["sid"]) == CARRIED
+
+
+async def test_it_takes_a_permission(here: Place) -> None:
+    alice, phone = await here.arrive("alice"), here.number()
+    sid = await here.meeting(alice)
+    pair = {"MessagingBinding.Address": phone, "MessagingBinding.ProxyAddress": OURS}
+    await here.rest("POST", f"/v1/Conversations/{sid}/Participants", pair)
+    here.town.world.phone(phone).text_later(OURS, "for some", metadata=CARRIED)
+    heard = await alice.saw("messageAdded", body="for some")
+    path = f"/v1/Conversations/{sid}/Participants/{alice.identity}"
+    await here.rest("POST", path, {"RoleSid": await here.role("conversation", "sendMessage")})
+    with pytest.raises(SdkError, match="failed"):  # it says no more than that
+        await told(alice, heard)
+    role = await here.role("conversation", "readChannelMetadata")
+    await here.rest("POST", path, {"RoleSid": role})
+    assert await told(alice, heard) == CARRIED
