@@ -88,9 +88,11 @@ class Posting:
         return Answer(200, paged(shown))
 
     async def metadata(self, errand: Errand) -> Answer:
-        """What the channel told about a message. Every participant may read it: of the roles that
-        services begin with, none names a permission for that."""
-        keys = await self._inside(errand, "MessageSid")
+        """What the channel told about a message, for a participant who may read that. Raises
+        Forbidden 50430, 50531."""
+        held = await self._rights.inside(errand.session, errand.key)
+        needs.check_reader(held.service, held.conversation)
+        keys = {"ConversationSid": held.conversation_sid or "", "MessageSid": errand.sid}
         return Answer(200, await self._caller.call(errand.session, METADATA, keys))
 
     async def recipients(self, errand: Errand) -> Answer:

@@ -2,7 +2,7 @@
 
 A permission of the service role holds in every conversation, one of the conversation role in the
 one where the user is a participant. Who has neither is refused: 50430 when they are not in it, else
-50107.
+50107, or 50531 for what a channel told about a message.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from app.errors import Forbidden
 
 NOT_AUTHORIZED = (50107, "User not authorized for command")
 NOT_PARTICIPANT = (50430, "User not participant of conversation")
+NOT_READER = (50531, "Not Authorized to make this request")
 
 CREATE = ("createConversation",)
 JOIN = ("joinConversation", "addParticipant")
@@ -31,6 +32,7 @@ ATTRIBUTES_ANY = ("editAnyMessageAttributes",)
 DELETE_OWN, DELETE_ANY = ("deleteOwnMessage", "deleteAnyMessage"), ("deleteAnyMessage",)
 PARTICIPANT_OWN = ("editOwnParticipantAttributes", "editAnyParticipantAttributes")
 PARTICIPANT_ANY = ("editAnyParticipantAttributes",)
+METADATA = ("readChannelMetadata",)
 NOTIFY = ("editNotificationLevel",)
 USER_OWN, USER_ANY = ("editOwnUserInfo", "editAnyUserInfo"), ("editAnyUserInfo",)
 
@@ -55,3 +57,9 @@ def check_member(*, member: bool) -> None:
     """What every participant may do, and nobody else. Raises Forbidden 50430."""
     if not member:
         raise Forbidden(*NOT_PARTICIPANT)
+
+
+def check_reader(service: Set[str], conversation: Set[str]) -> None:
+    """Whether a participant may read what channels told about messages. Raises Forbidden 50531."""
+    if not (service | conversation) & set(METADATA):
+        raise Forbidden(*NOT_READER)

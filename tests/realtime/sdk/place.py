@@ -25,6 +25,12 @@ KEY = ("SK" + "5" * 32, "the-secret-of-the-key-that-signs-tokens")
 TOLD = {"X-Twilio-Webhook-Enabled": "true"}
 OURS = SMS[1]
 HELLO = "are you there?"
+DECLARED: dict[str, Any] = {
+    "language": "en",
+    "variables": {"1": "Ann", "2": "4711"},
+    "types": {"twilio/text": {"body": "Hi {{1}}, your order {{2}} is on its way."}},
+}
+"""A content template of the file's, `order_shipped`."""
 
 _numbers = count(1)
 
@@ -53,6 +59,14 @@ class Place:
     def stranger(self, who: str) -> str:
         """An identity that nobody had before."""
         return f"{who}-{next(_numbers)}"
+
+    def number(self) -> str:
+        """A phone number that nobody had before."""
+        return f"+1555{next(_numbers):07}"
+
+    async def got(self, phone: str, body: str) -> bool:
+        """Whether this phone got a message that says this."""
+        return any(one.body == body for one in self.town.world.phone(phone).received)
 
     async def arrive(self, who: str, *, ready: bool = True, **token: Any) -> Person:
         """Somebody's application starts, and has started when this returns."""
@@ -148,6 +162,7 @@ async def place(
         "secrets": {"key": "the key of thirty-two characters or more"},
         "media": {"folder": str(folder / "media")},
         "limits": {"actions_per_s": 0},
+        "contents": {"order_shipped": DECLARED},
         **sections,
     }
     async with AsyncExitStack() as stack:

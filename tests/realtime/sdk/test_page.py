@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -18,6 +19,12 @@ from tests.support.serving import serving
 
 pytestmark = pytest.mark.timeout(180)
 
+TTL_S = 12
+WATCH = (
+    "window.states = []; new MutationObserver(() => states.push($('state').textContent))"
+    ".observe($('state'), {childList: true})"
+)
+"""Keeps what the page says of its connection from now on."""
 UNREAD = "(document.querySelector('[data-sid=\"{}\"] .unread') || {{}}).textContent"
 BODIES = (
     "[...document.querySelectorAll('#messages li')].map((one) => one.childNodes[1].textContent)"
@@ -31,17 +38,34 @@ async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bro
         yield one
 
 
+@dataclass
+class Site:
+    """Where the page is served, and fresh tokens: another origin than the service's. `renewed` is
+    who asked for one."""
+
+    here: Place
+    url: str = ""
+    renewed: list[str] = field(default_factory=list)
+
+    async def token(self, request: web.Request) -> web.Response:
+        """A token for who is named."""
+        self.renewed.append(request.query["identity"])
+        return web.Response(text=self.here.token(self.renewed[-1]))
+
+
 @pytest.fixture(scope="session")
-async def site() -> AsyncIterator[str]:
-    """Where the page is served: another origin than the service's."""
+async def site(one_place: Place) -> AsyncIterator[Site]:
+    """The customer's own server."""
+    made = Site(one_place)
     application = web.Application()
+    application.router.add_get("/token", made.token)
     application.router.add_static("/", installed.FOLDER)
-    async with serving(application) as url:
-        yield url
+    async with serving(application) as made.url:
+        yield made
 
 
 @pytest.fixture
-async def agents(here: Place, browser: Browser, site: str) -> AsyncIterator[Agents]:
+async def agents(here: Place, browser: Browser, site: Site) -> AsyncIterator[Agents]:
     """Agents who come when they are asked for; none of their pages may break."""
     made = Agents(here, browser, site)
     yield made
@@ -52,14 +76,16 @@ async def agents(here: Place, browser: Browser, site: str) -> AsyncIterator[Agen
 class Agents:
     """Opens pages."""
 
-    def __init__(self, here: Place, browser: Browser, site: str) -> None:
+    def __init__(self, here: Place, browser: Browser, site: Site) -> None:
         self.here, self.browser, self.site = here, browser, site
         self.pages: list[Page] = []
 
-    async def arrive(self, identity: str) -> Page:
-        """The page of an agent, connected."""
-        given = urlencode({"uri": self.here.uri, "token": self.here.token(identity)})
-        page = await self.browser.open(f"{self.site}/page/index.html#{given}")
+    async def arrive(self, identity: str, *, ttl: int = 3600, renews: bool = False) -> Page:
+        """The page of an agent, connected; `renews`: it knows where there are fresh tokens."""
+        given = {"uri": self.here.uri, "token": self.here.token(identity, ttl)}
+        if renews:
+            given["renew"] = f"{self.site.url}/token?identity={identity}"
+        page = await self.browser.open(f"{self.site.url}/page/index.html#{urlencode(given)}")
         self.pages.append(page)
         await page.until("typeof $ === 'function' && $('me').textContent !== 'Agent chat'")
         assert await page.value("$('state').textContent") == "connected"
@@ -171,6 +197,27 @@ async def test_a_tab_that_is_loaded_again_goes_on(here: Place, agents: Agents) -
     await page.click("#send button")
     await page.sees("still here")
     assert [one["body"] for one in await here.messages(sid)] == ["still here"]
+
+
+async def test_a_page_that_renews_its_token_stays_when_the_first_one_ends(
+    here: Place, agents: Agents
+) -> None:
+    ann, ben = here.stranger("ann"), here.stranger("ben")
+    sid = await here.conversation(ann, ben, FriendlyName="Renewed")
+    page = await agents.arrive(ann, ttl=TTL_S, renews=True)
+    await page.click(f'[data-sid="{sid}"]')
+    await page.sees("Renewed", "#title")
+    await page.value(WATCH)
+    other = await agents.arrive(ben, ttl=TTL_S)  # ends after ann's, and is not renewed
+    await other.until("$('state').textContent !== 'connected'")
+    assert agents.site.renewed.count(ann) == 1
+    assert await page.value("[$('state').textContent, ...states]") == ["connected"]
+    await here.say(sid, "still here")
+    await page.sees("still here")
+    await page.type("#text", "I am")
+    await page.click("#send button")
+    await page.sees("I am")
+    assert await page.value("$('error').textContent") == ""
 
 
 async def test_what_is_refused_is_said_on_the_page(here: Place, agents: Agents) -> None:
