@@ -141,11 +141,13 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(db: Database, sql: asyncpg.Connection, definition: str) -> AsyncIterator[Stage]:
+async def staged(
+    db: Database, sql: asyncpg.Connection, definition: str, **sections: Any
+) -> AsyncIterator[Stage]:
     """A stage whose number leads to this flow."""
     assert isinstance(db.clock, TurnedClock)
     rule = {"type": "studio", "studio_flow_sid": FLOW_SID}
-    chosen = settings(addresses=[{"address": SMS, "auto_creation": rule}])
+    chosen = settings(addresses=[{"address": SMS, "auto_creation": rule}], **sections)
     async with db.begin() as tx:
         await declare(tx, chosen)
         flow = Flow(

@@ -4,17 +4,23 @@ begins twice, and nobody waits for one another in a circle."""
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
 import pytest
 
-from app.store import running
+from app.model.outbox import ASK, ask_lane
+from app.model.traffic import Inbound
+from app.road.items import Arrival, Draft
+from app.road.walk import Walker
+from app.store import outbox, running
 from app.store.database import Database
 from app.studio.worker import ATTEMPTS_MAX
 from tests.support.database import connected
+from tests.support.settings import ACCOUNT, SMS
 
-from .conftest import BOTS, flow, state
+from .conftest import BOTS, HI, MARIA, flow, state
 from .stage import Stage, staged
 
 NOWHERE = "http://127.0.0.1:9/"
@@ -24,12 +30,25 @@ CALLS = flow(
     state("ask", "send-and-wait-for-reply", body="well?", timeout="60", _incomingMessage="bye"),
     state("bye", "send-message", body="bye", _sent=None),
 )
+ASKS = {"pre_url": NOWHERE, "filters": ["onMessageAdd"]}
 ACTIVE = "SELECT count(*) FROM executions WHERE status = 'active'"
 ITEMS = "SELECT count(*) FROM outbox WHERE kind = 'flow'"
 WAITS = """
 SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'
   AND datname = current_database()
 """
+
+
+@dataclass
+class Shared:
+    """The road, when what a flow says shares its convoy with an inbound."""
+
+    walker: Walker
+    inbound: Inbound
+
+    async def submit(self, item: Draft) -> Any:
+        _, posted = await self.walker([Arrival(ACCOUNT, self.inbound), item])
+        return posted
 
 
 async def blocked(sql: asyncpg.Connection, task: asyncio.Task[Any]) -> None:
@@ -110,3 +129,23 @@ async def test_who_ends_a_run_locks_it_before_its_lane(
             await other.execute("SELECT FROM lanes WHERE kind = 'flow' FOR UPDATE NOWAIT")
         assert await sql.fetchval(ACTIVE) == 0
         assert await sql.fetchval("SELECT count(*) FROM dead_letters") == 1
+
+
+async def test_the_lanes_of_questions_are_locked_before_those_of_flows(
+    db: Database, sql: asyncpg.Connection, dsn: str
+) -> None:
+    """When a convoy only sets somebody aside, too: others settle both in this order."""
+    async with staged(db, sql, BOTS, webhooks=ASKS) as stage, connected(dsn) as other:
+        await stage.text("hello")
+        walker = Walker(stage.runtime)
+        stage.road = Shared(walker, Inbound("lab", "IM1", "sms", MARIA, SMS, body="yes"))  # type: ignore[assignment]
+        async with asyncio.TaskGroup() as group, other.transaction():
+            lane = ask_lane(ACCOUNT, SMS, MARIA)
+            await outbox.lock_lanes(other, ASK, [lane], stage.clock.now())
+            work = group.create_task(stage.work())
+            await blocked(sql, work)
+            assert not work.done()
+            await other.execute("SELECT FROM lanes WHERE kind = 'flow' FOR UPDATE NOWAIT")
+        await walker.close()
+        assert await stage.said() == [HI]
+        assert await sql.fetchval("SELECT count(*) FROM outbox WHERE lane = $1", lane) == 1
