@@ -124,7 +124,7 @@ class Worker:
                 if late:
                     return _done(item, REPLIED, "somebody wrote in time")
                 await errand.feed(TimedOut())
-        elif parcel.taken_in:
+        elif parcel.taken_in or EXECUTION in params:
             return _done(item, GONE, "the execution has ended")
         elif not await self._heard(errand, item, parcel):
             return _done(item, IGNORED, UNPUBLISHED)

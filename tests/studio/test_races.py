@@ -14,7 +14,7 @@ from app.model.outbox import ASK, ask_lane
 from app.model.traffic import Inbound
 from app.road.items import Arrival, Draft
 from app.road.walk import Walker
-from app.store import outbox, running
+from app.store import executions, outbox, running
 from app.store.database import Database
 from app.studio.worker import ATTEMPTS_MAX
 from tests.support.database import connected
@@ -109,6 +109,24 @@ async def test_what_still_runs_in_a_closed_conversation_ends_with_its_next_item(
         [ended] = await sql.fetch("SELECT status, reason, due FROM executions")
         assert tuple(ended) == ("ended", running.CLOSED, None)
         assert await sql.fetchval(ITEMS) == 0
+
+
+async def test_a_message_whose_run_was_deleted_begins_no_other(
+    db: Database, sql: asyncpg.Connection
+) -> None:
+    """Although the worker died while a request was under way: the message was taken in."""
+    async with staged(db, sql, CALLS) as stage:
+        await stage.text("hello")
+        await stage.work(1)
+        async with db.begin() as tx:
+            assert await executions.remove(tx, await sql.fetchval("SELECT sid FROM executions"))
+        await stage.finish()
+        assert await sql.fetchval("SELECT count(*) FROM executions") == 0
+        assert await sql.fetchval(ITEMS) == 0
+        assert await stage.said() == []
+        await stage.text("hello again")
+        await stage.finish()
+        assert await stage.said() == ["well?"]
 
 
 async def test_who_ends_a_run_locks_it_before_its_lane(
