@@ -20,7 +20,8 @@ ACTIVE, ENDED = "active", "ended"
 REQUEST, TIMEOUT = "request", "timeout"
 """Events of items that are no message: an execution by REST; nobody replied in time."""
 EXECUTION, VERSION = "execution", "version"
-"""Parameters of these: which execution, and which version of it waited."""
+"""Parameters of these: which execution, and which version of it waited. A message has the first
+when the execution that took it in was deleted."""
 
 
 def flow_lane(flow_sid: str, conversation_sid: str) -> str:

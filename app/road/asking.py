@@ -22,6 +22,7 @@ import asyncpg
 from app.errors import Invalid
 from app.model.outbox import ASK, ask_lane
 from app.model.traffic import stored
+from app.road import flowing
 from app.road.convoy import Carriage, Load, Stale
 from app.road.items import Answered, Arrival, Taken
 from app.road.resolve import Bound, Create, Decision
@@ -86,16 +87,14 @@ def put_off(carriage: Carriage) -> bool:
 
 async def fence(sql: asyncpg.Connection, load: Load) -> None:
     """Lock the places of those that were asked about; raises Stale when one was taken over. Call it
-    before anything is added to a lane: these come first in the order of lanes, those that begin to
-    wait now among them."""
+    before any other lane is locked or added to: these come first in the order of lanes, those that
+    begin to wait now among them (alone with what is only added, they are locked with that)."""
     places = [one.place for one in _answers(load)]
-    if not places:
-        return
     beginning = {item.lane for item in load.items if item.kind == ASK}
-    if beginning:
+    if beginning and (places or flowing.speaks(load)):
         lanes = sorted(beginning | {place.lane for place in places})
         await outbox.lock_lanes(sql, ASK, lanes, load.now)
-    if len(await outbox.fence(sql, places)) < len(places):
+    if places and len(await outbox.fence(sql, places)) < len(places):
         raise Stale
 
 

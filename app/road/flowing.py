@@ -27,6 +27,11 @@ class Overtaken(Conflict):
         super().__init__(CONFLICT, "the execution was changed meanwhile")
 
 
+def speaks(load: Load) -> bool:
+    """Whether the convoy carries what flows say: `fence` locks their lanes then."""
+    return bool(_said(load))
+
+
 async def keep(sql: asyncpg.Connection, load: Load) -> None:
     """Write where the executions stand whose messages go on; the others are refused. Call it when
     nothing refuses a message of a flow any more (it names no media of ours)."""

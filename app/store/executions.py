@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Select, delete, null, select
+from sqlalchemy import Select, null, select
 from sqlmodel import SQLModel
 
 from app.model import Execution, ExecutionStep
+from app.model.flows import EXECUTION
 from app.store import running
 from app.store.database import Tx
 from app.store.slices import Key, Slice, cut
@@ -28,6 +29,14 @@ END = """
 UPDATE executions SET status = 'ended', reason = $3, due = NULL, version = version + 1,
   date_updated = $2
 WHERE sid = $1 AND status = 'active'
+"""
+# The item that it took in last may be worked on still: it names it from now on.
+REMOVE = """
+WITH gone AS (DELETE FROM executions WHERE sid = $1 RETURNING sid, taken), taken AS (
+  UPDATE outbox o SET params = coalesce(o.params, '{}') || jsonb_build_object($2::text, g.sid)
+  FROM gone g WHERE o.seq = g.taken
+)
+SELECT count(*) FROM gone
 """
 ENDED_BY_API = "cancelled: it was ended by the API"
 
@@ -83,8 +92,10 @@ async def end(tx: Tx, sid: str) -> None:
 
 
 async def remove(tx: Tx, sid: str) -> int:
-    """Delete an execution with its steps; gives how many there were."""
-    return await tx.run(delete(EXECUTIONS).where(E.sid == sid))
+    """Delete an execution with its steps; gives how many there were. The message that it is about
+    now begins no other: not even when the worker that is busy with it dies."""
+    count: int = await tx.sql.fetchval(REMOVE, sid, EXECUTION)
+    return count
 
 
 async def steps(tx: Tx, execution_sid: str, wanted: Slice) -> list[ExecutionStep]:

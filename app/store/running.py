@@ -55,10 +55,24 @@ UPDATE executions e SET due = NULL FROM over WHERE e.sid = over.sid
 RETURNING e.sid, e.account_sid, e.flow_sid, e.conversation_sid, e.version
 """
 
-FAIL = """
-UPDATE executions SET status = 'ended', reason = $3, due = NULL, version = version + 1,
+LOCK = """
+WITH entered AS MATERIALIZED (
+  SELECT sid FROM conversations WHERE sid = ANY ($1::text[]) ORDER BY sid FOR SHARE
+)
+SELECT e.sid
+FROM unnest($2::text[], $3::text[]) AS i (flow_sid, conversation_sid)
+JOIN executions e ON e.flow_sid = i.flow_sid COLLATE "C"
+  AND e.conversation_sid = i.conversation_sid COLLATE "C" AND e.status = 'active'
+WHERE (SELECT count(*) FROM entered) >= 0
+ORDER BY e.sid FOR NO KEY UPDATE OF e
+"""
+
+END = """
+UPDATE executions e SET status = 'ended', reason = i.reason, due = NULL, version = e.version + 1,
   date_updated = $4
-WHERE flow_sid = $1 AND conversation_sid = $2 AND status = 'active'
+FROM unnest($1::text[], $2::text[], $3::text[]) AS i (flow_sid, conversation_sid, reason)
+WHERE e.flow_sid = i.flow_sid COLLATE "C" AND e.status = 'active'
+  AND e.conversation_sid = i.conversation_sid COLLATE "C"
 """
 
 CLOSE = """
@@ -109,6 +123,19 @@ class Keeping:
     message_sid: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """An item that is done with, and why what its flow runs in its conversation ends with it."""
+
+    settled: Settled
+    reason: str
+
+    @property
+    def item(self) -> Claimed:
+        """The item under whose lease it ends."""
+        return self.settled.item
+
+
 def flow_of(item: Claimed) -> str:
     """The flow whose item this is."""
     return (item.url or "").removeprefix(PLACE)
@@ -131,7 +158,7 @@ async def parcels(sql: asyncpg.Connection, items: Sequence[Claimed]) -> dict[int
 
 async def keep(sql: asyncpg.Connection, keeping: Sequence[Keeping], now: datetime) -> set[str]:
     """Write where these executions stand; gives the SIDs of those that are kept. The others were
-    changed by somebody else."""
+    changed by somebody else, or would begin in a conversation that is closed."""
     rows = orjson.dumps([one.row for one in keeping]).decode()
     steps = orjson.dumps([step for one in keeping for step in one.steps]).decode()
     return {row["sid"] for row in await sql.fetch(KEEP, rows, steps, now)}
@@ -176,11 +203,21 @@ async def time_out(sql: asyncpg.Connection, now: datetime, limit: int = STEP_MAX
     return len(items)
 
 
-async def fail(
-    sql: asyncpg.Connection, flow_sid: str, conversation_sid: str | None, why: str, now: datetime
+async def lock(
+    sql: asyncpg.Connection, keeping: Sequence[Keeping], ending: Sequence[Ending]
 ) -> None:
-    """End what this flow runs in this conversation: it cannot go on."""
-    await sql.execute(FAIL, flow_sid, conversation_sid, f"failed: {why}", now)
+    """Lock what `keep` and `end` change, for a transaction that does both."""
+    new = [one.row["conversation_sid"] for one in keeping if one.row["version"] == 0]
+    items = [one.item for one in keeping] + [one.item for one in ending]
+    places = [flow_of(item) for item in items], [item.conversation_sid for item in items]
+    await sql.execute(LOCK, new, *places)
+
+
+async def end(sql: asyncpg.Connection, ending: Sequence[Ending], now: datetime) -> None:
+    """End what these flows run in these conversations. It is locked (`lock`) by the caller."""
+    flows = [flow_of(one.item) for one in ending]
+    conversations = [one.item.conversation_sid for one in ending]
+    await sql.execute(END, flows, conversations, [one.reason for one in ending], now)
 
 
 async def close(sql: asyncpg.Connection, conversations: Sequence[str], now: datetime) -> None:

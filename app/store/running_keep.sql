@@ -1,13 +1,21 @@
 -- Keep where runs stand, and their steps. One that is there already is changed only from the version
--- that was read, and while it is active; a new one only while no other is active. Gives those kept.
+-- that was read, and while it is active; a new one only while no other is active and its conversation
+-- is not closed. Who closes one ends what is active there, under its lock: so that of a new one is
+-- locked until it is kept, before any execution is. Gives those kept.
 WITH given AS (
   SELECT * FROM json_to_recordset($1::text::json) AS g (
     sid text, account_sid text, flow_sid text, conversation_sid text, flow_version int,
     contact_channel_address text, initiated_by text, status text, reason text, memory text,
     due timestamptz, version int, taken bigint)
+), entered AS MATERIALIZED (
+  SELECT c.sid FROM conversations c
+  WHERE c.sid IN (SELECT g.conversation_sid COLLATE "C" FROM given g WHERE g.version = 0)
+    AND c.state <> 'closed'
+  ORDER BY c.sid FOR SHARE OF c
 ), held AS (
   SELECT e.sid FROM executions e JOIN given g ON g.sid = e.sid COLLATE "C"
-  WHERE e.version = g.version AND e.status = 'active' ORDER BY e.sid FOR NO KEY UPDATE OF e
+  WHERE e.version = g.version AND e.status = 'active' AND (SELECT count(*) FROM entered) >= 0
+  ORDER BY e.sid FOR NO KEY UPDATE OF e
 ), changed AS (
   UPDATE executions e SET status = g.status, reason = g.reason, memory = g.memory, due = g.due,
     version = e.version + 1, taken = g.taken, date_updated = $3
@@ -21,8 +29,7 @@ WITH given AS (
     g.contact_channel_address, g.initiated_by, g.status, g.reason, g.memory, g.due, 1, g.taken,
     $3, $3
   FROM given g
-  JOIN LATERAL (SELECT FROM conversations c WHERE c.sid = g.conversation_sid COLLATE "C"
-    FOR KEY SHARE) c ON true
+  JOIN entered c ON c.sid = g.conversation_sid COLLATE "C"
   JOIN LATERAL (SELECT FROM flows f WHERE f.sid = g.flow_sid COLLATE "C" FOR KEY SHARE) f ON true
   WHERE g.version = 0
   ON CONFLICT (flow_sid, conversation_sid) WHERE status = 'active' DO NOTHING

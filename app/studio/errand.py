@@ -159,6 +159,7 @@ class Errand:
         sid = ids.new(ids.MESSAGE)
         try:
             draft = await deeds.draft(self._runtime, self._item, self._parcel, said)
+            await self._at_home(draft.conversation_sid)
             after = await self._after(Said(sid=sid))
             keeping = self._keeping(after, settle=last and rules.rests(after), message_sid=sid)
             await self._shop.road.submit(replace(draft, flow=keeping))
@@ -174,6 +175,7 @@ class Errand:
             after = await self._after(Added(sid=sid))
             return after, self._keeping(after, settle=last and rules.rests(after))
 
+        await self._at_home(added.conversation or self._item.conversation_sid)
         try:
             after, keeping = await adding.add(self._runtime, self._item, self._parcel, added, keep)
         except Overtaken:
@@ -182,6 +184,12 @@ class Errand:
             await self._advance(deeds.refused(refused))
             return
         self._was_kept(after, keeping)
+
+    async def _at_home(self, conversation_sid: str | None) -> None:
+        """Have a new execution begin before it does something in another conversation: it begins
+        under the lock of its own, and the two would be locked out of order."""
+        if not self._version and conversation_sid != self._item.conversation_sid:
+            await self._keep(settle=False)
 
     async def _after(self, event: Event) -> Stack:
         run, now = self._run, self._now()

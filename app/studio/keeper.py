@@ -11,10 +11,10 @@ from app.road.flowing import Overtaken
 from app.runtime import Runtime
 from app.store import outbox, running
 from app.store.outbox import Settled
-from app.store.running import Keeping
+from app.store.running import Ending, Keeping
 
-Kept = Convoy[Keeping | Settled, None]
-
+Keepable = Keeping | Ending | Settled
+Kept = Convoy[Keepable, None]
 
 POSTPONED = "postponed"
 """What was not begun: it is as if the item had not been taken."""
@@ -31,21 +31,20 @@ class Keeper:
         self._runtime = runtime
         self._held = runtime.db.hold(pinned=True)
 
-    async def __call__(self, given: Sequence[Keeping | Settled]) -> Sequence[Exception | None]:
-        """All of them in one transaction. An item whose lease is lost is nobody's here: the whole
-        is taken back, and each is tried alone."""
+    async def __call__(self, given: Sequence[Keepable]) -> Sequence[Exception | None]:
+        """All of them in one transaction: executions are locked before lanes. An item whose lease
+        is lost is nobody's here: the whole is taken back, and each is tried alone."""
         now = self._runtime.clock.now()
         keeping = [one for one in given if isinstance(one, Keeping)]
+        ending = [one for one in given if isinstance(one, Ending)]
         async with self._held.begin() as sql:
+            if ending:
+                await running.lock(sql, keeping, ending)
+                await running.end(sql, ending, now)
             kept = await running.keep(sql, keeping, now) if keeping else set()
             ours = await outbox.fence(sql, [one.item for one in given])
             if any(one.item.seq not in ours for one in given):
                 raise Lost("the lease ran out")
-            for one in given:
-                if isinstance(one, Settled) and one.dead is not None:
-                    item = one.item
-                    flow_sid = running.flow_of(item)
-                    await running.fail(sql, flow_sid, item.conversation_sid, one.dead, now)
             settled = [done for one in given if (done := _settled(one, kept)) is not None]
             late = [one for one in settled if one.outcome == POSTPONED]
             for one in late:
@@ -59,11 +58,11 @@ class Keeper:
         await self._held.close()
 
 
-def _overtaken(one: Keeping | Settled, kept: set[str]) -> bool:
+def _overtaken(one: Keepable, kept: set[str]) -> bool:
     return isinstance(one, Keeping) and one.row["sid"] not in kept
 
 
-def _settled(one: Keeping | Settled, kept: set[str]) -> Settled | None:
+def _settled(one: Keepable, kept: set[str]) -> Settled | None:
     if isinstance(one, Settled):
         return one
     return None if _overtaken(one, kept) else one.settled

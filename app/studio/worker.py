@@ -27,7 +27,7 @@ from app.rules import executions as rules
 from app.runtime import Runtime
 from app.store import running
 from app.store.outbox import Claimed, Settled
-from app.store.running import Parcel, flow_of
+from app.store.running import Ending, Parcel, flow_of
 from app.studio.errand import Crowded, Errand, Shop
 from app.studio.keeper import POSTPONED, Kept, Lost
 
@@ -44,7 +44,8 @@ UNPUBLISHED = "the flow has no revision that can be run"
 
 @dataclass(frozen=True, slots=True)
 class Walked:
-    """What became of an item. `settled` None: it is settled already."""
+    """What became of an item. `settled` None: it is settled already; `ends` is why what its flow
+    runs in its conversation ends with it."""
 
     item: Claimed
     outcome: str
@@ -52,6 +53,7 @@ class Walked:
     execution_sid: str | None = None
     steps: int = 0
     took_s: float = 0.0
+    ends: str | None = None
 
 
 def flow_loop(runtime: Runtime, road: Road, kept: Kept) -> LaneLoop[Parcel, Walked]:
@@ -88,7 +90,8 @@ class Worker:
         if not parcel.known or item.account_sid not in self._runtime.settings.houses:
             return _dead(item, f"there is no flow {flow_of(item)}")
         if parcel.state == "closed":
-            return _done(item, IGNORED, "the conversation is closed")
+            settled = Settled(item, IGNORED, detail="the conversation is closed")
+            return Walked(item, IGNORED, settled, parcel.execution_sid, ends=running.CLOSED)
         began = self._runtime.clock.monotonic()
         errand = Errand(self._shop, item, parcel)
         try:
@@ -121,7 +124,7 @@ class Worker:
                 if late:
                     return _done(item, REPLIED, "somebody wrote in time")
                 await errand.feed(TimedOut())
-        elif parcel.taken_in:
+        elif parcel.taken_in or EXECUTION in params:
             return _done(item, GONE, "the execution has ended")
         elif not await self._heard(errand, item, parcel):
             return _done(item, IGNORED, UNPUBLISHED)
@@ -152,7 +155,9 @@ class Worker:
         """Write down what became of an item, if that is not done, and let its lane go on."""
         if walked.settled is not None:
             try:
-                await self._shop.kept.submit(walked.settled)
+                ends = walked.ends
+                ending = Ending(walked.settled, ends) if ends is not None else walked.settled
+                await self._shop.kept.submit(ending)
             except Lost:
                 return  # another worker has it by now
         self._observe(walked)
@@ -183,4 +188,5 @@ def _done(item: Claimed, outcome: str, detail: str) -> Walked:
 
 
 def _dead(item: Claimed, reason: str) -> Walked:
-    return Walked(item, "dead", Settled(item, "dead", dead=reason, detail=reason))
+    settled = Settled(item, "dead", dead=reason, detail=reason)
+    return Walked(item, "dead", settled, ends=f"failed: {reason}")

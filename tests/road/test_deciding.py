@@ -145,6 +145,7 @@ async def test_the_answer_changes_name_body_author_and_attributes(dsn: str) -> N
         first, second = (await one.get(path))["messages"]
         assert (first["body"], first["author"]) == ("first", ANN)
         assert {key: second[key] for key in changed} == changed
+        await judge.until(lambda: len(judge.events("onMessageAdded")) == 2)
         told = judge.events("onMessageAdded")[-1].form
         assert (told["Body"], told["Author"]) == ("s*****", "anonymous")
 

@@ -4,7 +4,7 @@ may die before and after each of them."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -87,9 +87,12 @@ class Stage:
         assert taken.conversation_sid is not None
         return taken.conversation_sid
 
-    async def work(self, fuse_left: int | None = None) -> bool:
+    async def work(
+        self, fuse_left: int | None = None, meanwhile: Callable[[], Awaitable[None]] | None = None
+    ) -> bool:
         """A process takes what is due and works on it, one item; it dies when its fuse has burnt.
-        Says whether there was anything to do."""
+        Says whether there was anything to do. `meanwhile` happens when it has read what is there.
+        """
         fuse = Fuse(fuse_left)
         road, kept = Fused(self.road, fuse), Fused(self.kept, fuse)
         shop = Shop(self.runtime, road, kept, Definitions(self.runtime.db))  # type: ignore[arg-type]
@@ -97,6 +100,8 @@ class Stage:
         async with self.runtime.db.begin() as tx:
             claimed, _ = await self.queue.take(tx.sql, 1, now=self.clock.now(), lease_s=LEASE_S)
             parcels = await running.parcels(tx.sql, claimed)
+        if meanwhile is not None:
+            await meanwhile()
         for item in claimed:
             try:
                 try:
@@ -118,6 +123,15 @@ class Stage:
         async with self.runtime.db.begin() as tx:
             await running.time_out(tx.sql, tx.now)
 
+    async def close(self) -> None:
+        """Every conversation closes, as by the API."""
+        async with self.runtime.db.begin() as tx:
+            rows = await tx.sql.fetch(
+                "UPDATE conversations SET state = 'closed' WHERE state <> 'closed' RETURNING sid"
+            )
+            await tx.sql.execute("UPDATE bindings SET open = false WHERE open")
+            await running.close(tx.sql, [row["sid"] for row in rows], tx.now)
+
     async def said(self) -> list[str]:
         """What the flow said, in order."""
         rows = await self.sql.fetch(
@@ -127,11 +141,13 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(db: Database, sql: asyncpg.Connection, definition: str) -> AsyncIterator[Stage]:
+async def staged(
+    db: Database, sql: asyncpg.Connection, definition: str, **sections: Any
+) -> AsyncIterator[Stage]:
     """A stage whose number leads to this flow."""
     assert isinstance(db.clock, TurnedClock)
     rule = {"type": "studio", "studio_flow_sid": FLOW_SID}
-    chosen = settings(addresses=[{"address": SMS, "auto_creation": rule}])
+    chosen = settings(addresses=[{"address": SMS, "auto_creation": rule}], **sections)
     async with db.begin() as tx:
         await declare(tx, chosen)
         flow = Flow(

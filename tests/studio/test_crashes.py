@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from app.ops import retention
 from app.rules import executions as rules
-from app.store import running
 from app.store.database import Database
 from app.studio.worker import ATTEMPTS_MAX
 from tests.support.clock import TurnedClock
@@ -165,23 +164,12 @@ async def _play(stage: Stage, deeds: list[tuple[str, str]]) -> None:
             case "work":
                 await stage.work(None if how == "whole" else int(how))
             case "close":
-                await _close(stage)
+                await stage.close()
     await stage.finish()
     stage.clock.turn(61)
     await stage.sweep()
     await stage.finish()
     await _judge(stage, len(texts))
-
-
-async def _close(stage: Stage) -> None:
-    """Every conversation closes, as by the API."""
-    async with stage.runtime.db.begin() as tx:
-        rows = await tx.sql.fetch(
-            "UPDATE conversations SET state = 'closed' WHERE state <> 'closed' RETURNING sid"
-        )
-        sids = [row["sid"] for row in rows]
-        await tx.sql.execute("UPDATE bindings SET open = false WHERE open")
-        await running.close(tx.sql, sids, tx.now)
 
 
 async def _judge(stage: Stage, texts: int) -> None:

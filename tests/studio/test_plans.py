@@ -94,7 +94,8 @@ async def test_what_the_worker_asks_is_backed_by_indexes(
         (running.DEFINITION, (FLOW_SID, 1)),
         (running.ENTERED, (ACCOUNT, FLOW_SID)),
         (running.OVER, (now, 10)),
-        (running.FAIL, (FLOW_SID, CH, "why", now)),
+        (running.LOCK, ([CH], [FLOW_SID], [CH])),
+        (running.END, ([FLOW_SID], [CH], ["why"], now)),
         (running.CLOSE, ([CH], "why", now)),
         (retention.EXECUTIONS, (now, 10)),
     ):
