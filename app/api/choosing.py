@@ -48,8 +48,9 @@ async def choose(tx: Tx, joining: Iterable[Participant], settings: Settings) -> 
 
 
 async def keep(tx: Tx, choices: Iterable[Choice]) -> None:
-    """Remember who got which sender, once their pairs are claimed."""
-    for choice in choices:
+    """Remember who got which sender, once their pairs are claimed. Rows are locked in one order,
+    whatever that of the request is."""
+    for choice in sorted(choices, key=_place):
         if choice.sticky and choice.participant.proxy_address is not None:
             await sticky_senders.keep(tx, choice.wanted, choice.participant.proxy_address)
 
@@ -70,6 +71,10 @@ async def claim_one(tx: Tx, participant: Participant, settings: Settings) -> Non
         first = first or holder
     assert first is not None
     raise refuse_held(first)
+
+
+def _place(choice: Choice) -> tuple[str, str]:
+    return choice.wanted.messaging_service_sid, choice.wanted.address
 
 
 async def _choice(tx: Tx, participant: Participant, settings: Settings) -> Choice:

@@ -1,8 +1,9 @@
 """What a mail server's replies mean: a table of enhanced status codes (RFC 3463) and, for servers
 that give none, one of plain replies (RFC 5321 4.2.3). Reports use the same codes.
 
-4xx: not now. 5xx about the message, its sender or its recipient: never. What is about us (who may
-log in, who may relay) the operator mends, so it is not the end of a message either.
+4xx: not now; 421: the server itself is down (RFC 5321 3.8). 5xx about the message, its sender or
+its recipient: never. What is about us (who may log in, who may relay) the operator mends, so it is
+not the end of a message either.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ PLAIN: Mapping[int, int] = {
 # About us and not about the message: RFC 4954 and 3207.
 OPERATORS = frozenset({530, 534, 535, 538})
 OPERATORS_ENHANCED = frozenset({"7.8", "7.9", "7.10", "7.11", "7.30"})
+CLOSING = 421
 # Not about anything that was said to it.
 UNABLE = frozenset({500, 501, 502, 503, 504, 521})
 
@@ -82,7 +84,7 @@ def refusal(reply: int, text: str, *, sender: bool = False) -> CarrierError:
         return Temporary(said, codes.UNAUTHORISED)
     if reply < 500 or reply in UNABLE:
         code = codes.QUEUE_FULL if reply in (450, 451, 452) else codes.UNAVAILABLE
-        return Temporary(said, code)
+        return Temporary(said, code, down=reply == CLOSING)
     if sender and match is None:
         return Permanent(said, codes.FROM_NOT_OURS)
     return Permanent(said, code_of(reply, text))

@@ -72,9 +72,12 @@ async def _try(runtime: Runtime, pauses: Pauses, item: Claimed, parcel: Parcel) 
         return Tried(item, "postponed", not_before=later)
     carriers = routes.carriers(runtime, item, parcel, carrier)
     first = carriers[0].name
-    pauses_end = {one.name: pauses.until(one.name, item) for one in carriers}
+    now = runtime.clock.now()
+    pauses_end = {one.name: pauses.until(one.name, item, now) for one in carriers}
     if ends := [end for end in pauses_end.values() if end is not None]:
         carriers = [one for one in carriers if pauses_end[one.name] is None]
+        if not carriers and (trying := pauses.try_instead(pauses_end, item)) is not None:
+            carriers = [runtime.carriers[trying]]
         if not carriers:
             reason = f"{' and '.join(pauses_end)} paused"
             return Tried(item, "postponed", not_before=min(ends), reason=reason)

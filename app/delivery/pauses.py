@@ -3,15 +3,16 @@
 A carrier fails when `delivery.pause_after` lanes of it in a row met no connection, no answer or an
 error of its server, and none was answered between; what it says of single recipients does not
 count. Then it is paused for all processes: nothing is sent by it, using up no attempts, until the
-pause is over; one send is let through, and when that is answered all go on. Processes count for
-themselves; what one knows of another's pauses is at most a second old (app/delivery/queue.py).
+pause is over; one send is let through, and when that is answered all go on. That is the first one
+that would go by it, were it well, or one that may go by no other. Processes count for themselves;
+what one knows of another's pauses is at most a second old (app/delivery/queue.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import asyncpg
@@ -27,6 +28,8 @@ from app.store.carrier_pauses import Paused
 from app.store.outbox import Claimed
 
 REASON_CHARS_MAX = 200
+TRYING_S = 3.0
+"""How long an attempt that may go by a paused carrier only waits while another one tries it."""
 Turn = CarrierPaused | CarrierResumed
 
 
@@ -41,11 +44,13 @@ class Probe(NamedTuple):
 class Pauses:
     """What one process knows of its carriers: those that are paused, the lanes of each that failed
     since it answered last, and which of its attempts were let through to a paused one (by lane and
-    lease). `fresh` is whether `paused` is what the database said when it was asked last."""
+    lease). `turns` are those of this process that nobody has yet, by their carriers. `fresh` is
+    whether `paused` is what the database said when it was asked last."""
 
     settings: DeliverySettings
-    paused: Mapping[str, Paused] = field(default_factory=dict)
+    paused: dict[str, Paused] = field(default_factory=dict)
     fresh: bool = False
+    turns: dict[str, Probe] = field(default_factory=dict)
     _failing: dict[str, set[str]] = field(default_factory=dict)
     _probes: dict[tuple[str, str], Probe] = field(default_factory=dict)
 
@@ -54,19 +59,42 @@ class Pauses:
         self.paused = {one.carrier: one for one in listed}
         self.fresh = True
 
+    def have(self, turn: Probe, until: datetime) -> None:
+        """This turn is for one of our attempts, and for nobody else's until then."""
+        self.turns[turn.carrier] = turn
+        known = self.paused[turn.carrier]
+        self.paused[turn.carrier] = replace(known, probe=turn.name, paused_until=until)
+
     def blocked(self, route: str | None) -> bool:
         """Whether every carrier of this route is paused."""
         if not self.paused or route is None:
             return False
         return all(carrier in self.paused for carrier in carriers_of(route))
 
-    def until(self, carrier: str, item: Claimed) -> datetime | None:
+    def until(self, carrier: str, item: Claimed, now: datetime) -> datetime | None:
         """Until when this attempt may not go by this carrier; None: it may."""
         paused = self.paused.get(carrier)
         if paused is None:
             return None
         probe = self._probes.get((item.lane, item.lease))
-        return None if probe is not None and probe.carrier == carrier else paused.paused_until
+        if probe is not None and probe.carrier == carrier:
+            return None
+        if paused.probe is not None or paused.paused_until <= now:
+            return now + timedelta(seconds=TRYING_S)  # soon it is known whether it is well
+        return paused.paused_until
+
+    def try_instead(self, carriers: Iterable[str], item: Claimed) -> str | None:
+        """Let this attempt, which may go by these paused carriers only, through to one whose turn
+        nobody has; a turn that it had by its route is for others again. Gives the carrier."""
+        turn = next((self.turns[one] for one in carriers if one in self.turns), None)
+        if turn is None:
+            return None
+        del self.turns[turn.carrier]
+        had = self.ended(item.lane, item.lease)
+        if had is not None:
+            self.turns.setdefault(had.carrier, had)
+        self.let_through(item.lane, item.lease, turn)
+        return turn.carrier
 
     def let_through(self, lane: str, lease: str, probe: Probe) -> None:
         """This lane's attempt tells whether the carrier is well again."""

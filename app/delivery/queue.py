@@ -29,7 +29,6 @@ class DeliveryQueue:
     def __init__(self, clock: Clock, pauses: Pauses, rates: dict[str, float]) -> None:
         self._clock, self._pauses, self._rates = clock, pauses, rates
         self._looked = -math.inf
-        self._turns: dict[str, Probe] = {}
 
     async def take(
         self, sql: asyncpg.Connection, room: int, *, now: datetime, lease_s: float
@@ -65,7 +64,7 @@ class DeliveryQueue:
         for lane in lanes:
             turn = self._turn(lane.endpoint)
             if turn is not None:
-                del self._turns[turn.carrier]
+                del self._pauses.turns[turn.carrier]
             if turn is not None:
                 self._pauses.let_through(lane.lane, lease, turn)
             if turn is None and self._pauses.blocked(lane.endpoint):
@@ -78,8 +77,8 @@ class DeliveryQueue:
         """The turn that a lane of this route would take: that of a carrier which it would go by,
         were it well."""
         for carrier in carriers_of(route) if route else ():
-            if carrier in self._turns:
-                return self._turns[carrier]
+            if carrier in self._pauses.turns:
+                return self._pauses.turns[carrier]
             if carrier not in self._pauses.paused:
                 break
         return None
@@ -89,7 +88,7 @@ class DeliveryQueue:
         for lane in lanes:
             turn = self._pauses.ended(lane, lease)
             if turn is not None:
-                self._turns[turn.carrier] = turn
+                self._pauses.turns[turn.carrier] = turn
 
     async def _look(self, sql: asyncpg.Connection, now: datetime, lease_s: float) -> None:
         """Ask which carriers are paused, take the turn to try those whose pause is over, and let
@@ -99,13 +98,13 @@ class DeliveryQueue:
         self._looked = self._clock.monotonic()
         until = now + timedelta(seconds=lease_s)
         for one in listed:
-            turn = self._turns.pop(one.carrier, None)
+            turn = self._pauses.turns.pop(one.carrier, None)
             if turn is not None and one.probe == turn.name and one.paused_until > now:
-                self._turns[one.carrier] = turn
+                self._pauses.turns[one.carrier] = turn
             elif one.paused_until <= now:
                 turn = Probe(one.carrier, ids.token())
                 if await carrier_pauses.probe(sql, *turn, now, until):
-                    self._turns[one.carrier] = turn
+                    self._pauses.have(turn, until)
         held = await carrier_pauses.routes(sql)
         if not held:
             return

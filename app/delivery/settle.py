@@ -204,7 +204,9 @@ class Settler:
             for name in parts.names(receipt)
         }
         for status in await deliveries.take_early(sql, batch.accepted):
-            _say(batch, by_external[status.carrier, status.external_id], status)
+            receipt = by_external.get((status.carrier, status.external_id))
+            if receipt is not None:  # else it is about a second copy, and the first one counts
+                _say(batch, receipt, status)
 
     async def _write(self, sql: asyncpg.Connection, batch: Batch) -> None:
         await deliveries.move(sql, list(batch.moved.values()), batch.now)

@@ -31,7 +31,7 @@ WITH ended AS (
     params = coalesce(e.params, o.params),
     attempts = CASE
       WHEN e.params IS NOT NULL THEN 0  -- it is about the next part now
-      WHEN e.outcome = 'postponed' AND e.kind = 'delivery' AND NOT e.unknown
+      WHEN e.outcome = 'postponed' AND e.kind = 'delivery'
         THEN o.attempts - 1  -- nothing was attempted
       ELSE o.attempts END
   FROM ended e WHERE o.seq = e.seq AND NOT e.done

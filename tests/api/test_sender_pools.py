@@ -9,12 +9,16 @@ from typing import Any
 import pytest
 
 from app.store import sticky_senders
+from app.store.sticky_senders import Wanted
 
 from .conftest import LONELY, OURS, OURS_TOO, OURS_WHATSAPP
 
 PERSON, FRIEND = "+12125558675", "+12125558676"
 ADDRESS, PROXY = "MessagingBinding.Address", "MessagingBinding.ProxyAddress"
 CH = "/v1/Conversations"
+WAITING_FOR_US = """
+SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))
+"""
 
 
 def pool(world: Any, name: str = "default") -> str:
@@ -114,6 +118,29 @@ async def test_one_request_may_bring_several_by_one_pool(world: Any) -> None:
     assert set(had) == {PERSON, FRIEND}
     await world.call("DELETE", f"{CH}/{made['sid']}")
     assert (await joined(world))[1] == had[PERSON]
+
+
+async def test_the_same_people_in_another_order_do_not_lock_each_other_out(world: Any) -> None:
+    """Somebody else keeps a sender for the first of two, and then for the second."""
+    people = [
+        {"messaging_binding": {"address": one, "proxy_address": pool(world)}}
+        for one in (FRIEND, PERSON)
+    ]
+    form = [("Participant", json.dumps(one)) for one in people]
+    senders = [OURS, OURS_TOO]
+    async with world.runtime.db.begin() as tx:
+        for person in (PERSON, FRIEND):
+            wanted = Wanted(world.account_sid, "IS1", pool(world), person, senders)
+            await sticky_senders.keep(tx, wanted, OURS)
+            if person == PERSON:
+                path = "/v1/ConversationWithParticipants"
+                other = asyncio.create_task(world.call("POST", path, form))
+                async with asyncio.timeout(10):
+                    while not await tx.sql.fetchval(WAITING_FOR_US):
+                        await asyncio.sleep(0.01)
+                await tx.sql.execute("SET LOCAL lock_timeout = '300ms'")
+    status, made = await other
+    assert status in (201, 202), made
 
 
 async def test_an_update_moves_somebody_into_a_pool_once(world: Any) -> None:

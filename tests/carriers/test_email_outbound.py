@@ -160,6 +160,7 @@ REPLIES: list[tuple[str, str, type[CarrierError], int]] = [
     ("DATA", "554 5.7.1 spam", Permanent, 30007),
     ("DATA", "552 5.3.4 too big", Permanent, 30019),
     ("DATA", "451 4.3.0 later", Temporary, 21611),
+    ("DATA", "421 4.3.2 closing", Temporary, 20503),
     ("DATA", "554 no", Permanent, 30007),
 ]
 
@@ -174,6 +175,7 @@ async def test_replies_are_told_apart(
         with pytest.raises(kind) as refused:
             await one.send(OUTGOING, context)
         assert refused.value.code == code
+        assert refused.value.down is reply.startswith("421")
         assert ANN not in refused.value.message
         assert server.taken == []
         await one.send(OUTGOING, context)
@@ -185,16 +187,32 @@ async def test_a_connection_that_breaks_before_the_mail_sent_nothing(
 ) -> None:
     async with standing_in() as server:
         server.cut = [command]
-        with pytest.raises(Temporary):
+        with pytest.raises(Temporary) as lost:
             await carrier(server).send(OUTGOING, context)
+        assert lost.value.down
         assert server.taken == []
 
 
 async def test_nobody_listens(context: Context) -> None:
     async with standing_in() as server:
         pass
-    with pytest.raises(Temporary, match="no mail server"):
+    with pytest.raises(Temporary, match="no mail server") as lost:
         await carrier(server).send(OUTGOING, context)
+    assert lost.value.down
+
+
+@pytest.mark.parametrize("greeting", ["421 4.3.2 later", "554 5.3.2 not today"])
+async def test_a_server_that_greets_nobody_is_down(greeting: str, context: Context) -> None:
+    async def turn_away(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(f"{greeting}\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(turn_away, "127.0.0.1", 0) as listening:
+        away = MailServer(listening.sockets[0].getsockname()[1])
+        with pytest.raises(Temporary) as refused:
+            await carrier(away).send(OUTGOING, context)
+        assert (refused.value.code, refused.value.down) == (20503, True)
 
 
 async def test_a_reply_that_does_not_come_is_unknown(context: Context) -> None:
@@ -216,8 +234,9 @@ async def test_a_file_that_breaks_off_sends_nothing(context: Context) -> None:
 
     async with standing_in() as server:
         outgoing = replace(OUTGOING, media=(replace(file("a.png"), size=None),))
-        with pytest.raises(Temporary, match="broke off"):
+        with pytest.raises(Temporary, match="broke off") as broken:
             await carrier(server).send(outgoing, replace(context, open_file=opened))
+        assert not broken.value.down
         assert server.taken == []
 
 
@@ -270,7 +289,7 @@ async def test_starttls_and_a_login(context: Context, tmp_path: Path) -> None:
         assert len(server.taken) == 1
         with pytest.raises(Temporary) as refused:
             await carrier(server, good | {"password": "wrong"}).send(OUTGOING, context)
-        assert refused.value.code == 20003
+        assert (refused.value.code, refused.value.down) == (20003, False)
         with pytest.raises(Temporary):  # nobody vouches for its certificate
             await carrier(server, good | {"ca_file": None}).send(OUTGOING, context)
     async with standing_in() as server:

@@ -11,13 +11,17 @@ import pytest
 
 from app.delivery.attempt import attempt
 from app.delivery.pauses import Pauses
-from app.model.traffic import Accepted, ContentTemplate, Outgoing
+from app.delivery.settle import Settler
+from app.delivery.tried import Tried
+from app.model.traffic import Accepted, ContentTemplate, Outgoing, Status
 from app.observe import Observe
 from app.runtime import Runtime
+from app.store import outbox
 from app.store.database import Database
 from app.store.deliveries import Parcel
 from app.store.outbox import Claimed
 from app.store.standing import Standing
+from tests.road.conftest import Open
 from tests.support.clock import TurnedClock
 from tests.support.settings import ACCOUNT, settings
 
@@ -73,3 +77,26 @@ async def test_a_session_that_ended_meanwhile_makes_nothing_of_what_was_accepted
     )
     tried = await attempt(runtime, Pauses(runtime.settings.delivery), cast(Claimed, item), parcel)
     assert (tried.outcome, tried.accepted) == ("accepted", Accepted("SM1"))
+
+
+async def test_what_came_early_about_a_second_copy_says_nothing_of_the_first(
+    open_road: Open,
+) -> None:
+    """It was sent again (`on_unknown: resend`), and meanwhile a callback told of the first send."""
+    async with open_road() as road:
+        taken = await road.arrive("SM0")
+        await road.post(taken.conversation_sid, "agent")
+        receipt = await road.sql.fetchval("SELECT sid FROM receipts")
+        settler = Settler(road.runtime, Pauses(road.runtime.settings.delivery))
+        async with road.runtime.db.begin() as tx:
+            [item] = await outbox.claim(
+                tx.sql, "delivery", limit=10, lease="l", now=tx.now, lease_s=60, rates={}
+            )
+        await settler([Status("lab", "SM2", "failed", 30005)])
+        await settler([Status("lab", "SM1", "delivered", receipt_sid=receipt)])
+        assert await settler([Tried(item, "accepted", Accepted("SM2"))]) == [True]
+        await settler.close()
+        row = await road.sql.fetchrow("SELECT external_id, status FROM receipts")
+        assert tuple(row) == ("SM1", "delivered")
+        assert await road.sql.fetchval("SELECT count(*) FROM early_statuses") == 0
+        assert await road.sql.fetchval("SELECT count(*) FROM outbox WHERE kind = 'delivery'") == 0

@@ -310,3 +310,32 @@ async def test_a_parsed_form_is_read_like_a_mail(place: Place) -> None:
     (message,) = await place.messages(listed[0]["sid"])
     assert (message["author"], message["body"]) == (ANN, "Hello you\n\nBye")
     assert [one["size"] for one in message["media"]] == [len(PNG)]
+
+
+async def test_while_a_mail_server_is_away_mails_go_by_the_fallback(
+    dsn: str, tmp_path: Path
+) -> None:
+    async with standing_in() as away:
+        pass
+    async with standing_in() as server:
+        smtp = {"host": "127.0.0.1", "security": "none"}
+        posts = {
+            name: {"kind": "email", "smtp": smtp | {"port": port}, "form": {"secrets": SECRET}}
+            for name, port in (("post", away.port), ("spare", server.port))
+        }
+        sender = SENDERS[1] | {"fallback_carrier": "spare"}
+        sections: dict[str, Any] = {
+            "carriers": {"lab": {"kind": "sandbox"}, **posts},
+            "senders": [SENDERS[0], sender],
+            "secrets": {"key_file": str(tmp_path / "key")},
+            "delivery": {"waits_s": [3600], "jitter": 0, "pause_after": 1},
+        }
+        async with house(dsn, **sections) as one:
+            place = Place(one, server)
+            ch = await place.write("Where is it?\n", message_id="q1@example.net")
+            await one.say(ch, "On its way.")
+            await place.mails(1)
+            await place.statuses("sent")
+            assert server.taken[0].mail.get_content().strip() == "On its way."
+            said = (await one.get("/readyz"))["paused_carriers"]
+            assert said["post"].endswith("no mail server: SMTPConnectError")

@@ -13,12 +13,26 @@ from app.store import deliveries
 from tests.road.test_pauses import HELD, Seen, paused, until
 from tests.support.clock import AheadClock
 from tests.support.house import House, house
+from tests.support.mails import PNG
 from tests.support.settings import SMS
 
 PHONES = [f"+1555123{n:04d}" for n in range(6)]
 AWAY = {"refuse": "temporary", "code": 20503}
 """The whole service is away: nothing was taken."""
 DELIVERY = {"waits_s": [0.02] * 30, "timeout_s": 2, "pause_after": 3, "pauses_s": [60, 600]}
+SLOW: dict[str, Any] = {
+    name: {"kind": "sandbox", "secret": "s", "look_up_after_s": 30} for name in ("lab", "spare")
+}
+"""Whoever asks what became of a send is told the truth only after a while."""
+WHATSAPP_ONLY = {
+    "kind": "http",
+    "channels": {"whatsapp": "whatsapp"},
+    "send": {"url": "http://127.0.0.1:1/", "form": {"to": "{to}", "text": "{body}"}},
+    "inbound": {"format": "json", "id": "id", "from": "f", "to": "t"},
+    "verify": {"scheme": "none"},
+}
+WAITING = "SELECT attempts FROM outbox WHERE kind = 'delivery'"
+WAITED = "SELECT count(DISTINCT seq) = $1 FROM attempts WHERE outcome = 'postponed'"
 
 
 def duo(**more: Any) -> dict[str, Any]:
@@ -68,7 +82,9 @@ async def test_what_the_first_surely_did_not_take_goes_by_the_other_at_once(dsn:
         assert [e["carrier"] for e in entries if e["what"] == "fan-out"] == ["spare"]
 
 
-async def test_while_the_first_is_paused_all_goes_by_the_other_and_then_back(dsn: str) -> None:
+async def test_while_the_first_is_paused_all_goes_by_the_other_and_then_back(
+    dsn: str, sql: asyncpg.Connection
+) -> None:
     clock, seen = AheadClock(), Seen()
     async with house(dsn, seen.observe, clock, **duo()) as one:
         chats = [await one.conversation(phone) for phone in PHONES]
@@ -76,6 +92,7 @@ async def test_while_the_first_is_paused_all_goes_by_the_other_and_then_back(dsn
         for body in ("1", "2", "3"):
             await asyncio.gather(*(one.say(ch, body) for ch in chats))
         await until(lambda: _all(spare(one), ["1", "2", "3"]))
+        await until(lambda: _all_settled(sql))
         assert list(await paused(one)) == ["lab"]
         one.world.behave(refuse=None)
         clock.ahead_s += 120
@@ -88,8 +105,7 @@ async def test_while_the_first_is_paused_all_goes_by_the_other_and_then_back(dsn
 async def test_what_may_have_happened_waits_for_who_knows(dsn: str) -> None:
     """The answer was lost, the carrier is paused: nobody else may send that message."""
     clock = AheadClock()
-    lab = {"kind": "sandbox", "secret": "s", "look_up_after_s": 30}
-    async with house(dsn, None, clock, **duo(carriers={"lab": lab, "spare": lab})) as one:
+    async with house(dsn, None, clock, **duo(carriers=SLOW)) as one:
         chats = [await one.conversation(phone) for phone in PHONES]
         one.world.behave(cut="after", statuses=False)
         await asyncio.gather(*(one.say(ch, "once") for ch in chats))
@@ -119,17 +135,88 @@ async def test_when_both_are_away_all_waits_for_either(dsn: str, sql: asyncpg.Co
         assert all(got(one.world, phone) == [] for phone in PHONES)
 
 
+async def test_what_only_the_fallback_carries_goes_once_that_one_is_well(
+    dsn: str, sql: asyncpg.Connection
+) -> None:
+    """The first carrier is well all the time and has no MMS: nobody else tries the other."""
+    clock, seen = AheadClock(), Seen()
+    sms = {**WHATSAPP_ONLY, "channels": {"sms": "sms"}}
+    sender = {"address": SMS, "carrier": "plain", "fallback_carrier": "lab"}
+    given = duo(
+        carriers={"plain": sms, "lab": duo()["carriers"]["lab"]},
+        senders=[{**sender, "messaging_service": "default"}],
+    )
+    async with house(dsn, seen.observe, clock, **given) as one:
+        chats = [await _chat(one, phone) for phone in PHONES]
+        one.world.behave(**AWAY)
+        await asyncio.gather(*(_picture(one, ch) for ch in chats))
+        await until(lambda: paused(one))
+        await until(lambda: sql.fetchval(WAITED, len(PHONES)))
+        one.world.behave(refuse=None)
+        clock.ahead_s += 120
+        await one.world.until(lambda: any(got(one.world, phone) for phone in PHONES))
+        await until(lambda: _said(seen, "Resumed"))
+        clock.ahead_s += 5
+        await one.world.until(lambda: all(got(one.world, phone) for phone in PHONES))
+        assert one.world.records.doubles() == []
+        spins = "SELECT count(*) FROM attempts WHERE outcome = 'postponed'"
+        assert await sql.fetchval(spins) <= 4 * len(PHONES)
+
+
+async def test_what_the_fallback_may_have_is_asked_about_whoever_else_is_tried(
+    dsn: str, sql: asyncpg.Connection
+) -> None:
+    """Both are paused and both pauses end: the turn of the first is of no use to these."""
+    clock, seen = AheadClock(), Seen()
+    async with house(dsn, seen.observe, clock, **duo(carriers=SLOW)) as one:
+        chats = [await one.conversation(phone) for phone in PHONES[:3]]
+        one.world.behave(**AWAY)
+        spare(one).behave(cut="after", statuses=False)
+        await asyncio.gather(*(one.say(ch, "once") for ch in chats))
+        await until(lambda: _paused(one, "lab", "spare"))
+        clock.ahead_s += 31
+        await until(lambda: sql.fetchval(f"SELECT ({HELD}) = 3"))
+        spare(one).behave(cut=None)
+        clock.ahead_s += 120
+        await until(lambda: _said(seen, "Resumed"))
+        clock.ahead_s += 5
+        await until(lambda: _all_settled(sql))
+        await until(lambda: _paused(one, "lab"))
+        assert all(got(spare(one), phone) == ["once"] for phone in PHONES[:3])
+        assert all(got(one.world, phone) == [] for phone in PHONES)
+
+
+async def test_what_the_fallback_may_have_waits_without_attempts_until_that_one_is_well(
+    dsn: str, sql: asyncpg.Connection
+) -> None:
+    """The first carrier is well, and nobody else tries the other."""
+    clock, seen = AheadClock(), Seen()
+    async with house(dsn, seen.observe, clock, **duo(carriers=SLOW)) as one:
+        chats = [await one.conversation(phone) for phone in PHONES]
+        spare(one).behave(cut="after", statuses=False)
+        for ch, phone, other in zip(chats[:3], PHONES[:3], chats[3:], strict=True):
+            one.world.behave(phone, **AWAY)
+            await one.say(ch, "once")
+            await until(lambda phone=phone: _all(spare(one), ["once"], [phone]))
+            await one.say(other, "well")
+            await until(lambda: _is_done(sql, "accepted"))
+            await sql.execute("DELETE FROM attempts WHERE outcome = 'accepted'")
+        await until(lambda: _paused(one, "spare"))
+        clock.ahead_s += 31
+        await until(lambda: sql.fetchval(WAITED, 3))
+        assert [row["attempts"] for row in await sql.fetch(WAITING)] == [1, 1, 1]
+        clock.ahead_s += 120
+        await until(lambda: _said(seen, "Resumed"))
+        clock.ahead_s += 5
+        await until(lambda: _all_settled(sql))
+        await until(lambda: _paused(one))
+        assert all(got(spare(one), phone) == ["once"] for phone in PHONES[:3])
+
+
 async def test_a_carrier_that_cannot_carry_it_is_no_fallback(dsn: str) -> None:
     """It carries another channel: the message waits for its own."""
-    described = {
-        "kind": "http",
-        "channels": {"whatsapp": "whatsapp"},
-        "send": {"url": "http://127.0.0.1:1/", "form": {"to": "{to}", "text": "{body}"}},
-        "inbound": {"format": "json", "id": "id", "from": "f", "to": "t"},
-        "verify": {"scheme": "none"},
-    }
     lab = {"kind": "sandbox", "secret": "s"}
-    given = duo(carriers={"lab": lab, "spare": described})
+    given = duo(carriers={"lab": lab, "spare": WHATSAPP_ONLY})
     async with house(dsn, **given) as one:
         ch = await one.conversation(PHONES[0])
         one.world.behave(**AWAY, times=2)
@@ -153,3 +240,32 @@ async def _all(world: World, bodies: list[str], phones: list[str] = PHONES) -> b
 
 async def _said(seen: Seen, word: str) -> bool:
     return word in seen.words
+
+
+async def _paused(one: House, *carriers: str) -> bool:
+    return sorted(await paused(one)) == sorted(carriers)
+
+
+async def _all_settled(sql: asyncpg.Connection) -> bool:
+    return await sql.fetch(WAITING) == []
+
+
+async def _is_done(sql: asyncpg.Connection, outcome: str) -> bool:
+    return bool(await sql.fetchval("SELECT count(*) > 0 FROM attempts WHERE outcome = $1", outcome))
+
+
+async def _chat(one: House, phone: str) -> str:
+    sid: str = (await one.post("/v1/Conversations"))["sid"]
+    binding = {"MessagingBinding_Address": phone, "MessagingBinding_ProxyAddress": SMS}
+    await one.post(f"/v1/Conversations/{sid}/Participants", **binding)
+    return sid
+
+
+async def _picture(one: House, conversation: str) -> None:
+    chat = (await one.get(f"/v1/Conversations/{conversation}"))["chat_service_sid"]
+    url = f"{one.service.url}/v1/Services/{chat}/Media?Filename=a.png"
+    headers = {"Content-Type": "image/png"}
+    async with one.http.post(url, data=PNG, headers=headers) as response:
+        assert response.status == 201, await response.text()
+        made = await response.json()
+    await one.say(conversation, "look", MediaSid=made["sid"])
