@@ -18,6 +18,7 @@ from app.rules import opt_outs, quiet_hours, standing
 from app.rules.content import Deliver, Fail
 from app.rules.templates import fitted
 from app.runtime import Runtime
+from app.store import deliveries
 from app.store import standing as standings
 from app.store.deliveries import Parcel
 from app.store.outbox import Claimed
@@ -30,13 +31,16 @@ async def meant(
     runtime: Runtime, item: Claimed, parcel: Parcel, at: datetime
 ) -> tuple[Outgoing | Permanent, str | None]:
     """What goes at this time and, when it is a template in the place of it, what that replaces."""
-    session = _in_session(runtime, parcel, at)
-    other = await templates.instead(runtime, item, parcel, session)
-    if other is None:
-        return _outgoing(runtime, item, parcel, session), None
-    if isinstance(other, Fail):
-        return Permanent(other.reason, other.code), None
-    return _to(runtime, item, parcel, other), other.dropped
+    return await _meant(runtime, item, parcel, _in_session(runtime, parcel, at))
+
+
+async def note(runtime: Runtime, item: Claimed, instead: str | None) -> bool:
+    """Write down what the template that goes now replaces: once they answer it, when they wrote
+    before does not tell any more. Says whether the item is still ours to send."""
+    if instead == item.instead:
+        return True
+    async with runtime.db.begin() as tx:
+        return await deliveries.note_instead(tx.sql, item, instead)
 
 
 async def went(
@@ -44,12 +48,13 @@ async def went(
 ) -> tuple[Outgoing, str | None]:
     """What an attempt at that time sent, for a look-up: as far as it is known, when it is not to go
     any more."""
-    then, other = await meant(runtime, item, parcel, at)
+    session = False if item.instead else _in_session(runtime, parcel, at)
+    then, other = await _meant(runtime, item, parcel, session)
     if isinstance(then, Permanent):
         then = _outgoing(runtime, item, parcel, None)
     if isinstance(then, Permanent):
         then = _to(runtime, item, parcel, Deliver(parcel.channel, parcel.body, parcel.media))
-    return then, other
+    return then, item.instead or other
 
 
 async def allowed(
@@ -95,6 +100,17 @@ def quiet(runtime: Runtime, item: Claimed, parcel: Parcel) -> quiet_hours.Quiet 
         return None
     everybody = {parcel.address, *routes.together(item)}
     return quiet_hours.quiet(hours, parcel.channel, everybody, runtime.clock.now())
+
+
+async def _meant(
+    runtime: Runtime, item: Claimed, parcel: Parcel, session: bool | None
+) -> tuple[Outgoing | Permanent, str | None]:
+    other = await templates.instead(runtime, item, parcel, session)
+    if other is None:
+        return _outgoing(runtime, item, parcel, session), None
+    if isinstance(other, Fail):
+        return Permanent(other.reason, other.code), None
+    return _to(runtime, item, parcel, other), other.dropped
 
 
 async def _opted_out_of_group(runtime: Runtime, item: Claimed, outgoing: Outgoing) -> bool:

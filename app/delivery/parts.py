@@ -60,6 +60,7 @@ def onward(settled: Settled, receipt: Receipt | None, now: datetime) -> Settled:
     if not gone or receipt.status in FINAL or part + 1 == count:
         return settled
     params = {**(settled.item.params or {}), "part": str(part + 1)}
+    params.pop("instead", None)
     return replace(settled, due=now, params=params)
 
 

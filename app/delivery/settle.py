@@ -150,11 +150,13 @@ class Settler:
         """Apply an attempt to its receipt and say what happens to its item."""
         known = None if receipt is None else parts.name_of(receipt, tried.item.part)
         if tried.accepted is None and known is not None:
-            tried = replace(tried, outcome="settled")  # a callback has told us meanwhile
+            tried = _told(batch, tried)  # a callback has told us meanwhile
         settled = self._verdict(batch, tried)
-        if tried.outcome != "settled":
-            for one in batch.together(receipt):
+        for one in batch.together(receipt):
+            if tried.outcome != "settled":
                 _come_to(batch, one, tried, settled.dead)
+            elif known is not None and tried.instead is not None:
+                _replace(batch, one, tried.instead)
         batch.settled.append(parts.onward(settled, receipt, batch.now))
 
     def _verdict(self, batch: Batch, tried: Tried) -> Settled:
@@ -239,6 +241,17 @@ def _of_group(item: Tried | Status) -> bool:
     return item.item.params is not None and "to" in item.item.params
 
 
+def _told(batch: Batch, tried: Tried) -> Tried:
+    """An attempt of which a carrier told what became: of this one where it is in doubt, else of the
+    one before."""
+    if tried.broken:
+        return replace(tried, outcome="postponed", not_before=batch.now)
+    doubtful = tried.outcome in ("settled", "unknown")
+    return replace(
+        tried, outcome="settled", instead=tried.instead if doubtful else tried.item.instead
+    )
+
+
 def _come_to(batch: Batch, receipt: Receipt, tried: Tried, dead: str | None) -> None:
     """Apply an attempt to a receipt."""
     if tried.accepted is not None:
@@ -253,12 +266,20 @@ def _come_to(batch: Batch, receipt: Receipt, tried: Tried, dead: str | None) -> 
 def _accept(batch: Batch, receipt: Receipt, tried: Tried, accepted: Accepted) -> None:
     """The carrier has it."""
     batch.accepted.append((receipt.carrier, accepted.external_id))
-    if tried.instead is not None:  # one template, for all that it would have been
-        receipt.parts, receipt.dropped = None, tried.instead
-        batch.moved[receipt.sid] = receipt
+    if tried.instead is not None:
+        _replace(batch, receipt, tried.instead)
     name = reference(receipt.sid, tried.item.part)
     said = Status(receipt.carrier, accepted.external_id, accepted.status, receipt_sid=name)
     _say(batch, receipt, said)
+
+
+def _replace(batch: Batch, receipt: Receipt, instead: str) -> None:
+    """One template went, for all that it would have been: what was heard of the first part was said
+    of it."""
+    heard = receipt.parts[0]["status"] if receipt.parts else receipt.status
+    receipt.parts, receipt.dropped = None, instead
+    batch.moved[receipt.sid] = receipt
+    _advance(batch, receipt, heard, None, None)
 
 
 def _hear(batch: Batch, receipt: Receipt, status: Status) -> None:

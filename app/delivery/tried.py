@@ -29,7 +29,8 @@ class Tried:
     meanwhile), gone (the message was deleted), postponed (until `not_before`: a look-up is not to
     be trusted yet, a file is still on its way to us, it would come at a quiet hour, or its carrier
     is paused; `reason` says so). `carrier` is by whom it went, or would have. `segments` is what
-    an SMS was cut into, `instead` names what a template went in the place of.
+    an SMS was cut into, `instead` names what a template went in the place of. Of one that is
+    `broken`, that broke off, only its item tells whether it sent one.
     """
 
     item: Claimed
@@ -43,5 +44,6 @@ class Tried:
     lag_s: float = 0.0
     segments: Segments | None = None
     instead: str | None = None
+    broken: bool = False
     reason: str | None = None
     heard: tuple[Heard, ...] = ()
