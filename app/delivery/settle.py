@@ -293,8 +293,9 @@ def _hear(batch: Batch, receipt: Receipt, status: Status) -> None:
 def _say(batch: Batch, receipt: Receipt, status: Status) -> None:
     """Apply what a carrier says: its name for the send, and its status if that is news."""
     if receipt.parts is not None:
-        status = parts.heard(receipt, status)
-        batch.moved[receipt.sid] = receipt
+        status, news = parts.heard(receipt, status)
+        if news:
+            batch.moved[receipt.sid] = receipt
     if receipt.external_id is None:
         receipt.external_id = status.external_id
         known = None if receipt.message_sid in batch.grouped else status.external_id

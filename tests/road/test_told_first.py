@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import asyncpg
@@ -149,3 +150,14 @@ async def test_what_an_attempt_sends_is_noted_by_whoever_holds_the_lane(
                 tx.sql, "delivery", limit=10, lease="m", now=tx.now, lease_s=60, rates={}
             )
             assert not await deliveries.note_instead(tx.sql, item, INSTEAD)
+
+
+async def test_what_is_heard_of_a_part_again_moves_nothing(open_road: Open) -> None:
+    async with open_road(settings(limits={"profile": "relaxed"})) as roadside:
+        item = await on_its_way(roadside)
+        revision = "SELECT revision FROM conversations"
+        seen = [await roadside.sql.fetchval(revision)]
+        for word in ("sent", "delivered", "sent", "delivered", None):
+            await settled(roadside, [Status("lab", "SM9", word, receipt_sid=item.receipt_sid)])
+            seen.append(await roadside.sql.fetchval(revision))
+        assert [after - before for before, after in pairwise(seen)] == [1, 1, 0, 0, 0]
