@@ -19,7 +19,7 @@ from app.convoy import Convoy
 from app.delivery import parts
 from app.delivery.attempt import UNKNOWN_CODE
 from app.delivery.pauses import Pauses, Turn
-from app.delivery.tried import Tried
+from app.delivery.tried import Tried, told_of
 from app.errors import CarrierError, Permanent, Temporary
 from app.model import Receipt
 from app.model.outbox import DELIVERY, HOOK
@@ -150,7 +150,7 @@ class Settler:
         """Apply an attempt to its receipt and say what happens to its item."""
         known = None if receipt is None else parts.name_of(receipt, tried.item.part)
         if tried.accepted is None and known is not None:
-            tried = _told(batch, tried)  # a callback has told us meanwhile
+            tried = told_of(tried, batch.now)  # a callback has told us meanwhile
         settled = self._verdict(batch, tried)
         for one in batch.together(receipt):
             if tried.outcome != "settled":
@@ -239,17 +239,6 @@ def _of_group(item: Tried | Status) -> bool:
     if isinstance(item, Status):
         return item.address is not None
     return item.item.params is not None and "to" in item.item.params
-
-
-def _told(batch: Batch, tried: Tried) -> Tried:
-    """An attempt of which a carrier told what became: of this one where it is in doubt, else of the
-    one before."""
-    if tried.broken:
-        return replace(tried, outcome="postponed", not_before=batch.now)
-    doubtful = tried.outcome in ("settled", "unknown")
-    return replace(
-        tried, outcome="settled", instead=tried.instead if doubtful else tried.item.instead
-    )
 
 
 def _come_to(batch: Batch, receipt: Receipt, tried: Tried, dead: str | None) -> None:

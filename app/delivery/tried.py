@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from app.channels.segments import Segments
@@ -47,3 +47,13 @@ class Tried:
     broken: bool = False
     reason: str | None = None
     heard: tuple[Heard, ...] = ()
+
+
+def told_of(tried: Tried, now: datetime) -> Tried:
+    """An attempt, when a carrier told by a status that it has the send: this one where it is in
+    doubt, else the one before. What broke off goes on at once, to see what it sent."""
+    if tried.broken:
+        return replace(tried, outcome="postponed", not_before=now)
+    doubtful = tried.outcome in ("settled", "unknown")
+    instead = tried.instead if doubtful else tried.item.instead
+    return replace(tried, outcome="settled", instead=instead)
