@@ -31,7 +31,13 @@ async def meant(
     runtime: Runtime, item: Claimed, parcel: Parcel, at: datetime
 ) -> tuple[Outgoing | Permanent, str | None]:
     """What goes at this time and, when it is a template in the place of it, what that replaces."""
-    return await _meant(runtime, item, parcel, _in_session(runtime, parcel, at))
+    session = _in_session(runtime, parcel, at)
+    other = await templates.instead(runtime, item, parcel, session)
+    if other is None:
+        return _outgoing(runtime, item, parcel, session), None
+    if isinstance(other, Fail):
+        return Permanent(other.reason, other.code), None
+    return _to(runtime, item, parcel, other), other.dropped
 
 
 async def note(runtime: Runtime, item: Claimed, instead: str | None) -> bool:
@@ -48,8 +54,9 @@ async def went(
 ) -> tuple[Outgoing, str | None]:
     """What an attempt at that time sent, for a look-up: as far as it is known, when it is not to go
     any more."""
-    session = False if item.instead else _in_session(runtime, parcel, at)
-    then, other = await _meant(runtime, item, parcel, session)
+    if item.instead:  # there was no session then, whenever they wrote since
+        parcel = replace(parcel, standing=parcel.standing._replace(last_inbound_at=None))
+    then, other = await meant(runtime, item, parcel, at)
     if isinstance(then, Permanent):
         then = _outgoing(runtime, item, parcel, None)
     if isinstance(then, Permanent):
@@ -100,17 +107,6 @@ def quiet(runtime: Runtime, item: Claimed, parcel: Parcel) -> quiet_hours.Quiet 
         return None
     everybody = {parcel.address, *routes.together(item)}
     return quiet_hours.quiet(hours, parcel.channel, everybody, runtime.clock.now())
-
-
-async def _meant(
-    runtime: Runtime, item: Claimed, parcel: Parcel, session: bool | None
-) -> tuple[Outgoing | Permanent, str | None]:
-    other = await templates.instead(runtime, item, parcel, session)
-    if other is None:
-        return _outgoing(runtime, item, parcel, session), None
-    if isinstance(other, Fail):
-        return Permanent(other.reason, other.code), None
-    return _to(runtime, item, parcel, other), other.dropped
 
 
 async def _opted_out_of_group(runtime: Runtime, item: Claimed, outgoing: Outgoing) -> bool:
