@@ -33,7 +33,8 @@ async def attempt(runtime: Runtime, pauses: Pauses, item: Claimed, parcel: Parce
     if parcel is None:
         return Tried(item, "gone")
     if parcel.external_id is not None or parcel.status != "queued":
-        return Tried(item, "settled", channel=parcel.channel, carrier=parcel.carrier)
+        channel, carrier, instead = parcel.channel, parcel.carrier, item.instead
+        return Tried(item, "settled", channel=channel, carrier=carrier, instead=instead)
     started = runtime.clock.monotonic()
     tried = await _try(runtime, pauses, item, parcel)
     return replace(
@@ -58,6 +59,7 @@ def broken(runtime: Runtime, item: Claimed, parcel: Parcel | None, error: Except
         not_before=runtime.clock.now() + timedelta(seconds=wait_s),
         channel=parcel.channel,
         carrier=parcel.carrier,
+        broken=True,
     )
 
 
@@ -129,6 +131,8 @@ async def _by(runtime: Runtime, carrier: Carrier, item: Claimed, parcel: Parcel)
         outgoing = await meant.allowed(runtime, carrier, item, parcel, outgoing)
     if isinstance(outgoing, Permanent):
         return Tried(item, "permanent", error=outgoing)
+    if not await meant.note(runtime, item, instead):
+        return Tried(item, "postponed", not_before=runtime.clock.now())
     cut = segments(outgoing.body or "") if outgoing.channel == "sms" else None
     return replace(await _send(runtime, carrier, item, outgoing), segments=cut, instead=instead)
 

@@ -18,6 +18,7 @@ from app.rules import opt_outs, quiet_hours, standing
 from app.rules.content import Deliver, Fail
 from app.rules.templates import fitted
 from app.runtime import Runtime
+from app.store import deliveries
 from app.store import standing as standings
 from app.store.deliveries import Parcel
 from app.store.outbox import Claimed
@@ -39,17 +40,28 @@ async def meant(
     return _to(runtime, item, parcel, other), other.dropped
 
 
+async def note(runtime: Runtime, item: Claimed, instead: str | None) -> bool:
+    """Write down what the template that goes now replaces: once they answer it, when they wrote
+    before does not tell any more. Says whether the item is still ours to send."""
+    if instead == item.instead:
+        return True
+    async with runtime.db.begin() as tx:
+        return await deliveries.note_instead(tx.sql, item, instead)
+
+
 async def went(
     runtime: Runtime, item: Claimed, parcel: Parcel, at: datetime
 ) -> tuple[Outgoing, str | None]:
     """What an attempt at that time sent, for a look-up: as far as it is known, when it is not to go
     any more."""
+    if item.instead:  # there was no session then, whenever they wrote since
+        parcel = replace(parcel, standing=parcel.standing._replace(last_inbound_at=None))
     then, other = await meant(runtime, item, parcel, at)
     if isinstance(then, Permanent):
         then = _outgoing(runtime, item, parcel, None)
     if isinstance(then, Permanent):
         then = _to(runtime, item, parcel, Deliver(parcel.channel, parcel.body, parcel.media))
-    return then, other
+    return then, item.instead or other
 
 
 async def allowed(

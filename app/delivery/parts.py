@@ -32,15 +32,18 @@ def name_of(receipt: Receipt, part: int) -> str | None:
     return name
 
 
-def heard(receipt: Receipt, status: Status) -> Status:
-    """Keep what a carrier says of one part; gives what that makes of the whole."""
+def heard(receipt: Receipt, status: Status) -> tuple[Status, bool]:
+    """Keep what a carrier says of one part; gives what that makes of the whole, and whether any of
+    it is news."""
     assert receipt.parts is not None
     part = _meant(receipt.parts, status)
+    before = part["id"], part["status"]
     part["id"] = part["id"] or status.external_id
     if status.status is not None and advance(part["status"], status.status):
         part["status"] = status.status
     whole = folded(receipt.parts)
-    return replace(status, status=None if whole == "queued" else whole)
+    news = before != (part["id"], part["status"])
+    return replace(status, status=None if whole == "queued" else whole), news
 
 
 def names(receipt: Receipt) -> list[str]:
@@ -60,6 +63,7 @@ def onward(settled: Settled, receipt: Receipt | None, now: datetime) -> Settled:
     if not gone or receipt.status in FINAL or part + 1 == count:
         return settled
     params = {**(settled.item.params or {}), "part": str(part + 1)}
+    params.pop("instead", None)
     return replace(settled, due=now, params=params)
 
 

@@ -19,7 +19,7 @@ from app.convoy import Convoy
 from app.delivery import parts
 from app.delivery.attempt import UNKNOWN_CODE
 from app.delivery.pauses import Pauses, Turn
-from app.delivery.tried import Tried
+from app.delivery.tried import Tried, told_of
 from app.errors import CarrierError, Permanent, Temporary
 from app.model import Receipt
 from app.model.outbox import DELIVERY, HOOK
@@ -150,11 +150,13 @@ class Settler:
         """Apply an attempt to its receipt and say what happens to its item."""
         known = None if receipt is None else parts.name_of(receipt, tried.item.part)
         if tried.accepted is None and known is not None:
-            tried = replace(tried, outcome="settled")  # a callback has told us meanwhile
+            tried = told_of(tried, batch.now)  # a callback has told us meanwhile
         settled = self._verdict(batch, tried)
-        if tried.outcome != "settled":
-            for one in batch.together(receipt):
+        for one in batch.together(receipt):
+            if tried.outcome != "settled":
                 _come_to(batch, one, tried, settled.dead)
+            elif known is not None and tried.instead is not None:
+                _replace(batch, one, tried.instead)
         batch.settled.append(parts.onward(settled, receipt, batch.now))
 
     def _verdict(self, batch: Batch, tried: Tried) -> Settled:
@@ -255,12 +257,20 @@ def _come_to(batch: Batch, receipt: Receipt, tried: Tried, dead: str | None) -> 
 def _accept(batch: Batch, receipt: Receipt, tried: Tried, accepted: Accepted) -> None:
     """The carrier has it."""
     batch.accepted.append((receipt.carrier, accepted.external_id))
-    if tried.instead is not None:  # one template, for all that it would have been
-        receipt.parts, receipt.dropped = None, tried.instead
-        batch.moved[receipt.sid] = receipt
+    if tried.instead is not None:
+        _replace(batch, receipt, tried.instead)
     name = reference(receipt.sid, tried.item.part)
     said = Status(receipt.carrier, accepted.external_id, accepted.status, receipt_sid=name)
     _say(batch, receipt, said)
+
+
+def _replace(batch: Batch, receipt: Receipt, instead: str) -> None:
+    """One template went, for all that it would have been: what was heard of the first part was said
+    of it."""
+    heard = receipt.parts[0]["status"] if receipt.parts else receipt.status
+    receipt.parts, receipt.dropped = None, instead
+    batch.moved[receipt.sid] = receipt
+    _advance(batch, receipt, heard, None, None)
 
 
 def _hear(batch: Batch, receipt: Receipt, status: Status) -> None:
@@ -274,8 +284,9 @@ def _hear(batch: Batch, receipt: Receipt, status: Status) -> None:
 def _say(batch: Batch, receipt: Receipt, status: Status) -> None:
     """Apply what a carrier says: its name for the send, and its status if that is news."""
     if receipt.parts is not None:
-        status = parts.heard(receipt, status)
-        batch.moved[receipt.sid] = receipt
+        status, news = parts.heard(receipt, status)
+        if news:
+            batch.moved[receipt.sid] = receipt
     if receipt.external_id is None:
         receipt.external_id = status.external_id
         known = None if receipt.message_sid in batch.grouped else status.external_id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from app.channels.segments import Segments
@@ -29,7 +29,8 @@ class Tried:
     meanwhile), gone (the message was deleted), postponed (until `not_before`: a look-up is not to
     be trusted yet, a file is still on its way to us, it would come at a quiet hour, or its carrier
     is paused; `reason` says so). `carrier` is by whom it went, or would have. `segments` is what
-    an SMS was cut into, `instead` names what a template went in the place of.
+    an SMS was cut into, `instead` names what a template went in the place of. Of one that is
+    `broken`, that broke off, only its item tells whether it sent one.
     """
 
     item: Claimed
@@ -43,5 +44,16 @@ class Tried:
     lag_s: float = 0.0
     segments: Segments | None = None
     instead: str | None = None
+    broken: bool = False
     reason: str | None = None
     heard: tuple[Heard, ...] = ()
+
+
+def told_of(tried: Tried, now: datetime) -> Tried:
+    """An attempt, when a carrier told by a status that it has the send: this one where it is in
+    doubt, else the one before. What broke off goes on at once, to see what it sent."""
+    if tried.broken:
+        return replace(tried, outcome="postponed", not_before=now)
+    doubtful = tried.outcome in ("settled", "unknown")
+    instead = tried.instead if doubtful else tried.item.instead
+    return replace(tried, outcome="settled", instead=instead)

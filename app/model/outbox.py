@@ -161,6 +161,7 @@ class _Item(SQLModel):
     `token` is the idempotency token, the same in every attempt. The delivery of a group text is one
     send for all receipts of its message: `receipt_sid` is the first, `params` name whom it goes to.
     That of a message in several parts is about one after the other: `part` in `params` says which.
+    Before a template goes in the place of a message, `instead` says what it replaces.
     """
 
     lane: str = c.sid()

@@ -102,6 +102,15 @@ WHERE message_sid = $3 AND proxy_address = $4 AND ($5::text IS NULL OR sid = $5)
 RETURNING sid
 """
 
+# The lane first, as whoever settles does.
+NOTE_INSTEAD = """
+WITH ours AS (SELECT lane FROM lanes WHERE lane = $1 AND lease = $2 FOR UPDATE)
+UPDATE outbox SET params = nullif(
+  coalesce(params, '{}') - 'instead' || jsonb_strip_nulls(jsonb_build_object('instead', $4::text)),
+  '{}')
+WHERE seq = $3 AND EXISTS (SELECT FROM ours)
+"""
+
 OTHERS = """
 SELECT external_id FROM receipts
 WHERE carrier = $1 AND external_id = ANY ($2::text[]) AND sid <> $3
@@ -203,10 +212,17 @@ async def others(
 async def reroute(sql: asyncpg.Connection, item: Claimed, parcel: Parcel, carrier: str) -> bool:
     """From now on this goes by another carrier; says whether it does: the lease still holds, and
     nobody has told what became of it."""
-    one = None if item.params else item.receipt_sid
+    one = None if "to" in (item.params or {}) else item.receipt_sid
     lane = (item.lane, item.lease, item.message_sid, parcel.proxy_address, one, carrier)
     changed = await sql.fetch(REROUTE, *lane)
     return item.receipt_sid in {row["sid"] for row in changed}
+
+
+async def note_instead(sql: asyncpg.Connection, item: Claimed, instead: str | None) -> bool:
+    """Note what this attempt sends a template in the place of (None: it sends none), for whoever
+    has to say what went; says whether the lease still holds."""
+    noted: str = await sql.execute(NOTE_INSTEAD, item.lane, item.lease, item.seq, instead)
+    return noted == "UPDATE 1"
 
 
 async def lock(sql: asyncpg.Connection, conversations: Iterable[str]) -> None:

@@ -87,8 +87,17 @@ TRIED = """
 UPDATE gap_finds SET tries = tries + 1 WHERE carrier = $1 AND external_id = ANY ($2::text[])
 """
 
+# Of a receipt with parts each is a send of its own.
 STATUSES = """
-SELECT external_id, status FROM receipts WHERE carrier = $1 AND external_id = ANY ($2::text[])
+SELECT external_id, status FROM receipts
+WHERE carrier = $1 AND external_id = ANY ($2::text[]) AND parts IS NULL
+UNION ALL
+SELECT s.external_id, p.part ->> 'status'
+FROM unnest($2::text[]) AS s (external_id)
+JOIN receipts r ON r.parts @> jsonb_build_array(jsonb_build_object('id', s.external_id))
+  AND r.carrier = $1
+CROSS JOIN LATERAL jsonb_array_elements(r.parts) AS p (part)
+WHERE p.part ->> 'id' = s.external_id
 """
 
 # The head of a lane that was started and never settled: its outcome is not known. Whoever works on
@@ -214,7 +223,7 @@ async def tried(sql: asyncpg.Connection, carrier: str, externals: Sequence[str])
 async def statuses(
     sql: asyncpg.Connection, carrier: str, externals: Sequence[str]
 ) -> dict[str, list[str]]:
-    """The statuses of the receipts of these sends of ours: of a group text, of each of them."""
+    """The statuses of these sends of ours, or parts of them: of a group text, of each receipt."""
     found: dict[str, list[str]] = {}
     for row in await sql.fetch(STATUSES, carrier, externals):
         found.setdefault(row["external_id"], []).append(row["status"])

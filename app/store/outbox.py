@@ -110,6 +110,11 @@ class Claimed:
         return int((self.params or {}).get("part", 0))
 
     @property
+    def instead(self) -> str | None:
+        """What the last attempt sent a template in the place of, where it did."""
+        return (self.params or {}).get("instead")
+
+    @property
     def endpoint(self) -> str | None:
         """Where this webhook leads."""
         return endpoint(self.account_sid, self.url) if self.url else None

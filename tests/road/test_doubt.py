@@ -57,6 +57,7 @@ async def test_a_session_that_ended_meanwhile_makes_nothing_of_what_was_accepted
         event=None,
         params=None,
         part=0,
+        instead=None,
         attempts=2,
         unknown_since=before,
         created_at=before,

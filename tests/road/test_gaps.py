@@ -27,6 +27,8 @@ from app.delivery.pauses import Pauses
 from app.delivery.settle import Settler, Settling
 from app.inbound.gaps import LEASE_S, PAGES_MAX, PATIENCE, Gaps
 from app.model.gaps import TRIES_MAX
+from app.model.parts import reference
+from app.model.traffic import Status
 from app.observe import Failed, GapsSought, Observation, Observe, Recovered, Said
 from app.ops.trace import text, trace
 from app.road.items import Arrival, Draft, Road, Taken
@@ -519,6 +521,47 @@ async def test_a_status_that_no_callback_told_is_settled(town: Town) -> None:
     assert await town.sql.fetchval("SELECT status FROM receipts") == "delivered"
 
 
+async def test_each_part_is_a_send_of_its_own(build: Build) -> None:
+    town = await build(limits={"profile": "relaxed"})
+    receipt = await _sent(town, "x" * 3200)
+    externals = [await _take(town, receipt) for _ in range(2)]
+    parts = [
+        part | {"id": external_id, "status": "sent"}
+        for part, external_id in zip(store.orjson.loads(receipt["parts"]), externals, strict=True)
+    ]
+    await town.sql.execute(
+        "UPDATE receipts SET external_id = $1, status = 'sent', parts = $2::jsonb",
+        externals[0],
+        store.orjson.dumps(parts).decode(),
+    )
+    await town.sql.execute("DELETE FROM outbox")
+    whole = "SELECT status FROM receipts"
+    for external_id, said in zip(externals, ("sent", "delivered"), strict=True):
+        town.twilio.words[external_id] = "delivered"
+        done = await town.look()
+        assert done is not None and (done.statuses, done.asked) == (1, 0)
+        assert await town.sql.fetchval(whole) == said
+        revision = await town.sql.fetchval("SELECT revision FROM conversations")
+        done = await town.look()
+        assert done is not None and done.statuses == 0, "it is known"
+        assert await town.sql.fetchval("SELECT revision FROM conversations") == revision
+
+
+async def test_a_part_that_is_known_is_no_reason_to_ask(build: Build) -> None:
+    town = await build(limits={"profile": "relaxed"})
+    receipt = await _sent(town, "x" * 3200)
+    later = town.clock.now() + timedelta(hours=2)
+    first, second = [await _take(town, receipt) for _ in range(2)]
+    for number, external_id in enumerate((first, second)):
+        await town.settling.submit(
+            Status("lab", external_id, "sent", receipt_sid=reference(receipt["sid"], number))
+        )
+    await town.sql.execute("UPDATE outbox SET started_at = $1", town.clock.now())
+    await town.sql.execute("UPDATE lanes SET due = $1", later)
+    done = await town.look()
+    assert done is not None and (done.listed, done.asked) == (3, 0)
+
+
 async def test_a_send_of_which_nobody_knows_is_asked_about_as_soon_as_the_list_has_it(
     town: Town,
 ) -> None:
@@ -605,5 +648,7 @@ async def test_the_questions_use_indexes(sql: asyncpg.Connection) -> None:
         ):
             plan = [row[0] for row in await sql.fetch(f"EXPLAIN {statement}", *values)]
             assert not any("Seq Scan" in line for line in plan), plan
+        plan = [row[0] for row in await sql.fetch(f"EXPLAIN {store.STATUSES}", "lab", ["SM1"])]
+        assert any("receipts_parts" in line for line in plan), plan
         plan = [row[0] for row in await sql.fetch(f"EXPLAIN {store.NEXT}", "lab", 20)]
         assert any("gap_finds_order" in line for line in plan), plan
