@@ -257,11 +257,24 @@ class _Talk:
 
 def _read(path: Path, say: Print) -> Flow | None:
     try:
-        return parse(path.read_bytes())
+        return parse(_bytes(path))
     except FlowErrors as errors:
         for problem in errors.problems:
             say(f"{path}:{problem}")
         return None
+
+
+def _bytes(path: Path) -> bytes:
+    """What is in a file. Raises ParleyError, which names it."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        said = "does not exist"
+    except IsADirectoryError:
+        said = "is a directory"
+    except (OSError, ValueError) as error:
+        said = f"cannot be read: {getattr(error, 'strerror', None) or 'not a path'}"
+    raise ParleyError(f"{path}: {said}")
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -273,7 +286,11 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _script(path: Path, say: Print) -> Iterator[str]:
     """The lines of a file, shown as they are said; `#` begins a remark."""
-    for line in path.read_text().splitlines():
+    try:
+        text = _bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ParleyError(f"{path}: is not UTF-8 text") from None
+    for line in text.splitlines():
         if line.strip() and not line.startswith("#"):
             say(f"you: {line.strip()}")
             yield line.strip()

@@ -68,9 +68,21 @@ async def test_mistakes_are_said_with_their_lines(tmp_path: Path) -> None:
 
 async def test_a_file_that_is_not_there_is_one_line() -> None:
     status, _, err = await parley("flow", "check", "no/such/file.json")
-    assert status == 1
-    assert err.startswith("parley: ")
-    assert "Traceback" not in err
+    assert (status, err) == (1, "parley: no/such/file.json: does not exist\n")
+
+
+async def test_a_file_that_cannot_be_a_script_is_named(tmp_path: Path) -> None:
+    binary = tmp_path / "binary"
+    binary.write_bytes(b"\x7fELF\xff\xfe")
+    for file, said in (
+        (binary, "is not UTF-8 text"),
+        (tmp_path, "is a directory"),
+        (tmp_path / "none", "does not exist"),
+    ):
+        with pytest.raises(ParleyError, match=f"^{file}: {said}$"):
+            await run(BOTS, "--script", str(file))
+    with pytest.raises(ParleyError, match=f"^{tmp_path}: is a directory$"):
+        await run(tmp_path)
 
 
 @pytest.mark.parametrize(
