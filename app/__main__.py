@@ -109,6 +109,9 @@ def _explain(options: argparse.Namespace) -> int:
 
 
 def _trace(options: argparse.Namespace) -> int:
+    if not options.sid.strip():
+        print("parley: trace wants a SID, or the carrier's id of a message", file=sys.stderr)
+        return 2
     settings = _settings(options)
 
     async def ask(db: Database) -> int:
