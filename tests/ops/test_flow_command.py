@@ -16,6 +16,8 @@ from app.ops import flow_command
 from tests.flows.flowing import BOTS, State, definition, say, state
 from tests.test_commands import parley
 
+INNER = "FW" + "9" * 32
+
 
 async def run(file: Path, *flags: str) -> tuple[int, list[str]]:
     """What `parley flow run FILE FLAGS` says, and its exit status."""
@@ -134,6 +136,34 @@ async def test_offline_the_person_answers_requests(tmp_path: Path, line: str, sa
     assert [one.rstrip() for one in heard][-2:] == [said, "(completed)"]
 
 
+async def test_an_answer_that_is_none_and_a_command_that_is_none_are_said(tmp_path: Path) -> None:
+    text = definition(*calls("https://x.example/"), say("a", "x"))
+    lines = ["/bogus", "//hi", '{"ready":1}', '200 {"name": "Ann"}']
+    status, heard = await talk(tmp_path, text, lines, "--offline")
+    assert status == 0
+    said = [line for line in heard if not line.startswith("you:")]
+    assert said[0].startswith("(/bogus means nothing here; there are /timeout")
+    assert said[1] == "(GET https://x.example/)"
+    assert said[2] == said[3]
+    assert "200" in said[2]
+    assert said[-2:] == ["flow: Hello Ann", "(completed)"]
+
+
+async def test_a_subflow_that_is_missing_is_said(tmp_path: Path) -> None:
+    sid = "FW" + "1" * 32
+    sub = state("sub", "run-subflow", {"failed": None}, flow_sid=sid)
+    status, heard = await talk(tmp_path, definition(sub), ["hi"])
+    assert heard[1:] == [
+        f"(there is no flow {sid} here: give it by --flow {sid}=FILE)",
+        "(completed)",
+    ]
+    file = tmp_path / "flow.json"
+    file.write_text(definition(state("sub", "run-subflow", {"failed": None}, flow_sid="FWx")))
+    status, heard = await run(file)
+    assert status == 1
+    assert heard[0].endswith("should be FW and 32 hexadecimal digits")
+
+
 async def test_requests_are_really_made_through_the_guard(tmp_path: Path) -> None:
     async def answer(request: web.Request) -> web.Response:
         return web.json_response({"name": request.query["who"]})
@@ -161,12 +191,18 @@ async def test_parameters_begin_a_request_and_other_flows_are_entered(tmp_path: 
     )
     pairs = [{"key": "who", "value": "{{flow.data.name}}"}]
     text = definition(
-        state("sub", "run-subflow", {"completed": "say"}, flow_sid="FW9", parameters=pairs),
+        state(
+            "sub",
+            "run-subflow",
+            {"completed": "say"},
+            flow_sid=INNER,
+            parameters=pairs,
+        ),
         say("say", "{{widgets.sub.k}}", "add"),
         state("add", "add-participant", {"success": None}, identity="ann"),
         event="incomingRequest",
     )
-    flags = ("--param", "name=Bo", "--flow", f"FW9={inner}")
+    flags = ("--param", "name=Bo", "--flow", f"{INNER}={inner}")
     status, heard = await talk(tmp_path, text, [], *flags)
     assert (status, heard) == (
         0,

@@ -287,6 +287,7 @@ async def test_strangers_do_not_bring_mails(place: Place) -> None:
     url = f"{place.house.service.url}/carriers/post/inbound?secret=wrong"
     async with place.house.http.post(url, data=BytesIO(b"x" * 2_000_000)) as response:
         assert response.status == 403
+        assert "secret" in await response.text()
 
 
 async def test_a_mail_over_the_limit_is_413(dsn: str, tmp_path: Path) -> None:
