@@ -101,6 +101,8 @@ async def test_a_command_that_cannot_says_why_in_one_line(tmp_path: Path) -> Non
     assert err.count("\n") == 1
     assert "does not exist" in err
     assert (await parley("serve", "--role", "cook", "--config", str(tmp_path)))[0] != 0
+    said = "parley: trace wants a SID, or the carrier's id of a message\n"
+    assert await parley("trace", "") == (2, "", said)
 
 
 async def test_no_role_is_not_every_role(config: Path) -> None:
