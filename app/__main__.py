@@ -46,17 +46,25 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         status: int = options.run(options)
-    except (ParleyError, EmbeddedError, OSError) as error:
-        print(f"parley: {error}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         return 130
     except Exception as error:
+        if isinstance(alone := _alone(error), ParleyError | EmbeddedError | OSError):
+            print(f"parley: {alone}", file=sys.stderr)
+            return 1
         if (said := refusal(error)) is None:
             raise
         print(f"parley: the database refuses us: {said}", file=sys.stderr)
         return 1
     return status
+
+
+def _alone(error: Exception) -> Exception:
+    """The refusal of ours that stopped a group of tasks; else the error as it came."""
+    one = error
+    while isinstance(one, ExceptionGroup) and len(one.exceptions) == 1:
+        one = one.exceptions[0]
+    return one if isinstance(one, ParleyError) else error
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -73,7 +81,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    return _run(demo.play(stay=options.serve))
+    return _run(demo.play(stay=options.serve, port=options.port))
 
 
 def _check_config(options: argparse.Namespace) -> int:
@@ -101,6 +109,9 @@ def _explain(options: argparse.Namespace) -> int:
 
 
 def _trace(options: argparse.Namespace) -> int:
+    if not options.sid.strip():
+        print("parley: trace wants a SID, or the carrier's id of a message", file=sys.stderr)
+        return 2
     settings = _settings(options)
 
     async def ask(db: Database) -> int:
@@ -258,6 +269,15 @@ _COMMANDS: tuple[
             (
                 ("--serve",),
                 {"action": "store_true", "help": "stay up afterwards for a look around"},
+            ),
+            (
+                ("--port",),
+                {
+                    "type": int,
+                    "default": demo.PORT,
+                    "metavar": "N",
+                    "help": "where it stays up; default: %(default)s",
+                },
             ),
         ),
     ),

@@ -20,14 +20,18 @@ import aiohttp
 import orjson
 
 import app
+from app import front
 from app.carriers import discover
 from app.carriers.sandbox import HomeSandbox
 from app.carriers.sandbox_world import World
 from app.demo_customer import Customer
+from app.rules import access_tokens
+from app.rules.access_tokens import TTL_S, Signer
 from app.service import Service, running
 from app.settings.load import load
 from app.settings.models import Settings
 from app.store import embedded, schema
+from app.store import scope as scopes
 
 CONFIG = Path(app.__file__).parents[1] / "config" / "demo.yaml"
 SMS_LINE = "+15005550006"
@@ -38,18 +42,23 @@ RITA = "whatsapp:+15551230002"
 TOM = "whatsapp:+15551230003"
 TIM = "+15551230004"
 WAIT_S = 15.0
+PORT = 8080
+AGENT = "ann"
 
 
-async def play(*, stay: bool = False, say: Callable[[str], None] = print) -> int:
-    """Play it; gives the exit status. With `stay` the service stays up afterwards."""
+async def play(*, stay: bool = False, port: int = PORT, say: Callable[[str], None] = print) -> int:
+    """Play it; gives the exit status. With `stay` the service stays up afterwards, at this port;
+    raises ParleyError when it is taken."""
     async with AsyncExitStack() as stack:
+        if stay:
+            front.listen("127.0.0.1", port, "--port").close()
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="parley-demo-"))
         say("Starting an embedded PostgreSQL in a temporary folder ...")
         server = await embedded.start(Path(folder) / "postgres")
         stack.push_async_callback(server.stop)
         await schema.migrate(server.dsn, lambda text: None)
         customer = await stack.enter_async_context(Customer())
-        settings = _settings(customer.url, port=8080 if stay else 0)
+        settings = _settings(customer.url, port=port if stay else 0)
         service = await stack.enter_async_context(running(settings, server.dsn))
         http = await stack.enter_async_context(aiohttp.ClientSession(headers=_login(settings)))
         customer.token = settings.account.auth_token.get_secret_value()
@@ -144,14 +153,14 @@ class Story:
             "5. An agent joins, Tom is added on WhatsApp and writes; the agent's reply fans out"
         )
         people = f"/v1/Conversations/{support}/Participants"
-        await self._post(people, {"Identity": "ann"})
+        await self._post(people, {"Identity": AGENT})
         pair = {"MessagingBinding.Address": TOM, "MessagingBinding.ProxyAddress": WHATSAPP_LINE}
         await self._post(people, pair)
         decision = await self._text(TOM, WHATSAPP_LINE, "Tom here, tell me too")  # opens a session
         self._expect("the conversation", decision["conversation_sid"], support)
         message = await self._post(
             f"/v1/Conversations/{support}/Messages",
-            {"Author": "ann", "Body": "Order 4711 arrives tomorrow."},
+            {"Author": AGENT, "Body": "Order 4711 arrives tomorrow."},
         )
         await self._settled(message["sid"], {MARIA: "delivered", TOM: "read"}, support)
         for phone in (MARIA, TOM):
@@ -165,11 +174,13 @@ class Story:
     async def _too_long(self, support: str) -> None:
         self._scene("6. A text of 2,000 characters: one message on WhatsApp, two by SMS")
         message = await self._post(
-            f"/v1/Conversations/{support}/Messages", {"Author": "ann", "Body": "long " * 400}
+            f"/v1/Conversations/{support}/Messages", {"Author": AGENT, "Body": "long " * 400}
         )
         await self._settled(message["sid"], {MARIA: "delivered", TOM: "read"}, support)
         got = [len(one.body or "") for one in self._world.phone(MARIA).received]
-        self._say(f"   {MARIA} got messages of {got[-2:]} characters")
+        self._say(
+            f"   {MARIA} got messages of {got[-2:]} characters (the space of the cut is left out)"
+        )
         self._expect("the pieces", got[-2:], [1599, 400])
 
     async def _signatures(self) -> None:
@@ -283,7 +294,19 @@ async def _stay(service: Service, settings: Settings, say: Callable[[str], None]
     """Stay up until Ctrl-C, and say how to look around."""
     account = settings.account
     login = f"{account.sid}:{account.auth_token.get_secret_value()}"
+    key = account.api_keys[0]
+    async with service.runtime.db.begin() as tx:
+        scope = await scopes.find(tx, account.sid, None)
+        assert scope is not None
+        signer = Signer(key.sid, account.sid, key.secret.get_secret_value())
+        token = access_tokens.make(signer, scope.service_sid, AGENT, now=tx.now, ttl_s=TTL_S)
+    secret = settings.carrier_options("lab")["secret"]
     say(f"\nStaying up at {service.url}; Ctrl-C ends it. Look around, for example:")
     say(f"  curl -u {login} {service.url}/v1/Conversations")
     say(f"  curl {service.url}/readyz; curl {service.url}/metrics")
+    say(f"A phone texts, here {MARIA}:")
+    phone = f"{service.url}/carriers/lab/world/phones/{MARIA}/send"
+    text = f'{{"to": "{SMS_LINE}", "body": "Hello"}}'
+    say(f"  curl -H 'Authorization: Bearer {secret}' {phone} -d '{text}'")
+    say(f"An access token of {AGENT}, for the agents' page:\n  {token}")
     await asyncio.Event().wait()

@@ -19,6 +19,7 @@ ParleyError
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -82,6 +83,12 @@ class NoRoom(Unavailable):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, 60.0)
+
+
+def unheard(setting: str, host: str, port: int, error: OSError) -> ParleyError:
+    """Nobody can listen there; says which setting asked for it."""
+    said = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+    return ParleyError(f"{setting}: cannot listen at {host}:{port}: {said}")
 
 
 class Unsealable(ParleyError):

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from app.api.application import build as build_api
 from app.carriers.contract import Hosted
+from app.errors import unheard
 from app.inbound.door import Doors
 from app.ops.health import Health
 from app.ops.hook_routes import HookRoutes
@@ -61,7 +62,7 @@ async def serve(
     if settings.ops.port is not None:
         apart = web.Application()
         apart.add_routes(probes)
-        ops_socket = listen(settings.ops.host, settings.ops.port)
+        ops_socket = listen(settings.ops.host, settings.ops.port, "ops.port")
         await _site(stack, apart, ops_socket, settings.server.drain_s)
         ops_url = origin(ops_socket)
     await _site(stack, application, listening, settings.server.drain_s)
@@ -79,12 +80,17 @@ async def _site(
     await web.SockSite(runner, listening, backlog=1024).start()
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one."""
+def listen(host: str, port: int, setting: str = "server.port") -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises ParleyError, which says where and by
+    which setting."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     made = socket.socket(family, socket.SOCK_STREAM)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    made.bind((host, port))
+    try:
+        made.bind((host, port))
+    except OSError as error:
+        made.close()
+        raise unheard(setting, host, port, error) from None
     return made
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -100,6 +101,8 @@ async def test_a_command_that_cannot_says_why_in_one_line(tmp_path: Path) -> Non
     assert err.count("\n") == 1
     assert "does not exist" in err
     assert (await parley("serve", "--role", "cook", "--config", str(tmp_path)))[0] != 0
+    said = "parley: trace wants a SID, or the carrier's id of a message\n"
+    assert await parley("trace", "") == (2, "", said)
 
 
 async def test_no_role_is_not_every_role(config: Path) -> None:
@@ -189,6 +192,31 @@ async def test_the_demo_goes_as_expected() -> None:
     status, out, _ = await parley("demo")
     assert status == 0, out
     assert out.endswith("Everything went as expected.\n")
+
+
+async def test_a_port_that_is_taken_is_named_with_its_setting(config: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = f"cannot listen at 127.0.0.1:{port}: Address already in use"
+        status, out, err = await parley("demo", "--serve", "--port", str(port))
+        assert (status, out, err) == (1, "", f"parley: --port: {said}\n")
+        text = config.read_text()
+        for setting, more in (
+            ("server.port", text.replace("port: 0", f"port: {port}")),
+            ("ops.port", f"{text}ops: {{port: {port}}}\n"),
+            ("carriers.mail.listen", mailing(text, port)),
+        ):
+            config.write_text(more)
+            status, _, err = await parley("serve", "--config", str(config))
+            assert status == 1
+            assert err.splitlines()[-1] == f"parley: {setting}: {said}"
+            assert "Traceback" not in err
+
+
+def mailing(config: str, port: int) -> str:
+    """A configuration with a carrier of e-mail that listens at this port."""
+    mail = f"mail: {{kind: email, smtp: {{host: localhost}}, listen: {{port: {port}}}}}"
+    return config.replace("{lab: {kind: sandbox}}", f"{{lab: {{kind: sandbox}}, {mail}}}")
 
 
 async def test_the_embedded_database_of_a_killed_service_is_there_again(config: Path) -> None:

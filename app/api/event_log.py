@@ -49,7 +49,9 @@ READERS = web.AppKey("readers", Readers)
 
 SINK_SID = kinds.sid("SinkSid", ids.SINK, BAD_SID, "SinkSid is not a sink's SID")
 CURSOR = kinds.text("Cursor")
-LIMIT = kinds.integer("Limit", LIMIT_MAX, BAD_PAGE, f"Limit is not a number up to {LIMIT_MAX}")
+LIMIT = kinds.integer(
+    "Limit", LIMIT_MAX, BAD_PAGE, f"Limit is not a number from 1 to {LIMIT_MAX}", least=1
+)
 WAIT = kinds.integer("Wait", WAIT_S_MAX, BAD_PAGE, f"Wait is not a number up to {WAIT_S_MAX}")
 
 
@@ -65,7 +67,7 @@ class Reading:
 @takes(SINK_SID, CURSOR, LIMIT, WAIT)
 async def fetch(call: Call) -> Answer:
     """The events after a cursor: at once, or as soon as there are some, or as a stream."""
-    limit = max(1, call.form.get(LIMIT, LIMIT_USUAL))
+    limit = call.form.get(LIMIT, LIMIT_USUAL)
     reading = await _begin(call)
     if SSE in call.request.headers.get("Accept", ""):
         return await _stream(call, reading, limit)

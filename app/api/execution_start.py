@@ -20,13 +20,14 @@ from app.api.forms import Form
 from app.api.joining import check_room, role
 from app.api.parent import lock
 from app.definitions import Definitions, Finder
-from app.errors import Conflict, Invalid
+from app.errors import Conflict, Forbidden, Invalid, Refused
 from app.flows import stack
 from app.flows.memory import Trigger
 from app.flows.stack import Stack
 from app.model import Conversation, Flow, ScopedWebhook
 from app.model.flows import EXECUTION, FLOW, PLACE, REQUEST, flow_lane
 from app.rules import executions as rules
+from app.rules.participants import ADDRESS, PROXY_ADDRESS
 from app.store import (
     bindings,
     conversations,
@@ -46,6 +47,7 @@ from app.webhooks.events import Event
 UNPUBLISHED = (20001, "The flow has no published revision")
 ACTIVE = "Execution is already active for this contact"
 CONFLICT = 20409
+CALLED = {ADDRESS: "To", PROXY_ADDRESS: "From"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +116,14 @@ async def _place(
     call: Call, tx: Tx, scope: Scope, to: str, sender: str
 ) -> tuple[Conversation, list[Event]]:
     """The conversation of the pair, locked, and what is to be told if it is new."""
-    sent = [("MessagingBinding.Address", to), ("MessagingBinding.ProxyAddress", sender)]
+    sent = [(ADDRESS, to), (PROXY_ADDRESS, sender)]
     form = Form(sent, participant_api.NEW, call.runtime.settings.limits)
     given = await conversations.defaults(tx, scope.account_sid)
     conversation = conversation_api.new(call, scope, given, tx.now)
-    shape = participant_api.shape(form, call.runtime, conversation)
+    try:
+        shape = participant_api.shape(form, call.runtime, conversation)
+    except (Invalid, Forbidden) as refused:
+        raise _as_called(refused) from None
     participant = participant_api.new(conversation, shape, form, tx.now)
     participant.role_sid = await role(tx, scope, None)
     choices = await choosing.choose(tx, [participant], call.runtime.settings)
@@ -131,6 +136,14 @@ async def _place(
     await choosing.keep(tx, choices)
     added = events.conversation_added(conversation, call.origin, participant)
     return conversation, [added, events.participant_added(participant, call.origin)]
+
+
+def _as_called(refused: Refused) -> Refused:
+    """A participant's refusal, with the parameter by the name that it has here."""
+    details = dict(refused.details or {})
+    if details.get("parameter") in CALLED:
+        details["parameter"] = CALLED[details["parameter"]]
+    return type(refused)(refused.code, refused.message, details or None)
 
 
 async def _attach(call: Call, tx: Tx, conversation: Conversation, flow: Flow) -> None:

@@ -95,16 +95,16 @@ def flag(name: str) -> Parameter[bool]:
     return Parameter(name, read, {"type": "boolean"})
 
 
-def integer(name: str, most: int, code: int, said: str) -> Parameter[int]:
-    """A whole number from 0 to `most`."""
+def integer(name: str, most: int, code: int, said: str, *, least: int = 0) -> Parameter[int]:
+    """A whole number from `least` to `most`."""
 
     def read(texts: Sequence[str]) -> int:
         found = whole(texts[-1], most)
-        if found is None:
+        if found is None or found < least:
             raise Invalid(code, said)
         return found
 
-    return Parameter(name, read, {"type": "integer", "minimum": 0, "maximum": most})
+    return Parameter(name, read, {"type": "integer", "minimum": least, "maximum": most})
 
 
 def moment(name: str, code: int, said: str) -> Parameter[datetime]:

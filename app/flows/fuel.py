@@ -39,7 +39,7 @@ class Fuel:
         """Raises Exceeded when nothing is left."""
         self._left -= int(amount)
         if self._left < 0:
-            raise Exceeded("the templates of one event may not cost more")
+            raise Exceeded(f"the templates of one event may not cost more than {FUEL:,} steps")
 
     def pattern_s(self) -> float:
         """How many seconds the next regular expression may take. Raises Exceeded."""

@@ -35,6 +35,8 @@ LARGE_AT_ONCE, LARGE_WAITING_MAX = 2, 64
 """Mails larger than usual bodies: they are read in memory with their files."""
 MAIL_S = 60.0
 """How long a mail may take to come in."""
+BAD_SIGNATURE = "the signature is not valid for this URL and body"
+UNADMITTED = "the secret of this door (in its URL), or the signature, is missing or wrong"
 
 SEEN_AS = {"dropped": "unroutable", "duplicate": "duplicate"}
 """The metric's word for what the road made of an inbound; everything else is accepted."""
@@ -188,7 +190,7 @@ class Doors:
             return carrier, read, "unchecked"
         signature = carrier.verify(read)
         if signature == "invalid" and mode == "enforce":
-            raise BadRequest(403, "the signature is not valid for this URL and body")
+            raise BadRequest(403, UNADMITTED if name in self._mailing else BAD_SIGNATURE)
         return carrier, read, signature
 
     async def _read(self, request: web.Request, name: str, mode: str) -> Request:
@@ -197,7 +199,7 @@ class Doors:
         if mailing is None:
             return await requests.read(request, server, public_url)
         if mode == "enforce" and not mailing.admits(requests.head(request, public_url)):
-            raise BadRequest(403, "the signature is not valid for this URL and body")
+            raise BadRequest(403, UNADMITTED)
         most = mailing.body_bytes_max
         try:
             async with asyncio.timeout(MAIL_S):

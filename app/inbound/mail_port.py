@@ -16,7 +16,7 @@ from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from app.carriers.contract import Junk, Mailing, MailPort
-from app.errors import ParleyError
+from app.errors import ParleyError, unheard
 from app.inbound.door import Doors
 from app.observe import Failed
 from app.runtime import Runtime
@@ -50,7 +50,7 @@ class Desk:
 
     def __init__(self, runtime: Runtime, doors: Doors, name: str, carrier: Mailing) -> None:
         self._runtime, self._doors = runtime, doors
-        self._name, self._carrier = name, carrier
+        self.name, self._carrier = name, carrier
         self.bytes_max = carrier.body_bytes_max
         self.busy = 0
 
@@ -64,7 +64,7 @@ class Desk:
             sender = self._runtime.settings.sender(self._carrier.recipient(address))
         except ValueError:
             return UNKNOWN
-        if sender is None or sender.carrier != self._name:
+        if sender is None or sender.carrier != self.name:
             return UNKNOWN
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 ours"
@@ -90,7 +90,7 @@ class Desk:
         content = envelope.original_content or b""
         try:
             await self._doors.mail(
-                self._name, content, (envelope.mail_from or "").strip("<> "), envelope.rcpt_tos
+                self.name, content, (envelope.mail_from or "").strip("<> "), envelope.rcpt_tos
             )
         except Junk as junk:
             return f"554 5.6.0 {junk}"
@@ -114,7 +114,11 @@ async def _open(runtime: Runtime, desk: Desk, port: MailPort) -> AsyncIterator[i
         kind = _LmtpLine if port.lmtp else _SmtpLine
         return kind(desk, port, lines, loop)
 
-    server = await loop.create_server(protocol, port.host, port.port)
+    try:
+        server = await loop.create_server(protocol, port.host, port.port)
+    except OSError as error:
+        setting = f"carriers.{desk.name}.listen"
+        raise unheard(setting, port.host, port.port, error) from None
     try:
         yield int(server.sockets[0].getsockname()[1])
     finally:

@@ -3,7 +3,7 @@
 What is typed is what the other side writes. `/timeout` lets the wait pass, `/variables` shows what
 the flow remembers, `/quit` leaves. Requests are really made, through the guarded client; with
 `--offline` the person answers them instead: a status and a body (`200 {"name": "Ann"}`), or
-`/fail`.
+`/fail`. A message that begins with a slash is typed with two.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ TEXT = (
     "Check a flow's definition (`flow check FILE`: every mistake with its line), talk with it "
     "(`flow run FILE`; neither needs a database), or see what it did (`flow trace FN...|FW...`)."
 )
+ANSWER = 'a status and a body (200 {"a": 1}), or /fail'
+COMMANDS = "/timeout, /variables, /quit; a message that begins with / is written with //"
 CONTACT, ADDRESS = "+15550100", "+15550199"
 
 ARGUMENTS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
@@ -72,7 +74,10 @@ ARGUMENTS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
             "help": "another flow, that run-subflow may enter",
         },
     ),
-    (("--offline",), {"action": "store_true", "help": "call nobody: you answer the requests"}),
+    (
+        ("--offline",),
+        {"action": "store_true", "help": f"call nobody: you answer the requests, with {ANSWER}"},
+    ),
     (
         ("--open",),
         {
@@ -156,10 +161,13 @@ class _Talk:
         event = "incomingRequest" if parameters else message_event(flow) or "incomingRequest"
         fields: dict[str, str] = parameters
         if event != "incomingRequest":
-            line = self._line()
-            if line is None:
-                return None
-            fields = self._message(line)
+            body = None
+            while body is None:
+                line = self._line()
+                if line is None:
+                    return None
+                body = self._body(line)
+            fields = self._message(body)
         trigger = Trigger(
             event=event,
             at=self._now,
@@ -173,6 +181,8 @@ class _Talk:
 
     def _find(self, flow_sid: str, revision: str) -> tuple[str, Flow] | None:
         flow = self._flows.get(flow_sid)
+        if flow is None:
+            self._say(f"(there is no flow {flow_sid} here: give it by --flow {flow_sid}=FILE)")
         return (revision, flow) if flow else None
 
     async def _do(self, held: Stack, ask: Ask) -> Event | None:
@@ -208,17 +218,30 @@ class _Talk:
                 shown = {key: held.memory.context[key] for key in ("flow", "widgets")}
                 self._say(json.dumps(shown, indent=2, ensure_ascii=False))
                 continue
+            if (body := self._body(line)) is None:
+                continue
             self._now += timedelta(seconds=1)
-            return Replied(self._message(line))
+            return Replied(self._message(body))
+
+    def _body(self, line: str) -> str | None:
+        """The message that a line is; None, and it is said, for a command that means nothing."""
+        if line.startswith("/") and not line.startswith("//"):
+            self._say(f"({line} means nothing here; there are {COMMANDS})")
+            return None
+        return line.removeprefix("/")
 
     def _answer(self, ask: Call) -> Event | None:
         self._say(f"({ask.method} {ask.url} {ask.body}".rstrip() + ")")
-        line = self._line()
-        if line is None:
-            return None
-        status, _, body = line.partition(" ")
-        if not (status.isascii() and status.isdigit() and len(status) == 3):
-            return CallFailed("as you say")
+        while True:
+            self._say(f"(answer it with {ANSWER})")
+            line = self._line()
+            if line is None:
+                return None
+            if line == "/fail":
+                return CallFailed("as you say")
+            status, _, body = line.partition(" ")
+            if status.isascii() and status.isdigit() and len(status) == 3:
+                break
         kind = "application/json" if body.startswith(("{", "[")) else "text/plain"
         return Answered(int(status), {"Content-Type": kind}, body)
 
@@ -257,11 +280,24 @@ class _Talk:
 
 def _read(path: Path, say: Print) -> Flow | None:
     try:
-        return parse(path.read_bytes())
+        return parse(_bytes(path))
     except FlowErrors as errors:
         for problem in errors.problems:
             say(f"{path}:{problem}")
         return None
+
+
+def _bytes(path: Path) -> bytes:
+    """What is in a file. Raises ParleyError, which names it."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        said = "does not exist"
+    except IsADirectoryError:
+        said = "is a directory"
+    except (OSError, ValueError) as error:
+        said = f"cannot be read: {getattr(error, 'strerror', None) or 'not a path'}"
+    raise ParleyError(f"{path}: {said}")
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -273,7 +309,11 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _script(path: Path, say: Print) -> Iterator[str]:
     """The lines of a file, shown as they are said; `#` begins a remark."""
-    for line in path.read_text().splitlines():
+    try:
+        text = _bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ParleyError(f"{path}: is not UTF-8 text") from None
+    for line in text.splitlines():
         if line.strip() and not line.startswith("#"):
             say(f"you: {line.strip()}")
             yield line.strip()
@@ -281,7 +321,7 @@ def _script(path: Path, say: Print) -> Iterator[str]:
 
 def _typed() -> Iterator[str]:
     if sys.stdin.isatty():
-        sys.stdout.write("(write a message; /timeout, /variables, /quit)\n")
+        sys.stdout.write(f"(write a message, or {COMMANDS})\n")
     for line in sys.stdin:
         if line.strip():
             yield line.strip()

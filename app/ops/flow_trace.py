@@ -13,7 +13,7 @@ import asyncpg
 import orjson
 
 from app import ids
-from app.clock import iso_millis
+from app.clock import iso_millis, iso_seconds
 from app.ops.hiding import person
 from app.ops.render import table
 from app.store import flow_trace as store
@@ -89,15 +89,15 @@ def _shown(row: Any) -> Traced:
         "flow_version": row["flow_version"],
         "conversation_sid": row["conversation_sid"],
         "contact": person(contact),
-        "began_at": iso_millis(row["date_created"]),
-        "changed_at": iso_millis(row["date_updated"]),
+        "began_at": iso_seconds(row["date_created"]),
+        "changed_at": iso_seconds(row["date_updated"]),
     }
 
 
 def _step(row: Any) -> Traced:
     [variables] = orjson.loads(row["context"])["widgets"].values()
     return {
-        "at": iso_millis(row["date_created"]),
+        "at": iso_seconds(row["date_created"]),
         "from": row["transitioned_from"],
         "type": row["type"],
         "event": row["name"],

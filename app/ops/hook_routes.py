@@ -9,14 +9,13 @@ from typing import Any
 
 from aiohttp import web
 
-from app.errors import Invalid
+from app.errors import Invalid, NotFound
 from app.ops import hooks
 from app.ops.routes import Admit, Asked, answered, guarded
 from app.runtime import Runtime
 from app.store.hook_repairs import Dead
 
 PAGE_USUAL = 50
-NUMBER_MAX = (1 << 63) - 1
 
 
 class HookRoutes:
@@ -35,10 +34,10 @@ class HookRoutes:
             web.get("/ops/hooks", behind(self.listed)),
             web.get("/ops/hooks/dead", behind(self.dead)),
             web.get("/ops/hooks/targets", behind(self.targets)),
-            web.get(r"/ops/hooks/{id:\d{1,18}}", behind(self.shown)),
+            web.get("/ops/hooks/{id}", behind(self.shown)),
             web.post("/ops/hooks/replay", behind(self.replayed)),
-            web.post(r"/ops/hooks/{seq:\d{1,18}}/skip", behind(self.skipped)),
-            web.post(r"/ops/hooks/{seq:\d{1,18}}/unblock", behind(self.unblocked)),
+            web.post("/ops/hooks/{seq}/skip", behind(self.skipped)),
+            web.post("/ops/hooks/{seq}/unblock", behind(self.unblocked)),
             web.post("/ops/hooks/targets/{target}/resume", behind(self.resumed)),
         ]
 
@@ -70,7 +69,7 @@ class HookRoutes:
     async def shown(self, request: web.Request, account_sid: str) -> web.Response:
         """One attempt."""
         async with self._runtime.db.begin() as tx:
-            found = await hooks.show(tx, account_sid, int(request.match_info["id"]))
+            found = await hooks.show(tx, account_sid, _item(request, "id", "attempt"))
         return answered(found)
 
     async def replayed(self, request: web.Request, account_sid: str) -> web.Response:
@@ -81,7 +80,7 @@ class HookRoutes:
         given = {name: str(value) for name, value in form.items()}
         if "Index" in given:
             return await self._messages(account_sid, given)
-        seqs = tuple(_whole("Seq", str(value)) for value in form.getall("Seq", ()))
+        seqs = tuple(hooks.whole("Seq", str(value)) for value in form.getall("Seq", ()))
         if len(seqs) > hooks.BATCH_MAX:
             raise Invalid(hooks.WRONG, f"Seq may be given {hooks.BATCH_MAX} times")
         if not (seqs or {"Target", "Conversation"} & set(given) or given.get("All") == "true"):
@@ -102,8 +101,8 @@ class HookRoutes:
             if name not in given:
                 raise Invalid(hooks.WRONG, f"Missing required parameter {name}")
         settings = self._runtime.settings.of(account_sid)
-        index = _whole("Index", given["Index"])
-        until = _whole("Until", given["Until"]) if "Until" in given else None
+        index = hooks.whole("Index", given["Index"])
+        until = hooks.whole("Until", given["Until"]) if "Until" in given else None
         async with self._runtime.db.begin() as tx:
             again = await hooks.replay_messages(
                 tx, settings, given["Conversation"], given["Webhook"], index, until
@@ -114,13 +113,13 @@ class HookRoutes:
     async def skipped(self, request: web.Request, account_sid: str) -> web.Response:
         """The first of a lane is given up."""
         async with self._runtime.db.begin() as tx:
-            await hooks.skip(tx, account_sid, int(request.match_info["seq"]))
+            await hooks.skip(tx, account_sid, _item(request, "seq", "webhook"))
         return answered({"skipped": 1})
 
     async def unblocked(self, request: web.Request, account_sid: str) -> web.Response:
         """The first of a lane is tried now."""
         async with self._runtime.db.begin() as tx:
-            await hooks.unblock(tx, account_sid, int(request.match_info["seq"]))
+            await hooks.unblock(tx, account_sid, _item(request, "seq", "webhook"))
         return answered({"unblocked": 1})
 
     async def resumed(self, request: web.Request, account_sid: str) -> web.Response:
@@ -135,19 +134,25 @@ def _filter(query: Mapping[str, str]) -> dict[str, Any]:
         "target": query.get("Target"),
         "conversation": query.get("Conversation"),
         "outcome": query.get("Outcome"),
-        "before": _number(query, "Before", NUMBER_MAX, NUMBER_MAX),
+        "before": _number(query, "Before", hooks.NUMBER_MAX, hooks.NUMBER_MAX),
     }
 
 
 def _number(query: Mapping[str, str], name: str, usual: int, most: int) -> int:
     """A number of a query, at least 1; more than `most` counts as that."""
-    return min(most, max(1, _whole(name, query[name]))) if name in query else usual
+    if name not in query:
+        return usual
+    number = hooks.whole(name, query[name])
+    if not number:
+        raise Invalid(hooks.WRONG, f"{name} should be at least 1")
+    return min(most, number)
 
 
-def _whole(name: str, text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) <= 19 and int(text) <= NUMBER_MAX):
-        raise Invalid(hooks.WRONG, f"{name} should be a whole number")
-    return int(text)
+def _item(request: web.Request, name: str, what: str) -> int:
+    """The number in a path. Raises NotFound for what cannot be one."""
+    with suppress(Invalid):
+        return hooks.whole(name, request.match_info[name])
+    raise NotFound(hooks.UNKNOWN, f"there is no {what} {request.match_info[name][:40]}")
 
 
 def _moment(text: str) -> datetime:

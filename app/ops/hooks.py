@@ -28,6 +28,8 @@ from app.store.hooks_log import OUTCOMES, Row, Wanted
 from app.webhooks import replay
 
 PAGE_MAX = 200
+NUMBER_MAX = (1 << 63) - 1
+DIGITS_MAX = 19
 BATCH_MAX = 500
 """Webhooks that are replayed in one transaction."""
 WRONG, UNKNOWN, REFUSED = 20001, 20404, 20409
@@ -41,6 +43,16 @@ WHY_NOT = {
 Json = dict[str, Any]
 
 
+def whole(name: str, text: str, most: int = NUMBER_MAX) -> int:
+    """A number that somebody typed, from 0 to `most`. Raises Invalid, which says it by this
+    name."""
+    if not (text.isascii() and text.isdecimal()):
+        raise Invalid(WRONG, f"{name} should be a whole number")
+    if len(text) > DIGITS_MAX or int(text) > most:
+        raise Invalid(WRONG, f"{name} is too big: at most {most}")
+    return int(text)
+
+
 async def wanted(
     tx: Tx,
     account_sid: str,
@@ -51,6 +63,8 @@ async def wanted(
     before: int | None = None,
 ) -> Wanted:
     """What a list is asked for. Raises Invalid, naming the parameter."""
+    if conversation is not None and not conversation.startswith(ids.CONVERSATION):
+        raise Invalid(WRONG, "Conversation should be a conversation's SID (CH...)")
     if outcome is not None and outcome not in OUTCOMES:
         raise Invalid(WRONG, f"Outcome should be one of {', '.join(OUTCOMES)}")
     named = None if target is None else await _endpoint(tx, account_sid, target)
@@ -176,7 +190,8 @@ async def resume(tx: Tx, account_sid: str, target: str) -> None:
 
 def lines(rows: Sequence[Json]) -> list[str]:
     """Rows of a list for a terminal."""
-    return table([[f"{row.get(name, '')}" for name in COLUMNS if name in rows[0]] for row in rows])
+    shown = [name for name in COLUMNS if any(name in row for row in rows)]
+    return table([[f"{row.get(name, '')}" for name in shown] for row in rows])
 
 
 COLUMNS = (

@@ -86,7 +86,11 @@ class Command:
     async def tell(self) -> int:
         """Lists, and one attempt."""
         o = self._options
-        limit = max(1, min(o.limit, hooks.PAGE_MAX))
+        limit = o.limit
+        if not 1 <= limit <= hooks.PAGE_MAX:
+            raise Invalid(hooks.WRONG, f"--limit should be from 1 to {hooks.PAGE_MAX}")
+        if o.before is not None and not 1 <= o.before <= hooks.NUMBER_MAX:
+            raise Invalid(hooks.WRONG, f"--before should be from 1 to {hooks.NUMBER_MAX}")
         async with self._db.begin() as tx:
             if o.action == "show":
                 found = await hooks.show(tx, self._account, _number(o.names[0]))
@@ -160,9 +164,7 @@ class Command:
 
 
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) <= 18):
-        raise Invalid(hooks.WRONG, f"{text[:40]!r} should be a whole number")
-    return int(text)
+    return hooks.whole(repr(text[:40]), text)
 
 
 async def _skip(tx: Tx, account_sid: str, name: str) -> None:

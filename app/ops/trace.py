@@ -5,6 +5,7 @@ For people who ask where a message went: addresses are masked, bodies are not sh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,8 @@ from app.ops.timeline import Entry
 from app.store import trace as store
 
 ENTRIES_MAX = store.ENTRIES_MAX
+_MESSAGE_ID = re.compile(r"^<([^<>]+)>(?=/|$)")
+"""As a mail has it; it is kept without the brackets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Trace:
 async def trace(sql: asyncpg.Connection, name: str, account_sid: str | None = None) -> Trace | None:
     """What happened to the thing of this name; None when nothing is known of it, or (with an
     account) when it is not that account's."""
+    name = _MESSAGE_ID.sub(r"\1", name.strip())
     found = await store.find(sql, name)
     if found is not None and account_sid is not None:
         found = found if account_sid in await store.owners(sql, found) else None

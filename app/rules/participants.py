@@ -119,6 +119,8 @@ def check_proxy(address: str, proxy_address: str, ours: Ours) -> str:
     if pools.is_pool(proxy_address.strip()):
         return _check_pool(address, pools.lower(proxy_address.strip()), ours)
     refused = (50408, "Invalid participant proxy address", PROXY_ADDRESS)
+    if proxy_address.strip()[:2].upper() == ids.MESSAGING_SERVICE:
+        _invalid(*refused, "it is no SID of a messaging service: MG and 32 hexadecimal digits")
     proxy = _address(proxy_address, ours, refused, allow_short_code=True)
     if proxy == address:
         raise Invalid(50409, "Participant address equals proxy address")

@@ -17,8 +17,9 @@ class Document:
     """The file's values, the place (line, column) of every value and key, and what is wrong so far.
 
     `filled` are the values that came from the environment or a secret file, `veiled` these and what
-    holds them: no message repeats them. `broken` are those that a problem was reported for already:
-    nothing more is said of them.
+    holds them: no message repeats them. `variables` of the environment stand in for values of the
+    file: what is wrong with one is said of it. `broken` are those that a problem was reported for
+    already: nothing more is said of them.
     """
 
     file: str
@@ -29,6 +30,7 @@ class Document:
     filled: set[Steps] = field(default_factory=set)
     broken: set[Steps] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
+    variables: dict[Steps, str] = field(default_factory=dict)
 
     def report(self, steps: Steps, message: str, *, at_key: bool = False) -> None:
         """Note a problem with the value (or the key) at these steps, or with what holds it when
@@ -37,6 +39,8 @@ class Document:
         if any(steps[:length] in self.broken for length in range(whole)):
             return
         line, column = self._place(steps, at_key)
+        if steps in self.variables:
+            message = f"{self.variables[steps]} {message}"
         self.problems.append(Problem(self.file, line, column, dotted(steps), message))
 
     def get(self, *steps: str | int) -> Any:
@@ -87,7 +91,7 @@ class Document:
     def _place(self, steps: Steps, at_key: bool) -> Place:
         if at_key and steps in self.keys:
             return self.keys[steps]
-        if steps in self.values:
+        if steps in self.values and steps not in self.variables:
             return self.values[steps]
         for length in range(len(steps) - 1, 0, -1):
             place = self.keys.get(steps[:length]) or self.values.get(steps[:length])

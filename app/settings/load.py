@@ -69,7 +69,7 @@ def _database_url(document: Document, environment: Mapping[str, str]) -> None:
     """PARLEY_DATABASE_URL, when it is set and not empty, wins over the file."""
     url = environment.get(DATABASE_URL)
     if url:
-        _stand_in(document, "database", "url", url)
+        _stand_in(document, "database", "url", DATABASE_URL, url)
 
 
 def _secret_key(document: Document, environment: Mapping[str, str]) -> None:
@@ -77,11 +77,11 @@ def _secret_key(document: Document, environment: Mapping[str, str]) -> None:
     key = environment.get(SECRET_KEY)
     given = document.data.get("secrets") if isinstance(document.data, dict) else None
     if key and not (isinstance(given, dict) and given.get("key")):
-        _stand_in(document, "secrets", "key", key)
+        _stand_in(document, "secrets", "key", SECRET_KEY, key)
 
 
-def _stand_in(document: Document, name: str, key: str, value: str) -> None:
-    """A value from the environment in the place of `name.key`."""
+def _stand_in(document: Document, name: str, key: str, variable: str, value: str) -> None:
+    """The value of a variable of the environment in the place of `name.key`."""
     if not isinstance(document.data, dict):
         return
     section = document.data.get(name)
@@ -90,4 +90,5 @@ def _stand_in(document: Document, name: str, key: str, value: str) -> None:
     if isinstance(section, dict):
         section[key] = value
         document.veil((name, key))
+        document.variables[(name, key)] = variable
         document.broken.discard((name, key))

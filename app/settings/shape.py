@@ -108,6 +108,8 @@ def _existing(document: Document, steps: Steps, kind: str) -> Steps:
     found: Steps = ()
     for index, step in enumerate(steps):
         last_missing = kind == "missing" and index == len(steps) - 1
-        if (*found, step) in document.values or last_missing:
-            found = (*found, step)
+        path = (*found, step)
+        stands_in = any(one[: len(path)] == path for one in document.variables)
+        if path in document.values or stands_in or last_missing:
+            found = path
     return found

@@ -51,7 +51,8 @@ def words(
     if kind == PLAIN:
         return error["msg"]
     if kind == "string_type" and isinstance(document.get(*steps), bool | int | float):
-        return "should be text: put it in quotes"
+        wanted = PATTERNS.get(_pattern(_annotation_at(model, steps[len(prefix) :])))
+        return f"{wanted}, in quotes" if wanted else "should be text: put it in quotes"
     if kind in WORDS:
         return WORDS[kind].format(**context)
     if kind in ("string_too_short", "too_short"):
@@ -119,6 +120,16 @@ def _annotation_at(annotation: Any, steps: Steps) -> Any:
         else:
             annotation = inner.model_fields[step].annotation
     return annotation
+
+
+def _pattern(annotation: Any) -> str:
+    """The pattern of a text that may be at this type; empty without one."""
+    for part in (annotation, *get_args(annotation)):
+        for given in getattr(part, "__metadata__", ()):
+            for one in getattr(given, "metadata", ()):
+                if isinstance(pattern := getattr(one, "pattern", None), str):
+                    return pattern
+    return ""
 
 
 def _element(annotation: Any) -> Any:

@@ -14,6 +14,8 @@ import asyncpg
 import orjson
 
 from app import ids
+from app.model.flows import FLOW
+from app.model.outbox import HOOK
 from app.store import outbox
 from app.store.outbox import NewItem
 
@@ -28,12 +30,13 @@ RETURNING seq, lane, kind, token, account_sid, conversation_sid, message_sid, ev
   method, params::text, retries_max
 """
 SCOPES: Mapping[str, str] = {
-    "account": "kind = 'hook' AND $2::text IS NULL",
+    "account": "kind = $2::text",
     "endpoint": "kind = 'hook' AND endpoint = $2::text",
     "conversation": "kind IN ('hook', 'flow') AND conversation_sid = $2::text",
     "seqs": "kind IN ('hook', 'flow') AND seq = ANY ($2::bigint[])",
 }
-"""What flows could not take in is told to them again by its conversation, or its number."""
+"""What flows could not take in is told to them again too. All of an account goes kind by kind, each
+along its index: what two kinds say shares no lane."""
 
 LANE = """
 SELECT l.lane, l.lease IS NOT NULL AND l.due > $3 AS leased FROM outbox o
@@ -89,10 +92,11 @@ async def replay(
     that is in the lane already. The schedule begins anew, RetryCount too; the token is the one that
     they had, so that a receiver knows what it took before, unless new ones are asked for.
     """
-    scope, value = _scope(dead)
-    rows = await sql.fetch(
-        RAISE.format(scope=SCOPES[scope]), dead.account_sid, value, dead.until, limit
-    )
+    rows: list[asyncpg.Record] = []
+    for scope, value in _scopes(dead):
+        left = limit - len(rows)
+        statement = RAISE.format(scope=SCOPES[scope])
+        rows += await sql.fetch(statement, dead.account_sid, value, dead.until, left)
     rows.sort(key=lambda row: row["seq"])
     await outbox.add(sql, [_item(row, new_tokens) for row in rows], now)
     return len(rows)
@@ -131,14 +135,14 @@ async def _state(sql: asyncpg.Connection, lane: Any, seq: int) -> str:
     return "done" if await sql.fetchval(HEAD, lane["lane"]) == seq else "behind"
 
 
-def _scope(dead: Dead) -> tuple[str, Any]:
+def _scopes(dead: Dead) -> list[tuple[str, Any]]:
     if dead.seqs:
-        return "seqs", list(dead.seqs)
+        return [("seqs", list(dead.seqs))]
     if dead.endpoint is not None:
-        return "endpoint", dead.endpoint
+        return [("endpoint", dead.endpoint)]
     if dead.conversation_sid is not None:
-        return "conversation", dead.conversation_sid
-    return "account", None
+        return [("conversation", dead.conversation_sid)]
+    return [("account", HOOK), ("account", FLOW)]
 
 
 def _item(row: Any, new_token: bool) -> NewItem:

@@ -48,11 +48,14 @@ SELECT o.seq, o.lane, o.conversation_sid, o.message_sid, o.event, o.url, o.attem
 FROM outbox o JOIN lanes l ON l.lane = o.lane
 WHERE o.seq = $2 AND o.account_sid = $1 AND o.kind = 'hook'
 """
+# Of webhooks and of flows, each along the same index.
 DEAD = """
-SELECT seq, lane, conversation_sid, message_sid, event, url, endpoint, attempts, token, reason,
-  created_at, died_at
-FROM dead_letters
-WHERE kind = 'hook' AND account_sid = $1 AND {scope} AND seq < $3 ORDER BY seq DESC LIMIT $4
+SELECT d.* FROM unnest(ARRAY['hook', 'flow']) AS k (kind) CROSS JOIN LATERAL (
+  SELECT seq, lane, conversation_sid, message_sid, event, url, endpoint, attempts, token, reason,
+    created_at, died_at
+  FROM dead_letters
+  WHERE kind = k.kind AND account_sid = $1 AND {scope} AND seq < $3 ORDER BY seq DESC LIMIT $4) d
+ORDER BY d.seq DESC LIMIT $4
 """
 SCOPES: Mapping[str, str] = {
     "account": "$2::text IS NULL",

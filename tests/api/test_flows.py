@@ -260,6 +260,22 @@ async def test_what_an_execution_is_refused_for(
     assert await world.api(lambda v1: v1.conversations.list()) == []
 
 
+@pytest.mark.parametrize(
+    ("form", "parameter"),
+    [
+        ({"To": MARIA.replace("+", " "), "From": OURS}, "To"),
+        ({"To": MARIA, "From": OURS.replace("+", " ")}, "From"),
+    ],
+)
+async def test_a_refused_address_of_an_execution_is_named_as_it_was_sent(
+    world: World, form: dict[str, str], parameter: str
+) -> None:
+    flow = await a_flow(world, requested())
+    status, said = await world.call("POST", f"/v2/Flows/{flow.sid}/Executions", form)
+    assert (status, said["details"]["parameter"]) == (400, parameter)
+    assert "%2B" in said["details"]["reason"]
+
+
 async def test_a_flow_of_drafts_alone_cannot_be_started(world: World) -> None:
     flow = await a_flow(world, requested(), "draft")
     said = await refused(world, lambda v2: v2.flows(flow.sid).executions.create(MARIA, OURS))

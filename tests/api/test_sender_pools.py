@@ -171,6 +171,8 @@ async def test_what_is_no_pool_for_them_is_refused(
 ) -> None:
     got, refused = await join(world, await conversation(world), address, proxy=proxy)
     assert (got, refused["code"]) == (status, code)
+    if proxy == "MG123":
+        assert "no SID of a messaging service" in refused["details"]["reason"]
 
 
 async def test_questions_of_pools_are_answered_from_indexes(world: Any) -> None:

@@ -36,6 +36,8 @@ from app.flows.widgets.discover import declared, kind
 from app.flows.widgets.split import OPERATORS
 from tests.flows.flowing import FORM, NOW, State, begun, flow, say, state, talk, trigger
 
+INNER = "FW" + "9" * 32
+
 
 def counted(following: str | None = None) -> State:
     """A set-variables that counts."""
@@ -66,7 +68,12 @@ def everything() -> Flow:
         state("call", "make-http-request", {"success": "say", "failed": "run"}, url=url),
         state("run", "run-function", {"success": "say", "fail": "add"}, url=url),
         state("add", "add-participant", {"success": "say", "failed": "sub"}, identity="ann"),
-        state("sub", "run-subflow", {"completed": "bot", "failed": "ask"}, flow_sid="FW9"),
+        state(
+            "sub",
+            "run-subflow",
+            {"completed": "bot", "failed": "ask"},
+            flow_sid=INNER,
+        ),
         state(
             "bot",
             "connect-virtual-agent",
@@ -153,7 +160,10 @@ GIVEN: dict[str, dict[str, Any]] = {
     "connect-virtual-agent-v2": {"url": "https://x.example/{{trigger.message.Body}}"},
     "make-http-request": {"url": "https://x.example/", "method": "POST", "body": "{{x}}"},
     "run-function": {"url": "{{widgets.s1.parsed.name}}"},
-    "run-subflow": {"flow_sid": "FW9", "parameters": [{"key": "a", "value": "{{flow.data}}"}]},
+    "run-subflow": {
+        "flow_sid": INNER,
+        "parameters": [{"key": "a", "value": "{{flow.data}}"}],
+    },
     "send-and-wait-for-reply": {"body": "{{widgets | to_json}}", "timeout": "{{flow.sid}}"},
     "send-message": {"body": "{% for w in widgets %}{{ w | join: w }}{% endfor %}"},
     "set-variables": {"variables": [{"key": "v", "value": "{{flow.variables.v | append: 'xyz'}}"}]},

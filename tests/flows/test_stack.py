@@ -97,7 +97,9 @@ def test_asks_and_steps_have_ids_of_their_own() -> None:
 
 
 def test_a_flow_that_is_not_there_is_a_failed_widget() -> None:
-    made = flow(enters("ask", "FW0", "hello", "sorry"), say("hello", "x"), say("sorry", "Sorry"))
+    made = flow(
+        enters("ask", "FW" + "0" * 32, "hello", "sorry"), say("hello", "x"), say("sorry", "Sorry")
+    )
     assert said(stack.begin(("1", made), trigger(), find)) == "Sorry"
 
 

@@ -40,6 +40,8 @@ from tests.flows.flowing import (
     trigger,
 )
 
+INNER = "FW" + "2" * 32
+
 FORMS = "application/x-www-form-urlencoded;charset=utf-8"
 JSON = {"content-type": "application/json; charset=utf-8"}
 
@@ -292,8 +294,8 @@ def test_run_subflow_enters_and_shows_what_comes_back() -> None:
         {"key": "o", "value": '{"a": 1}', "parse_as_json": True},
     ]
     ways = {"completed": None, "failed": None}
-    made = state("it", "run-subflow", ways, flow_sid="FW2", parameters=pairs)
-    assert begun(made).ask == Enter("FW2", "LatestPublished", {"who": "Hi", "o": {"a": 1}})
+    made = state("it", "run-subflow", ways, flow_sid=INNER, parameters=pairs)
+    assert begun(made).ask == Enter(INNER, "LatestPublished", {"who": "Hi", "o": {"a": 1}})
     shows = "{{widgets.it.answer}}"
     assert after(made, shows, Returned({"answer": 42})) == "completed: 42"
     assert after(made, shows, Returned({"answer": 42}, error="oh")) == "failed: "

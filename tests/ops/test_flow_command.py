@@ -16,6 +16,8 @@ from app.ops import flow_command
 from tests.flows.flowing import BOTS, State, definition, say, state
 from tests.test_commands import parley
 
+INNER = "FW" + "9" * 32
+
 
 async def run(file: Path, *flags: str) -> tuple[int, list[str]]:
     """What `parley flow run FILE FLAGS` says, and its exit status."""
@@ -68,9 +70,21 @@ async def test_mistakes_are_said_with_their_lines(tmp_path: Path) -> None:
 
 async def test_a_file_that_is_not_there_is_one_line() -> None:
     status, _, err = await parley("flow", "check", "no/such/file.json")
-    assert status == 1
-    assert err.startswith("parley: ")
-    assert "Traceback" not in err
+    assert (status, err) == (1, "parley: no/such/file.json: does not exist\n")
+
+
+async def test_a_file_that_cannot_be_a_script_is_named(tmp_path: Path) -> None:
+    binary = tmp_path / "binary"
+    binary.write_bytes(b"\x7fELF\xff\xfe")
+    for file, said in (
+        (binary, "is not UTF-8 text"),
+        (tmp_path, "is a directory"),
+        (tmp_path / "none", "does not exist"),
+    ):
+        with pytest.raises(ParleyError, match=f"^{file}: {said}$"):
+            await run(BOTS, "--script", str(file))
+    with pytest.raises(ParleyError, match=f"^{tmp_path}: is a directory$"):
+        await run(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -122,6 +136,34 @@ async def test_offline_the_person_answers_requests(tmp_path: Path, line: str, sa
     assert [one.rstrip() for one in heard][-2:] == [said, "(completed)"]
 
 
+async def test_an_answer_that_is_none_and_a_command_that_is_none_are_said(tmp_path: Path) -> None:
+    text = definition(*calls("https://x.example/"), say("a", "x"))
+    lines = ["/bogus", "//hi", '{"ready":1}', '200 {"name": "Ann"}']
+    status, heard = await talk(tmp_path, text, lines, "--offline")
+    assert status == 0
+    said = [line for line in heard if not line.startswith("you:")]
+    assert said[0].startswith("(/bogus means nothing here; there are /timeout")
+    assert said[1] == "(GET https://x.example/)"
+    assert said[2] == said[3]
+    assert "200" in said[2]
+    assert said[-2:] == ["flow: Hello Ann", "(completed)"]
+
+
+async def test_a_subflow_that_is_missing_is_said(tmp_path: Path) -> None:
+    sid = "FW" + "1" * 32
+    sub = state("sub", "run-subflow", {"failed": None}, flow_sid=sid)
+    status, heard = await talk(tmp_path, definition(sub), ["hi"])
+    assert heard[1:] == [
+        f"(there is no flow {sid} here: give it by --flow {sid}=FILE)",
+        "(completed)",
+    ]
+    file = tmp_path / "flow.json"
+    file.write_text(definition(state("sub", "run-subflow", {"failed": None}, flow_sid="FWx")))
+    status, heard = await run(file)
+    assert status == 1
+    assert heard[0].endswith("should be FW and 32 hexadecimal digits")
+
+
 async def test_requests_are_really_made_through_the_guard(tmp_path: Path) -> None:
     async def answer(request: web.Request) -> web.Response:
         return web.json_response({"name": request.query["who"]})
@@ -149,12 +191,18 @@ async def test_parameters_begin_a_request_and_other_flows_are_entered(tmp_path: 
     )
     pairs = [{"key": "who", "value": "{{flow.data.name}}"}]
     text = definition(
-        state("sub", "run-subflow", {"completed": "say"}, flow_sid="FW9", parameters=pairs),
+        state(
+            "sub",
+            "run-subflow",
+            {"completed": "say"},
+            flow_sid=INNER,
+            parameters=pairs,
+        ),
         say("say", "{{widgets.sub.k}}", "add"),
         state("add", "add-participant", {"success": None}, identity="ann"),
         event="incomingRequest",
     )
-    flags = ("--param", "name=Bo", "--flow", f"FW9={inner}")
+    flags = ("--param", "name=Bo", "--flow", f"{INNER}={inner}")
     status, heard = await talk(tmp_path, text, [], *flags)
     assert (status, heard) == (
         0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from app.errors import Invalid, NotFound
+from app.model.flows import FLOW, PLACE, flow_lane
 from app.model.outbox import HOOK, endpoint
 from app.ops import hooks, hooks_command
 from app.ops.hook_routes import HookRoutes
@@ -161,11 +163,51 @@ async def test_one_attempt_is_shown_whole_and_without_secrets(client: Client, lo
         ("/ops/hooks?Target=WH" + "0" * 32, "Target"),
         ("/ops/hooks?Outcome=lost", "Outcome"),
         ("/ops/hooks?PageSize=x", "PageSize"),
-        ("/ops/hooks?Before=" + "9" * 30, "Before"),
+        ("/ops/hooks?PageSize=" + "9" * 30, "PageSize is too big"),
+        ("/ops/hooks?PageSize=0", "PageSize should be at least 1"),
+        ("/ops/hooks?Before=" + "9" * 30, "Before is too big"),
+        ("/ops/hooks?Conversation=zzz", "Conversation should be"),
     ],
 )
 async def test_a_wrong_question_names_its_parameter(client: Client, path: str, said: str) -> None:
     assert said in (await ask(client, path, 400))["message"]
+
+
+@pytest.mark.parametrize("name", ["abc", "9" * 30, "0", "-1"])
+async def test_what_is_no_number_is_not_found(client: Client, name: str) -> None:
+    said = await ask(client, f"/ops/hooks/{name}", 404)
+    assert (said["code"], said["message"]) == (20404, f"there is no attempt {name}")
+    for deed in ("skip", "unblock"):
+        assert (await do(client, f"/ops/hooks/{name}/{deed}", 404))["code"] == 20404
+
+
+async def test_dead_letters_of_flows_are_listed_and_replayed_with_the_others(
+    client: Client, house: House, log: Log
+) -> None:
+    flow = "FW" + "5" * 32
+    await log.add(item("1", "a"))
+    await log.settle(dead=True)
+    told = item("2", "b")
+    heard = replace(told, kind=FLOW, lane=flow_lane(flow, "CH2"), url=PLACE + flow, scope="studio")
+    await log.add(heard)
+    async with house.runtime.db.begin() as tx:
+        [claimed] = await outbox.claim(
+            tx.sql, FLOW, limit=1, lease="x", now=tx.now, lease_s=30, rates={}
+        )
+        await outbox.settle(tx.sql, [Settled(claimed, "dead", dead="no such flow")], tx.now)
+    dead = (await ask(client, "/ops/hooks/dead"))["hooks"]
+    assert [(one["conversation_sid"], one["url"]) for one in dead] == [
+        ("CH2", PLACE + flow),
+        ("CH1", "https://app.example.com/hook"),
+    ]
+    assert dead[0]["reason"] == "no such flow"
+    assert len((await ask(client, "/ops/hooks/dead?Conversation=CH2"))["hooks"]) == 1
+    status, said = await command(house, "dead")
+    assert (status, len(said)) == (0, 2)
+    assert PLACE + flow in said[0]
+    assert "no such flow" in said[0]
+    assert (await ask(client, "/ops/hooks/replay", All="true"))["replayed"] == 2
+    assert {token for _, token in await log.waiting()} == {"a", "b"}
 
 
 async def test_a_webhooks_sid_names_its_target(client: Client, log: Log) -> None:
@@ -365,7 +407,8 @@ async def test_the_command_lists_shows_and_replays_many(
     "words",
     [
         *("show", "show x", "list 1", "replay", "replay x", "skip 1 2", "list --outcome lost"),
-        *("replay --webhook WH1", "list --account AC1"),
+        *("replay --webhook WH1", "list --account AC1", "list --limit 0", "dead --limit 201"),
+        *("list --conversation zzz", "list --before 0", "show " + "9" * 30),
     ],
 )
 async def test_the_command_says_what_is_wrong(house: House, words: str) -> None:

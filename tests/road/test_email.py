@@ -269,7 +269,7 @@ async def test_what_a_machine_wrote_is_not_posted_and_says_why(
     assert (await place.house.get("/v1/Conversations"))["conversations"] == []
     async with place.house.service.runtime.db.begin() as tx:
         row = await tx.sql.fetchrow("SELECT rule, outcome, reason FROM decisions")
-        traced = await trace(tx.sql, f"m1@example.net/{DESK}")
+        traced = await trace(tx.sql, f"<m1@example.net>/{DESK}")
     assert (row["rule"], row["outcome"]) == ("loop_guard", "dropped")
     assert why in row["reason"]
     assert traced is not None
@@ -287,6 +287,7 @@ async def test_strangers_do_not_bring_mails(place: Place) -> None:
     url = f"{place.house.service.url}/carriers/post/inbound?secret=wrong"
     async with place.house.http.post(url, data=BytesIO(b"x" * 2_000_000)) as response:
         assert response.status == 403
+        assert "secret" in await response.text()
 
 
 async def test_a_mail_over_the_limit_is_413(dsn: str, tmp_path: Path) -> None:

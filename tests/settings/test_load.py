@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from app import ids
 from app.settings.models import AddressSettings, SenderSettings, Settings, per_s
+from app.settings.problems import ConfigErrors
 from tests.settings.sample import AC, GOOD, read
 
 HEAD = f"account: {{sid: {AC}, auth_token: t}}\n"
@@ -168,6 +169,15 @@ def test_the_database_of_the_environment_wins(tmp_path: Path) -> None:
     for text in (HEAD, HEAD + "database: {url: 'postgresql://x'}", HEAD + "database:"):
         settings = read(tmp_path, text, {"PARLEY_DATABASE_URL": url})
         assert settings.database.url == SecretStr(url)
+
+
+def test_a_wrong_variable_of_the_environment_is_named(tmp_path: Path) -> None:
+    for text in (HEAD, HEAD + "database: {folder: x}"):
+        with pytest.raises(ConfigErrors) as raised:
+            read(tmp_path, text, {"PARLEY_DATABASE_URL": "garbage"})
+        [problem] = raised.value.problems
+        assert problem.key == "database.url"
+        assert problem.message.startswith("PARLEY_DATABASE_URL should be a URL like postgresql://")
 
 
 def test_yaml_is_1_2(tmp_path: Path) -> None:

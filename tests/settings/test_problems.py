@@ -310,6 +310,14 @@ senders:
         ["3:57: senders[0].rate: should be a rate like 1/s, 30/m or 1000/h"],
     ),
     (
+        "rate without a unit",
+        LAB + 'senders: [{address: "+15005550006", carrier: lab, rate: 5, rates: {us: 1/s}}]\n',
+        [
+            "3:57: senders[0].rate: should be a rate like 1/s, 30/m or 1000/h, in quotes",
+            "3:68: senders[0].rates.us: should be two capital letters like US",
+        ],
+    ),
+    (
         "fallback",
         LAB
         + """senders:

@@ -213,7 +213,7 @@ def test_check_prints_every_problem_and_gives_1(tmp_path: Path) -> None:
     out = io.StringIO()
     assert check(path, KINDS, out, ENVIRONMENT) == 1
     assert out.getvalue() == (
-        f"{path}:9:54: senders[0].rate: should be text: put it in quotes\n"
+        f"{path}:9:54: senders[0].rate: should be a rate like 1/s, 30/m or 1000/h, in quotes\n"
         f"{path}:18:21: addresses[0].auto_creation.typ: unknown key (did you mean type?)\n"
     )
 

@@ -130,6 +130,7 @@ async def _text(http: aiohttp.ClientSession, url: str, login: dict[str, str]) ->
         ("?Cursor=x", 91002),
         ("?Cursor=99999999999999999999", 91002),
         ("?Limit=1001", 91002),
+        ("?Limit=0", 91002),
         ("?Wait=31", 91002),
         ("?SinkSid=DG1", 91006),
     ],

@@ -26,6 +26,7 @@ async def test_an_execution_is_told_step_by_step(dsn: str) -> None:
         title, first = (await told(one, ran["sid"])).split("\n")
         assert f"{ran['sid']}: waits until " in title
         assert f"{one.flow} revision 1 in {ch} with ***0001" in title
+        assert ".000Z" not in first, "steps know whole seconds"
         assert first.endswith("Trigger (trigger)  incomingConversationMessage -> send_and_reply_1")
         await one.text("yes")
         await one.hears(ch, "hello", HI, "yes", "🤖")

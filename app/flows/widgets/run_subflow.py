@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app import ids
 from app.flows.asks import Ask, Enter, Event, Returned
 from app.flows.states import State
 from app.flows.turn import Turn
@@ -11,6 +12,9 @@ from app.flows.widgets.set_variables import typed
 
 def _check(state: State, report: Report) -> None:
     report.needs(state, "flow_sid")
+    sid = state.text("flow_sid").strip()
+    if sid and "{" not in sid and not ids.is_sid(sid[:2] + sid[2:].lower(), ids.FLOW):
+        report.say(("properties", "flow_sid"), "should be FW and 32 hexadecimal digits")
     report.pairs(state, "parameters")
 
 

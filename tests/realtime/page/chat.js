@@ -44,7 +44,10 @@ function connect(uri, token, renew) {
     $("state").textContent = $("state").dataset.state = state;
     if (expired && state === "disconnected") again();  // it takes no new token before
   });
-  client.on("connectionError", ({ message }) => { $("error").textContent = message; });
+  client.on("connectionError", ({ message }) => {
+    // The SDK has no words for a server that is not there.
+    $("error").textContent = /undefined$/.test(message) ? "No connection: is the server there?" : message;
+  });
   client.on("initialized", act(async () => {
     $("me").textContent = client.user.friendlyName || client.user.identity;
     for (let page = await client.getSubscribedConversations(); ; page = await page.nextPage()) {
