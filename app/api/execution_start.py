@@ -118,7 +118,7 @@ async def _place(
     form = Form(sent, participant_api.NEW, call.runtime.settings.limits)
     given = await conversations.defaults(tx, scope.account_sid)
     conversation = conversation_api.new(call, scope, given, tx.now)
-    shape = participant_api.shape(form, call.runtime, conversation)
+    shape = participant_api.shape(form, call.runtime, conversation.email_address)
     participant = participant_api.new(conversation, shape, form, tx.now)
     participant.role_sid = await role(tx, scope, None)
     choices = await choosing.choose(tx, [participant], call.runtime.settings)

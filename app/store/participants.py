@@ -62,7 +62,7 @@ async def mailed_by(tx: Tx, conversation_sid: str) -> str | None:
     on_email = (P.conversation_sid == conversation_sid) & (P.channel == "email")
     statement = select(PARTICIPANTS).where(on_email, P.proxy_address.is_not(None))
     first = await tx.first(Participant, statement.order_by(P.sid).limit(1))
-    return first and first.proxy_address
+    return None if first is None else first.proxy_address
 
 
 async def page(tx: Tx, conversation_sid: str, wanted: Slice) -> list[Participant]:
