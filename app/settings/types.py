@@ -164,6 +164,7 @@ PATTERNS = {
     ),
     r"^[a-z0-9_]{1,512}$": "should have lower-case letters, digits and underscores only",
     r"^[1-9][0-9]{0,8}/[smh]$": "should be a rate like 1/s, 30/m or 1000/h",
+    r"^[A-Z]{2}$": "should be two capital letters like US",
     r"^([01][0-9]|2[0-3]):[0-5][0-9]$": "should be a time of day like 21:00",
     **{
         f"^{prefix}[0-9a-fA-F]{{32}}$": f"should be {prefix} and 32 hexadecimal digits"
