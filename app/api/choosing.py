@@ -18,11 +18,13 @@ from app.store.bindings import Holder
 from app.store.database import Tx
 from app.store.sticky_senders import Wanted
 
+NONE_FREE = "No free sender in the messaging service: "
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which senders somebody may get, the best first: those whose pair is free or, when none is,
-    the best of all."""
+    """Which senders somebody may get, the best first: those whose pair is free; the best of all
+    when none is; the one by which they are in this conversation already, to be refused."""
 
     participant: Participant
     wanted: Wanted
@@ -31,18 +33,17 @@ class Choice:
 
 
 async def choose(tx: Tx, joining: Iterable[Participant], settings: Settings) -> list[Choice]:
-    """Give each who asks for a messaging service the best sender of it that is free now; no two of
-    these the same pair."""
-    choices = []
-    taken: set[tuple[str, str]] = set()
-    for participant in joining:
+    """Give each who asks for a messaging service the best sender of it that is free now. Who is
+    among these by one of its senders gets that one again, which no claim takes: whoever is in a
+    conversation by two senders of one service gets everything twice."""
+    choices, together = [], list(joining)
+    for participant in together:
         if not pools.is_pool(participant.proxy_address):
             continue
         choice = await _choice(tx, participant, settings)
-        address = choice.wanted.address
-        free = [one for one in choice.senders if (one, address) not in taken]
-        participant.proxy_address = (free or choice.senders)[0]
-        taken.add((participant.proxy_address, address))
+        others = [one for one in together if one.address == participant.address]
+        theirs = [one.proxy_address for one in others if one.proxy_address in choice.wanted.senders]
+        participant.proxy_address = (theirs or choice.senders)[0]
         choices.append(choice)
     return choices
 
@@ -57,7 +58,8 @@ async def keep(tx: Tx, choices: Iterable[Choice]) -> None:
 
 async def claim_one(tx: Tx, participant: Participant, settings: Settings) -> None:
     """Claim the participant's pair; from a messaging service, that of its best sender that nobody
-    else claims meanwhile. Raises Conflict 50416 like `claim`."""
+    else claims meanwhile. Raises Conflict 50416 like `claim`: they are in the conversation already
+    by one of its senders, or none is free."""
     choices = await choose(tx, [participant], settings)
     if not choices:
         return await claim(tx, participant)
@@ -68,9 +70,11 @@ async def claim_one(tx: Tx, participant: Participant, settings: Settings) -> Non
         holder = await bindings.claim(tx, participant)
         if holder is None:
             return await keep(tx, choices)
+        if holder.conversation_sid == participant.conversation_sid:
+            raise refuse_held(holder)
         first = first or holder
     assert first is not None
-    raise refuse_held(first)
+    raise refuse_held(first, NONE_FREE)
 
 
 def _place(choice: Choice) -> tuple[str, str]:
@@ -87,4 +91,5 @@ async def _choice(tx: Tx, participant: Participant, settings: Settings) -> Choic
     salt = "" if sticky else participant.conversation_sid
     best = pools.ranked(senders, address, had, salt)
     free = [sender for sender in best if sender not in held]
-    return Choice(participant, wanted, sticky, free or best[:1])
+    here = [sender for sender in best if held.get(sender) == participant.conversation_sid]
+    return Choice(participant, wanted, sticky, here or free or best[:1])

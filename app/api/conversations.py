@@ -14,7 +14,7 @@ from app.api.forms import INVALID, Form, Parameter
 from app.api.page import Listing
 from app.api.parent import locked, named, writable
 from app.api.scope import Links
-from app.channels.address import normalise
+from app.channels.address import channel_of, normalise
 from app.clock import iso_seconds
 from app.errors import Invalid
 from app.model import Conversation
@@ -49,6 +49,18 @@ def _unique_name(text: str, limits: LimitSettings) -> str | None:
     return rules.check_unique_name(text, chars_max=most) if text else None
 
 
+def _email_address(text: str) -> str:
+    """An e-mail address as it was given; whether it is a sender's is asked where somebody joins by
+    it. Raises Invalid 20001."""
+    try:
+        if len(text) <= EMAIL_CHARS_MAX and channel_of(normalise(text)) == "email":
+            return text
+    except ValueError:
+        pass
+    name, reason = "Bindings.Email.Address", "an e-mail address is written name@domain"
+    raise Invalid(INVALID, f"Invalid {name}", {"parameter": name, "reason": reason})
+
+
 FRIENDLY_NAME = kinds.limited("FriendlyName", friendly_name)
 UNIQUE_NAME = kinds.limited("UniqueName", _unique_name)
 ATTRIBUTES = kinds.limited("Attributes", _attributes)
@@ -63,9 +75,7 @@ INACTIVE_TIMER: Parameter[int | None] = Parameter(
 CLOSED_TIMER: Parameter[int | None] = Parameter(
     "Timers.Closed", lambda texts: timers.parse_timer("Closed", texts[-1])
 )
-EMAIL_ADDRESS = kinds.short(
-    "Bindings.Email.Address", EMAIL_CHARS_MAX, INVALID, "Invalid Bindings.Email.Address"
-)
+EMAIL_ADDRESS = kinds.clearable("Bindings.Email.Address", _email_address)
 EMAIL_NAME = kinds.short(
     "Bindings.Email.Name", EMAIL_CHARS_MAX, INVALID, "Invalid Bindings.Email.Name"
 )

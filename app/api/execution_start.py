@@ -121,7 +121,7 @@ async def _place(
     given = await conversations.defaults(tx, scope.account_sid)
     conversation = conversation_api.new(call, scope, given, tx.now)
     try:
-        shape = participant_api.shape(form, call.runtime, conversation)
+        shape = participant_api.shape(form, call.runtime, conversation.email_address)
     except (Invalid, Forbidden) as refused:
         raise _as_called(refused) from None
     participant = participant_api.new(conversation, shape, form, tx.now)

@@ -45,9 +45,9 @@ async def claim(tx: Tx, participant: Participant) -> None:
         raise refuse_held(holder)
 
 
-def refuse_held(holder: Holder) -> Conflict:
-    """50416, as `claim` raises it."""
-    return Conflict(50416, f"{HELD} {holder.conversation_sid}", _held(holder))
+def refuse_held(holder: Holder, before: str = "") -> Conflict:
+    """50416, as `claim` raises it; what comes before its words."""
+    return Conflict(50416, f"{before}{HELD} {holder.conversation_sid}", _held(holder))
 
 
 async def claim_all(tx: Tx, joining: Sequence[Participant]) -> None:

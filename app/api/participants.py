@@ -77,7 +77,8 @@ async def page(call: Call) -> dict[str, Any]:
 
 async def _adding(call: Call, tx: Tx, scope: Scope) -> list[Event]:
     parent = await named(call, tx, scope)
-    participant = new(parent, shape(call.form, call.runtime, parent), call.form, tx.now)
+    described = shape(call.form, call.runtime, await _mailing(tx, parent, call.form))
+    participant = new(parent, described, call.form, tx.now)
     participant.role_sid = await role(tx, scope, participant.role_sid)
     writable(parent)
     await choose(tx, [participant], call.runtime.settings)
@@ -101,7 +102,8 @@ async def join(
     """Somebody whom a form describes joins a conversation; gives what is to be told. Raises
     Refused; NotFound when the conversation is gone."""
     settings = runtime.settings
-    participant = new(parent, shape(form, runtime, parent), form, tx.now)
+    described = shape(form, runtime, await _mailing(tx, parent, form))
+    participant = new(parent, described, form, tx.now)
     participant.role_sid = await role(tx, scope, participant.role_sid)
     writable(parent)
     await claim_one(tx, participant, settings)
@@ -249,13 +251,21 @@ class Grouping:
         return carrier is None or carrier.groups
 
 
-def shape(form: Form, runtime: Runtime, conversation: Conversation) -> Shape:
-    """What kind of participant in this conversation a form describes. Raises Invalid,
-    Forbidden."""
+async def _mailing(tx: Tx, conversation: Conversation, form: Form) -> str | None:
+    """The address of ours that somebody who joins on e-mail will talk to: the conversation's, else
+    the one that those who are in it on e-mail talk to."""
+    if conversation.email_address is not None or "@" not in form.get(ADDRESS, ""):
+        return conversation.email_address
+    return await participants.mailed_by(tx, conversation.sid)
+
+
+def shape(form: Form, runtime: Runtime, mailing: str | None) -> Shape:
+    """What kind of participant a form describes; who is on e-mail talks to `mailing`. Raises
+    Invalid, Forbidden."""
     given = (form.get(name) for name in (IDENTITY, ADDRESS, PROXY_ADDRESS, PROJECTED_ADDRESS))
     found = rules.shape(
         *given,
-        ours=_ours(runtime, conversation.email_address),
+        ours=_ours(runtime, mailing),
         identity_chars_max=runtime.settings.limits.identity_chars_max,
     )
     if NAME in form or LEVEL in form:

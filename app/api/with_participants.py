@@ -99,7 +99,7 @@ def _joining(
     for place, sent in enumerate(given):
         try:
             one = Form(sent, participant_api.NEW, settings.limits)
-            shape = participant_api.shape(one, runtime, conversation)
+            shape = participant_api.shape(one, runtime, conversation.email_address)
         except Refused as refused:
             details = {**(refused.details or {}), "participant": place}
             raise type(refused)(refused.code, refused.message, details) from refused

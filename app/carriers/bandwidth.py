@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 from base64 import b64decode
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -35,6 +35,7 @@ class Options(Model):
     it; without, its delivery report is waited for that long and then `on_unknown` decides.
     """
 
+    carries: ClassVar[frozenset[str]] = bandwidth_messages.CHANNELS
     account_id: Word
     application_id: Word
     username: UserName

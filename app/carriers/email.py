@@ -32,14 +32,12 @@ from app.clock import Clock
 from app.errors import Permanent, Temporary
 from app.model.traffic import Accepted, Inbound, Outgoing, SignatureResult, Status
 
-CHANNELS = frozenset({"email"})
-
 
 class Email:
     """One mail server and who brings its mails."""
 
     kind = "email"
-    channels = CHANNELS
+    channels = Options.carries
     one_door = True
     can_look_up = False
     groups = False
@@ -103,7 +101,7 @@ class Email:
         """Hand one mail to the server; raises Temporary, Permanent or Unknown."""
         ours = email_address.wire(outgoing.proxy_address)
         theirs = email_address.wire(outgoing.address)
-        if outgoing.channel not in CHANNELS:
+        if outgoing.channel not in self.channels:
             text = f"this carrier does not carry {outgoing.channel}"
             raise Permanent(text, codes.CONTENT_NOT_ACCEPTED)
         if ours is None or theirs is None:

@@ -2,23 +2,55 @@
 
 from __future__ import annotations
 
+import ipaddress
 import ssl
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.carriers.contract import MailPort
-from app.carriers.options import Secrets
+from app.carriers.options import Secrets, plainly
 from app.settings.models import Model
-from app.settings.types import PLAIN, Secret
+from app.settings.types import PLAIN, Secret, target
 
 Security = Literal["starttls", "tls", "none"]
 PORTS: Mapping[Security, int] = {"starttls": 587, "tls": 465, "none": 25}
 MEGABYTE = 1_048_576
 
-File = Annotated[str, Field(min_length=1)]
+
+def _one_line(text: str) -> None:
+    if not text.isprintable():
+        raise ValueError("should be one line, without control characters")
+
+
+def _host(text: str) -> None:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        if "/" in text or target(text) != text.lower():
+            raise ValueError("should be a host name or an IP address") from None
+
+
+def _readable(text: str) -> None:
+    try:
+        Path(text).open("rb").close()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a path"
+        raise ValueError(f"cannot be read: {reason}") from None
+
+
+def _trusted(text: str) -> None:
+    try:
+        ssl.create_default_context(cafile=text)
+    except OSError:
+        raise ValueError("holds no certificates in PEM") from None
+
+
+File = Annotated[str, Field(min_length=1), plainly(_readable)]
+Heading = Annotated[str, Field(min_length=1, max_length=256), plainly(_one_line)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -27,12 +59,12 @@ class Smtp(Model):
     where those of the system do not do; `reports` asks it for delivery reports (RFC 3461), and
     `connections_max` is how many mails are handed over at once."""
 
-    host: Annotated[str, Field(min_length=1)]
+    host: Annotated[str, Field(min_length=1), plainly(_host)]
     port: Port | None = None
     security: Security = "starttls"
     username: Annotated[str, Field(min_length=1)] | None = None
     password: Secret | None = None
-    ca_file: File | None = None
+    ca_file: Annotated[File, plainly(_trusted)] | None = None
     reports: bool = True
     connections_max: Annotated[int, Field(ge=1, le=200)] = 10
     timeout_s: Annotated[float, Field(gt=0, le=600)] = 20.0
@@ -94,6 +126,11 @@ class Listen(Model):
             raise PydanticCustomError(PLAIN, "certificate and key are given together")
         if self.tls_required and self.certificate is None:
             raise PydanticCustomError(PLAIN, "tls_required needs a certificate and a key")
+        try:
+            self.mail_port()
+        except OSError:
+            text = "certificate and key should be PEM, and belong together"
+            raise PydanticCustomError(PLAIN, "{text}", {"text": text}) from None
         return self
 
     def mail_port(self) -> MailPort:
@@ -120,11 +157,13 @@ class Options(Model):
     ours are posted in a minute: more is a loop.
     """
 
+    carries: ClassVar[frozenset[str]] = frozenset({"email"})
+
     smtp: Smtp
     form: Form | None = None
     listen: Listen | None = None
-    sender_name: Annotated[str, Field(min_length=1, max_length=256)] | None = None
-    subject: Annotated[str, Field(min_length=1, max_length=256)] = "New message"
+    sender_name: Heading | None = None
+    subject: Heading = "New message"
     plus_address: bool = True
     strip_quotes: bool = True
     bytes_max: Annotated[int, Field(ge=65_536, le=150 * MEGABYTE)] = 25 * MEGABYTE

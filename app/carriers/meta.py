@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
@@ -72,6 +72,7 @@ class Options(Model):
     waits for a status, which names it, before `on_unknown` decides.
     """
 
+    carries: ClassVar[frozenset[str]] = CHANNELS
     app_secret: rotation.Secrets
     verify_token: Secret
     access_token: Secret | None = None

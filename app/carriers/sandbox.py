@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from aiohttp import web
 from pydantic import Field, ValidationError
@@ -67,10 +67,10 @@ class Options(Model):
 
     `secret` signs what the World says to our doors and opens its pages. `look_up` false makes a
     carrier that cannot be asked what became of a send, `reconcile` false one whose list of texts is
-    not read for what got lost. `seed`, `behaviour` and `records_max` are
-    for the World in our own process.
+    not read for what got lost. The rest is for the World in our own process.
     """
 
+    carries: ClassVar[frozenset[str]] = CHANNELS
     url: PublicUrl | None = None
     secret: Secret | None = None
     look_up: bool = True

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -53,6 +53,7 @@ class Options(Model):
     finished ones only, so it cannot be asked what became of a send.
     """
 
+    carries: ClassVar[frozenset[str]] = telnyx_messages.CHANNELS
     api_key: Secret
     public_key: PublicKeys
     messaging_profile_id: Annotated[str, Field(min_length=1)] | None = None

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from multidict import MultiMapping
 from pydantic import Field
@@ -42,6 +42,7 @@ class Options(Model):
     `reconcile`: whether that list is read for what its webhooks lost.
     """
 
+    carries: ClassVar[frozenset[str]] = CHANNELS
     account_sid: AccountSid
     auth_token: rotation.Secrets
     accounts: dict[AccountSid, rotation.Secrets] = Field(default_factory=dict)

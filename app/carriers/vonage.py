@@ -9,7 +9,7 @@ media" only with a token of the application, which we show to Vonage alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
@@ -55,6 +55,7 @@ class Options(Model):
     asked: its Reports are a product of their own, for another login.
     """
 
+    carries: ClassVar[frozenset[str]] = CHANNELS
     application_id: Uuid
     private_key: Pem
     signature_secret: Secrets

@@ -10,7 +10,7 @@ Resource").
 | projected | yes or - | -       | -            | yes              |
 
 The last two are members of a group text (`rules/groups.py`). Who is reached by e-mail is a pair as
-well: our address is the conversation's `Bindings.Email.Address`.
+well: our address is the conversation's `Bindings.Email.Address`, else that of those who are in it.
 
 Checks come in the original's order: what is given together, syntax, then ownership.
 """
@@ -250,7 +250,10 @@ def _address(
 def _mailing(ours: Ours, refused: tuple[int, str, str]) -> str:
     """The address of ours that a participant on e-mail talks to."""
     if ours.mailing is None:
-        reason = "the conversation has no Bindings.Email.Address that mails could come from"
+        reason = (
+            "nothing says from where mails to it come: set the conversation's"
+            " Bindings.Email.Address to one of your senders, like desk@example.com"
+        )
         _invalid(*refused, reason)
     try:
         address = normalise(ours.mailing)

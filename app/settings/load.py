@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from app.settings import flows, parse, secrets, sense, shape
+from app.settings import flows, parse, reach, secrets, sense, shape
 from app.settings.document import Document
 from app.settings.models import Settings
 from app.settings.problems import ConfigErrors, Problem
@@ -37,6 +37,7 @@ def load(
     settings = shape.match(document, Settings)
     sense.accounts(document)
     sense.senders(document)
+    reach.senders(document, kinds)
     sense.services(document)
     sense.addresses(document)
     sense.contents(document)

@@ -6,16 +6,28 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Literal
 
-from pydantic import Field
+import phonenumbers
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from app.settings.section import Model
+from app.settings.types import PLAIN
 
 WORD_CHARS_MAX = 40
 AROUND = " \t\r\n.,;:!?\"'`*«»“”‘’"
 
 Kind = Literal["stop", "start", "help"]
 Word = Annotated[str, Field(min_length=1, max_length=WORD_CHARS_MAX)]
-Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+
+
+def _country(text: str) -> str:
+    """A country that gives out phone numbers."""
+    if text not in phonenumbers.SUPPORTED_REGIONS:
+        raise PydanticCustomError(PLAIN, "is no country that has phone numbers (ISO 3166, like GB)")
+    return text
+
+
+Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$"), AfterValidator(_country)]
 Reply = Annotated[str, Field(min_length=1, max_length=1600)]
 
 STOP = ("STOP", "STOPALL", "STOP ALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.settings.opt_outs import Country
 from app.settings.section import Model
 from app.settings.types import PLAIN, DayTime, TimeZone
 
-Channel = Literal["sms", "mms", "whatsapp", "messenger", "rcs", "email"]
+Channel = Literal["sms", "mms", "whatsapp", "messenger", "instagram", "rcs", "email"]
+DAY_MINUTES = 24 * 60
 
 
 class QuietHoursSettings(Model):
@@ -32,4 +33,35 @@ class QuietHoursSettings(Model):
         return self
 
 
-QuietHours = Annotated[tuple[QuietHoursSettings, ...], Field(max_length=20)]
+def _leave_time(
+    hours: tuple[QuietHoursSettings, ...],
+) -> tuple[QuietHoursSettings, ...]:
+    """Some of the day is left to everybody."""
+    for one in hours:
+        quiet: set[int] = set()
+        for other in hours:
+            if _holds_where(other, one):
+                quiet |= _minutes(other)
+        if len(quiet) == DAY_MINUTES:
+            raise PydanticCustomError(PLAIN, "cover the whole day together: nothing would ever go")
+    return hours
+
+
+def _holds_where(one: QuietHoursSettings, other: QuietHoursSettings) -> bool:
+    """Whether these hours hold for everything that the others hold for."""
+    channels = not one.channels or (other.channels and {*other.channels} <= {*one.channels})
+    countries = not one.countries or (other.countries and {*other.countries} <= {*one.countries})
+    return bool(channels and countries) and one.time_zone == other.time_zone
+
+
+def _minutes(hours: QuietHoursSettings) -> set[int]:
+    """The minutes of a day that are quiet."""
+    start, end = (int(at[:2]) * 60 + int(at[3:]) for at in (hours.start, hours.end))
+    if start < end:
+        return {*range(start, end)}
+    return {*range(start, DAY_MINUTES), *range(end)}
+
+
+QuietHours = Annotated[
+    tuple[QuietHoursSettings, ...], Field(max_length=20), AfterValidator(_leave_time)
+]

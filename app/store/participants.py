@@ -57,6 +57,14 @@ async def called(tx: Tx, conversation_sid: str, name: str) -> Participant | None
     return await tx.first(Participant, statement)
 
 
+async def mailed_by(tx: Tx, conversation_sid: str) -> str | None:
+    """The address of ours that who was here first of those on e-mail writes to."""
+    on_email = (P.conversation_sid == conversation_sid) & (P.channel == "email")
+    statement = select(PARTICIPANTS).where(on_email, P.proxy_address.is_not(None))
+    first = await tx.first(Participant, statement.order_by(P.sid).limit(1))
+    return None if first is None else first.proxy_address
+
+
 async def page(tx: Tx, conversation_sid: str, wanted: Slice) -> list[Participant]:
     """A slice of the participants of a conversation, in the order in which they joined."""
     inside = select(PARTICIPANTS).where(P.conversation_sid == conversation_sid)

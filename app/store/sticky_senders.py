@@ -17,7 +17,7 @@ SELECT
    ORDER BY p.conversation_sid DESC LIMIT 1) AS last
 """
 HELD = """
-SELECT proxy_address FROM bindings
+SELECT proxy_address, conversation_sid FROM bindings
 WHERE account_sid = $1 AND proxy_address = ANY ($2::text[]) AND address = $3 AND open
 """
 KEEP = """
@@ -56,10 +56,10 @@ async def had(tx: Tx, wanted: Wanted) -> str | None:
     return given if given in wanted.senders else last
 
 
-async def held(tx: Tx, wanted: Wanted) -> set[str]:
-    """The senders whose pair with them is held in a conversation that is not closed."""
+async def held(tx: Tx, wanted: Wanted) -> dict[str, str]:
+    """The senders whose pair with them is held, and the conversation, which is not closed."""
     rows = await tx.sql.fetch(HELD, wanted.account_sid, wanted.senders, wanted.address)
-    return {row["proxy_address"] for row in rows}
+    return {row["proxy_address"]: row["conversation_sid"] for row in rows}
 
 
 async def keep(tx: Tx, wanted: Wanted, sender: str) -> None:

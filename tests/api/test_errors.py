@@ -71,6 +71,8 @@ REFUSALS = [
         "Invalid Date Updated parameter",
     ),
     (CS, {"Bindings.Email.Address": LONG}, 400, 20001, "Invalid Bindings.Email.Address"),
+    (CS, {"Bindings.Email.Address": "zzz"}, 400, 20001, "Invalid Bindings.Email.Address"),
+    (CS, {"Bindings.Email.Address": "+12125551234"}, 400, 20001, "Invalid Bindings.Email.Address"),
     (CS, {"FriendlyName": "a\x00b"}, 400, 20001, "Invalid FriendlyName"),
     (C, {}, 400, 50347, "Parameters are missing for channel update request"),
     (C, {"State": "gone"}, 400, 50378, "'State' parameter value is invalid"),

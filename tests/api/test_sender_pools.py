@@ -92,6 +92,34 @@ async def test_when_every_sender_is_held_the_best_ones_holder_is_named(world: An
     status, refused = await join(world, await conversation(world))
     assert (status, refused["code"]) == (409, 50416)
     assert refused["message"].endswith(first.rpartition("/")[2])
+    assert refused["message"].startswith("No free sender in the messaging service")
+
+
+async def test_who_is_in_a_conversation_by_a_pool_is_not_added_again(world: Any) -> None:
+    parent, _ = await joined(world)
+    status, refused = await join(world, parent)
+    assert (status, refused["code"]) == (409, 50416)
+    assert refused["message"].endswith(parent.rpartition("/")[2])
+    other, _ = await joined(world, FRIEND, proxy=OURS)
+    assert (await join(world, other, FRIEND))[0] == 409, "they are there by one of its senders"
+
+
+async def test_nobody_is_added_twice_at_once(world: Any) -> None:
+    parent = await conversation(world)
+    answers = await asyncio.gather(*(join(world, parent) for _ in range(4)))
+    assert sorted(status for status, _ in answers) == [201, 409, 409, 409]
+
+
+@pytest.mark.parametrize("explicit", [None, OURS, OURS_TOO])
+async def test_one_request_does_not_bring_somebody_twice(world: Any, explicit: str | None) -> None:
+    for proxies in ((pool(world), explicit), (explicit, pool(world))):
+        twice = [
+            {"messaging_binding": {"address": PERSON, "proxy_address": one or pool(world)}}
+            for one in proxies
+        ]
+        form = [("Participant", json.dumps(one)) for one in twice]
+        status, refused = await world.call("POST", "/v1/ConversationWithParticipants", form)
+        assert (status, refused["code"]) == (409, 50425)
 
 
 async def test_two_at_once_get_one_sender_each(world: Any) -> None:

@@ -298,16 +298,24 @@ async def test_starttls_and_a_login(context: Context, tmp_path: Path) -> None:
         assert server.taken == []
 
 
-def test_files_that_are_not_there_are_named(tmp_path: Path) -> None:
+def test_files_that_are_not_there_or_mean_nothing_are_refused_at_their_place(
+    tmp_path: Path,
+) -> None:
     nothing, empty = str(tmp_path / "nothing"), tmp_path / "empty"
     empty.write_text("")
-    for file in (nothing, str(empty)):
-        given = {"smtp": {"host": "mx", "ca_file": file}}
-        with pytest.raises(OSError, match=f"ca_file {file}"):
-            Email("post", Options.model_validate(given))
+    for file, in_ca, in_key in (
+        (nothing, "cannot be read", "cannot be read"),
+        (str(empty), "no certificates in PEM", "should be PEM, and belong together"),
+    ):
+        with pytest.raises(ValidationError, match=in_ca) as caught:
+            Options.model_validate({"smtp": {"host": "mx", "ca_file": file}})
+        assert caught.value.errors()[0]["loc"] == ("smtp", "ca_file")
         listen = {"certificate": file, "key": file}
-        with pytest.raises(OSError, match=f"certificate, key: {file}"):
-            Email("post", Options.model_validate({"smtp": {"host": "mx"}, "listen": listen}))
+        with pytest.raises(ValidationError, match=in_key):
+            Options.model_validate({"smtp": {"host": "mx"}, "listen": listen})
+    crt, key = certificate(tmp_path)
+    good = {"certificate": str(crt), "key": str(key)}
+    Options.model_validate({"smtp": {"host": "mx", "ca_file": str(crt)}, "listen": good})
 
 
 @pytest.mark.parametrize(
@@ -319,7 +327,11 @@ def test_files_that_are_not_there_are_named(tmp_path: Path) -> None:
             "in the clear",
         ),
         ({"smtp": {"host": "mx"}, "form": {}}, "secrets or signing_keys"),
-        ({"smtp": {"host": "mx"}, "listen": {"key": "k"}}, "given together"),
+        ({"smtp": {"host": "mx"}, "listen": {"key": __file__}}, "given together"),
+        ({"smtp": {"host": "http://mx:25/ x"}}, "a host name"),
+        ({"smtp": {"host": "10.0.0.0/8"}}, "a host name"),
+        ({"smtp": {"host": "mx"}, "sender_name": "Shop\r\nBcc: x@example.com"}, "one line"),
+        ({"smtp": {"host": "mx"}, "subject": "a\nb"}, "one line"),
         ({"smtp": {"host": "mx"}, "listen": {"tls_required": True}}, "needs a certificate"),
     ],
 )

@@ -217,6 +217,18 @@ async def test_a_report_moves_the_receipt(place: Place) -> None:
     assert len(await place.messages(ch)) == 3, "a report is no message"
 
 
+async def test_who_is_added_to_a_mails_conversation_gets_mails_from_its_sender(
+    place: Place,
+) -> None:
+    ch = await place.write("Where is it?", message_id="q1@example.net")
+    path = f"/v1/Conversations/{ch}"
+    carl = {"type": "email", "address": "carl@example.net", "proxy_address": DESK}
+    made = await place.house.post(f"{path}/Participants", MessagingBinding_Address=carl["address"])
+    assert made["messaging_binding"] == carl
+    await place.house.post(path, 200, Bindings_Email_Address="nobody@example.com")
+    await place.house.post(f"{path}/Participants", 400, MessagingBinding_Address="d@example.net")
+
+
 async def test_an_agent_writes_first(place: Place) -> None:
     ch = (await place.house.post("/v1/Conversations", FriendlyName="Order 7"))["sid"]
     path = f"/v1/Conversations/{ch}"

@@ -80,6 +80,34 @@ def test_where_a_number_may_be_anywhere_in_its_country_all_of_it_is_asleep() -> 
     assert at(ends) > at("2030-01-15T18:00"), "08:00 in Hawaii"
 
 
+@pytest.mark.parametrize(
+    ("address", "place"),
+    [
+        ("+15551239999", "US"),
+        ("whatsapp:+15551239999", "US"),
+        ("+447700900123", "GB"),
+        ("+14160000000", "CA"),
+        ("+12420001111", "BS"),
+        ("+70000000000", "RU"),
+        ("+80012345678", None),
+        ("messenger:123", None),
+    ],
+)
+def test_a_number_that_nobody_gave_out_is_of_its_calling_codes_country(
+    address: str, place: str | None
+) -> None:
+    assert country(address) == place
+    assert bool(time_zones(address)) is (place is not None)
+    asleep = [until([hours()], f"2030-01-15T{hour:02}:00", address) for hour in range(24)]
+    assert any(asleep) is (place is not None)
+
+
+def test_hours_of_a_country_hold_for_numbers_that_it_did_not_give_out() -> None:
+    rules = [hours(countries=["GB"])]
+    assert until(rules, "2030-01-15T03:00", "+447700900123") == "2030-01-15T08:00"
+    assert until(rules, "2030-01-15T03:00", "+15551239999") is None
+
+
 def test_a_group_waits_for_the_last_of_them() -> None:
     both = until([hours()], "2030-01-15T12:30", NEW_YORK, SAN_FRANCISCO)
     assert both == until([hours()], "2030-01-15T12:30", SAN_FRANCISCO) == "2030-01-15T16:00"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
@@ -50,7 +51,15 @@ class Lab(BaseModel):
     """No options, and no care for unknown keys."""
 
 
-KINDS: Mapping[str, type[BaseModel]] = {"wire": Wire, "lab": Lab}
+class Post(BaseModel):
+    """A kind that says what it carries, where the file says nothing else."""
+
+    carries: ClassVar[frozenset[str]] = frozenset({"email"})
+
+    channels: dict[str, str] = Field(default_factory=dict)
+
+
+KINDS: Mapping[str, type[BaseModel]] = {"wire": Wire, "lab": Lab, "post": Post}
 
 GOOD = f"""\
 account:

@@ -13,6 +13,11 @@ from tests.settings.sample import AC, GOOD, KINDS, read, write, wrong
 HEAD = f"account: {{sid: {AC}, auth_token: t}}\n"
 LAB = HEAD + "carriers: {lab: {kind: lab}}\n"
 SENDER = LAB + 'senders: [{address: "+15005550006", carrier: lab}]\n'
+CONTENTS_LAB = (
+    LAB
+    + """contents: {hi: {language: en, types: {twilio/text: {body: "{{1}} {{2}}"}}}}
+"""
+)
 NUMBER = "a phone number is written in E.164, like +15005550006"
 TARGET = "should be a host name, an IP address or a network like 10.0.0.0/8"
 URL = "should be a URL that starts with http:// or https://"
@@ -258,7 +263,7 @@ senders:
 """,
         [
             "2:24: carriers.lab.kind: no such kind of carrier (did you mean lab?)",
-            "2:44: carriers.other.kind: no such kind of carrier (known: lab, wire)",
+            "2:44: carriers.other.kind: no such kind of carrier (known: lab, post, wire)",
             "2:51: carriers.Lab 2: a carrier's name is part of its URL: use lower-case letters,"
             " digits, _ and -",
             "4:40: senders[0].carrier: no such carrier (did you mean lab?)",
@@ -342,11 +347,76 @@ senders:
 """,
         [
             "7:17: senders[0].quiet_hours[0].start: should be a time of day like 21:00",
-            "7:51: senders[0].quiet_hours[0].channels[0]: should be one of"
-            " sms, mms, whatsapp, messenger, rcs, email (did you mean sms?)",
+            "7:51: senders[0].quiet_hours[0].channels[0]: is not a known word (did you mean sms?)",
             "8:9: senders[0].quiet_hours[1]: start and end should be two times",
             "9:51: senders[0].quiet_hours[2].time_zone: should be the name of a time zone like"
             " America/New_York",
+        ],
+    ),
+    (
+        "quiet hours without an end, of nothing, of nobody",
+        LAB
+        + """senders:
+  - address: "+15005550006"
+    carrier: lab
+    quiet_hours:
+      - {start: "21:00", end: "08:00", countries: [US]}
+      - {start: "07:00", end: "21:00"}
+    rates: {XX: 1/s, us: 1/s}
+  - address: "messenger:1"
+    carrier: lab
+    rates: {US: 1/s}
+    quiet_hours:
+      - {start: "21:00", end: "08:00", channels: [sms, mms], countries: [ZZ]}
+  - address: "instagram:1"
+    carrier: lab
+    quiet_hours:
+      - {start: "21:00", end: "12:00", channels: [instagram]}
+      - {start: "12:00", end: "21:00", channels: [instagram], time_zone: Europe/Rome}
+""",
+        [
+            "7:7: senders[0].quiet_hours: cover the whole day together: nothing would ever go",
+            "9:13: senders[0].rates.XX: is no country that has phone numbers (ISO 3166, like GB)",
+            "9:22: senders[0].rates.us: should be two capital letters like US",
+            "12:5: senders[1].rates: go by the country of people's numbers,"
+            " which this address never writes to",
+            "14:50: senders[1].quiet_hours[0].channels: this sender carries messenger only",
+            "14:74: senders[1].quiet_hours[0].countries[0]: is no country that has phone numbers"
+            " (ISO 3166, like GB)",
+        ],
+    ),
+    (
+        "senders that their carriers cannot carry",
+        HEAD
+        + """carriers: {lab: {kind: lab}, post: {kind: post}, it: {kind: post, channels: {sms: a}}}
+senders:
+  - {address: "+15005550006", carrier: post}
+  - {address: d@Example.com, carrier: post, fallback_carrier: it}
+  - {address: D@example.com, carrier: post}
+  - {address: "ü@example.com", carrier: post}
+  - {address: "+15005550007", carrier: it, fallback_carrier: post}
+  - {address: "+15005550008", carrier: lab, fallback_carrier: it}
+""",
+        [
+            "4:40: senders[0].carrier: carries email, and nothing from this address",
+            "5:63: senders[1].fallback_carrier: carries sms, and nothing from this address",
+            "6:15: senders[2].address: is given twice: senders[1].address differs in case alone",
+            "7:15: senders[3].address: mails cannot come from an address with letters beyond ASCII",
+            "8:62: senders[4].fallback_carrier: carries email, and nothing from this address",
+        ],
+    ),
+    (
+        "variables of a fallback template",
+        CONTENTS_LAB
+        + """senders:
+  - address: "whatsapp:+15005550006"
+    carrier: lab
+    fallback_template: {content: hi, variables: {"1": "{bdy}", "2": "{body}", "3": x}}
+""",
+        [
+            "7:55: senders[0].fallback_template.variables.1: knows {body} and no other word in"
+            " braces",
+            "7:79: senders[0].fallback_template.variables.3: the template has no such variable",
         ],
     ),
     # -- services

@@ -22,6 +22,7 @@ from app.settings.load import load
 from app.settings.models import Settings
 from app.settings.schema import schema
 from tests.settings.sample import ENVIRONMENT, GOOD, KINDS, write
+from tests.support.mail_server import certificate
 from tests.support.vonage_stand_in import PRIVATE_KEY
 
 TWO = ("PARLEY_AUTH_TOKEN", "TWILIO_AUTH_TOKEN")
@@ -112,7 +113,11 @@ def test_the_file_to_start_with_needs_two_secrets() -> None:
     assert [sender.carrier for sender in settings.senders] == list(settings.carriers)
 
 
-def test_it_loads_with_every_setting_on(full: Path) -> None:
+def test_it_loads_with_every_setting_on(full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(full.parent)
+    made, key = certificate(full.parent)
+    for name, path in {"ca.pem": made, "mail.crt": made, "mail.key": key}.items():
+        (full.parent / name).write_bytes(path.read_bytes())
     settings = load(full, discover.kinds(), SECRETS)
     assert settings.account.api_keys[0].secret.get_secret_value() == "e-token"
 
