@@ -34,7 +34,7 @@ ROOMS = (
 # A number to which a status is added for what has none of its own: 20413, 20422.
 NO_CODE = {20000}
 # What only who comes by the socket can be told: tests/realtime.
-BY_SOCKET = {50430}
+BY_SOCKET = {50430, 50531}
 
 PERSON, OTHER, THIRD = "+15558675310", "+15558675311", "+15558675312"
 ADDRESS, PROXY = "MessagingBinding.Address", "MessagingBinding.ProxyAddress"
