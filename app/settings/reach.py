@@ -15,6 +15,7 @@ from app.settings.content_types import placeholders
 from app.settings.document import Document, Steps
 from app.settings.fallback import BODY
 from app.settings.problems import did_you_mean, dotted
+from app.settings.sense import address_at
 
 Kinds = Mapping[str, type[BaseModel]]
 
@@ -29,7 +30,7 @@ def senders(document: Document, kinds: Kinds) -> None:
     rates and a template that can mean something. `kinds` may say what they carry (`carries`)."""
     mailboxes: dict[str, Steps] = {}
     for steps in document.items("senders"):
-        mine = _address(document, (*steps, "address"))
+        mine = address_at(document, (*steps, "address"))
         if mine is None:
             continue
         for key in ("carrier", "fallback_carrier"):
@@ -59,7 +60,7 @@ def _mailbox(document: Document, steps: Steps, mine: str, known: dict[str, Steps
     if not mine.isascii():
         document.report(steps, "mails cannot come from an address with letters beyond ASCII")
     first = known.setdefault(mine.lower(), steps)
-    if first != steps and _address(document, first) != mine:
+    if first != steps and address_at(document, first) != mine:
         document.report(steps, f"is given twice: {dotted(first)} differs in case alone")
 
 
@@ -86,12 +87,3 @@ def _template(document: Document, steps: Steps) -> None:
         marks = set(MARK.findall(document.text(*place) or "")) - {BODY}
         if marks:
             document.report(place, f"knows {BODY} and no other word in braces")
-
-
-def _address(document: Document, steps: Steps) -> str | None:
-    """The normalised address at these steps; None when there is none that is valid."""
-    text = document.text(*steps)
-    try:
-        return None if text is None else address.normalise(text)
-    except ValueError:
-        return None

@@ -61,7 +61,7 @@ def accounts(document: Document) -> None:
 def senders(document: Document) -> None:
     """Every sender has its own address, a declared carrier, a messaging service and a template of
     its account, and channels that its address can have."""
-    _unique(document, [(*steps, "address") for steps in document.items("senders")], _address)
+    _unique(document, [(*steps, "address") for steps in document.items("senders")], address_at)
     carrier_names = document.names("carriers")
     pools = document.names("messaging_services")
     for steps in document.items("senders"):
@@ -89,15 +89,15 @@ def services(document: Document) -> None:
 def addresses(document: Document) -> None:
     """Every address configuration is for a sender, for another one each, and complete; its flow is
     declared."""
-    _unique(document, [(*steps, "address") for steps in document.items("addresses")], _address)
+    _unique(document, [(*steps, "address") for steps in document.items("addresses")], address_at)
     places = [(*steps, "address") for steps in document.items("senders")]
-    owned = {_address(document, place) for place in places}
-    written = [_address(document, each) or "" for each in places if not document.is_veiled(each)]
+    owned = {address_at(document, place) for place in places}
+    written = [address_at(document, each) or "" for each in places if not document.is_veiled(each)]
     known = document.names("services") or [DEFAULT]
     flows = {flow_sid(name) for name in document.names("flows")}
-    holders = {_address(document, place): place[:-1] for place in places}
+    holders = {address_at(document, place): place[:-1] for place in places}
     for steps in document.items("addresses"):
-        mine = _address(document, (*steps, "address"))
+        mine = address_at(document, (*steps, "address"))
         if mine is not None and mine not in owned:
             near = "" if document.is_veiled(steps) else did_you_mean(mine, written)
             document.report((*steps, "address"), "is not the address of a sender" + near)
@@ -196,7 +196,7 @@ def _fallback_carrier(document: Document, steps: Steps, known: Collection[str]) 
 
 
 def _channels(document: Document, steps: Steps) -> None:
-    mine = _address(document, (*steps, "address"))
+    mine = address_at(document, (*steps, "address"))
     if mine is None:
         return
     able = address.CARRIED[address.channel_of(mine)]
@@ -210,7 +210,7 @@ def _channels(document: Document, steps: Steps) -> None:
 def _fallback_template(document: Document, steps: Steps) -> None:
     """A template goes in the place of free words only where there are sessions."""
     place = (*steps, "fallback_template", "content")
-    mine, name = _address(document, (*steps, "address")), document.text(*place)
+    mine, name = address_at(document, (*steps, "address")), document.text(*place)
     if mine is not None and name is not None and address.channel_of(mine) not in IN_SESSIONS:
         message = f"only {', '.join(IN_SESSIONS)} know sessions"
         document.report((*steps, "fallback_template"), message, at_key=True)
@@ -249,7 +249,7 @@ def _text(document: Document, steps: Steps) -> str | None:
     return document.text(*steps)
 
 
-def _address(document: Document, steps: Steps) -> str | None:
+def address_at(document: Document, steps: Steps) -> str | None:
     """The normalised address at these steps; None when there is none that is valid."""
     text = document.text(*steps)
     try:
