@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from app.values import value
 
-@dataclass(frozen=True, slots=True)
+
+@value(frozen=True, slots=True)
 class InboundSeen:
     """A carrier called the inbound door. outcome: accepted, duplicate, bad_signature, unroutable,
     throttled, junk, failed."""
@@ -83,7 +85,7 @@ class Recovered:
     proxy_address: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class DeliveryTried:
     """One attempt at one recipient. `lag_s` is from the message's commit to the carrier's answer;
     `reason` is a short word or error code, never free text."""
@@ -99,7 +101,7 @@ class DeliveryTried:
     conversation_sid: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class HookTried:
     """One attempt at one webhook. scope: global, service, scoped, sender; phase: pre, post."""
 

@@ -26,9 +26,10 @@ from app.model.traffic import (
     SignatureResult,
     Status,
 )
+from app.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Request:
     """One HTTP request at a carrier's door. `url` is the public one that the carrier called (built
     from the configured public URL, with its query), `headers` find a name in either case, `form`

@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import orjson
 
+from app.values import value
+
 DeliveryStatus = Literal["queued", "sent", "delivered", "read", "failed", "undelivered"]
 SignatureResult = Literal["valid", "invalid", "unchecked"]
 
@@ -22,7 +24,7 @@ class KeptFile:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MediaPart:
     """One file as a channel names it. `size` is bytes, None while unknown. `sid` is set on a file
     that we keep, or will (`pending`): who is to get it gets a URL of ours, and
@@ -48,7 +50,7 @@ class Attachment:
     filename: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Inbound:
     """One message that somebody sent to one of our addresses, in the words of the road.
 
@@ -102,7 +104,7 @@ def _part(kept: Mapping[str, Any]) -> MediaPart:
     return replace(part, kept=KeptFile(**kept["kept"])) if kept.get("kept") else part
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Status:
     """What a carrier says of something we sent. `receipt_sid`, the reference of the send (the
     receipt's SID, with the part's number behind it: app/model/parts.py), is known where the carrier
@@ -188,7 +190,7 @@ class Thread:
     answered_subject: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Outgoing:
     """One message for one recipient, or one group text for all of them, as it is handed to a
     carrier.
@@ -214,7 +216,7 @@ class Outgoing:
     thread: Thread | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Accepted:
     """The carrier took it and calls it `external_id`; `status` is what it says so far."""
 
@@ -222,7 +224,7 @@ class Accepted:
     status: DeliveryStatus | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Member:
     """A participant as far as the fan-out cares. `channel` is None for chat; a projected address
     is known in group texts only. `last_inbound_at` is known where that opens a session; `opted_out`

@@ -14,6 +14,7 @@ from app.model.traffic import ContentTemplate, Inbound
 from app.store.idempotency import Key
 from app.store.outbox import Claimed
 from app.store.running import Keeping
+from app.values import value
 from app.webhooks.before import Verdict
 
 Outcome = Literal["joined", "created", "forwarded", "dropped", "duplicate", "asked"]
@@ -44,7 +45,7 @@ class Answered:
         return None if self.again_s is None else now + timedelta(seconds=self.again_s)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Arrival:
     """An inbound message at its door, for one account, or on its way again with an answer."""
 
@@ -53,7 +54,7 @@ class Arrival:
     answered: Answered | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Taken:
     """Where an arrival went; `autocreate` is the type of the rule when it created."""
 
@@ -79,7 +80,7 @@ class Repeated(Conflict):
     """The draft's key was used before: its answer is kept, and nothing happened now."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Draft:
     """A message that the API posts: it joins the road after the binding step. `tell` says whether
     post-events fire (REST changes are told only when asked for). `template` is what it was made of,
@@ -107,7 +108,7 @@ class Draft:
     client: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Posted:
     """The message that a draft became; `statuses` are those of its receipts."""
 

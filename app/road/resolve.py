@@ -17,9 +17,10 @@ from app.model.traffic import Inbound
 from app.rules import groups
 from app.rules.groups import Group
 from app.settings.models import SenderSettings, Settings
+from app.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Bound:
     """The participant that holds the pair in a conversation that is not closed; `grouped`: that is
     a group text, and the numbers are its."""
@@ -29,7 +30,7 @@ class Bound:
     grouped: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Create:
     """What a conversation is created with. type: default, webhook or studio; service None: the
     account's default one."""
@@ -62,7 +63,7 @@ class Drop:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Decision:
     """The rule that took it, what it does, and what every rule said on the way."""
 

@@ -9,19 +9,19 @@ channel is fitted once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from app.model.traffic import ContentTemplate, MediaPart, Member
 from app.rules.content import Deliver, Fail, Profile
 from app.rules.parts import in_parts
 from app.rules.templates import fitted
+from app.values import value
 
 SESSIONS_UNKNOWN: Mapping[str, bool] = MappingProxyType({})
 NOT_OURS = Fail("mms", 21606, "a group text goes from its author's number, which is none of ours")
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Planned:
     """One receipt to be: who gets it from which of our addresses (empty: from none), and what (or
     why not)."""

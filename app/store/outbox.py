@@ -8,7 +8,6 @@ Lock order everywhere: bindings, users, conversations, lanes in the order of the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ import orjson
 from app.model.outbox import HOOK, endpoint
 from app.store import paces
 from app.store.database import sentence
+from app.values import value
 
 ADD = sentence(__file__, "outbox_add.sql")
 CLAIM = sentence(__file__, "outbox_claim.sql")
@@ -52,7 +52,7 @@ FROM unnest($3::bigint[], $4::timestamptz[]) AS i (seq, unknown_since) WHERE o.s
 """
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class NewItem:
     """A thing to do, and the lane it must keep its place in. `sender` is set where the sender's
     rate is limited. `params` is what a webhook says; `endpoint` where it leads (which its URL
@@ -79,7 +79,7 @@ class NewItem:
             object.__setattr__(self, "endpoint", endpoint(self.account_sid, self.url))
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Claimed:
     """The head of a lane, ours until the lease ends. `unknown_since` is when an earlier attempt
     began whose outcome nobody knows; `attempts` counts this one."""
@@ -129,7 +129,7 @@ class Due(NamedTuple):
     endpoint: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Settled:
     """How a claimed item ends: done (None), dead (a reason), or again at `due`. `unknown` keeps
     the mark that the last attempt's outcome is not known. With `params`, it goes on as an item that

@@ -7,7 +7,7 @@ with each attempt. What the original tells in event streams only is in `besides`
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
@@ -17,11 +17,12 @@ from app.channels.facts import binding_type
 from app.clock import iso_millis
 from app.model import Conversation, Media, Message, Participant, Receipt, User
 from app.model.traffic import Inbound
+from app.values import value
 from app.webhooks import origin as origins
 from app.webhooks.origin import Origin
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Event:
     """One thing that happened in one conversation, or (without one) to one user. `params` are the
     original's; what enriched payloads add (app/webhooks/enriched.py) comes from the rest, what
@@ -111,10 +112,8 @@ def participant_updated(participant: Participant, origin: Origin) -> Event:
 
 def participant_removed(participant: Participant, origin: Origin, at: datetime) -> Event:
     """Somebody left or was removed."""
-    removed = {
-        "DateUpdated": iso_millis(participant.date_updated),
-        "DateRemoved": iso_millis(at),
-    }
+    updated = iso_millis(participant.date_updated)
+    removed = {"DateUpdated": updated, "DateRemoved": iso_millis(at)}
     return _of_participant("onParticipantRemoved", participant, origin, removed)
 
 
@@ -127,8 +126,7 @@ def message_added(
 ) -> Event:
     """A message is in the conversation; `inbound` is what a carrier brought it as."""
     added = {"MessagingServiceSid": conversation.messaging_service_sid}
-    event = _of_message("onMessageAdded", message, media, origin, added)
-    return event if inbound is None else replace(event, inbound=inbound)
+    return _of_message("onMessageAdded", message, media, origin, added, inbound)
 
 
 def message_updated(
@@ -233,6 +231,7 @@ def _of_message(
     media: Sequence[Media],
     origin: Origin,
     more: Mapping[str, str | None],
+    inbound: Inbound | None = None,
 ) -> Event:
     params = {
         "MessageSid": message.sid,
@@ -246,9 +245,8 @@ def _of_message(
         **more,
     }
     besides = {"MessageSubject": message.subject, "ContentSid": message.content_sid}
-    return _event(
-        name, message, message.conversation_sid, origin, params, message.sid, besides=besides
-    )
+    where, which = message.conversation_sid, message.sid
+    return _event(name, message, where, origin, params, which, None, besides, inbound)
 
 
 def _of_user(name: str, user: User, origin: Origin, more: Mapping[str, str | None]) -> Event:
@@ -273,6 +271,7 @@ def _event(
     message_sid: str | None = None,
     user_sid: str | None = None,
     besides: Mapping[str, str | None] | None = None,
+    inbound: Inbound | None = None,
 ) -> Event:
     common = {
         "AccountSid": row.account_sid,
@@ -292,7 +291,8 @@ def _event(
         origin,
         message_sid,
         user_sid,
-        besides=_present(besides or {}),
+        inbound,
+        _present(besides or {}),
     )
 
 

@@ -7,15 +7,17 @@ whether it is `quiet`. A quiet event is for those alone who asked for everything
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import lru_cache
 
 from app.channels.facts import binding_type
+from app.values import value
 
 KINDS = {"API": "rest", "SDK": "sdk", "TIMER": "timer"}
 CARRIER = "carrier"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Origin:
     """`source` is the payloads' `Source`: API, SDK, SMS, WHATSAPP, ... `kind` is our `Origin`:
     rest, sdk, carrier, timer or flow. `client_identity` is who acted, in an SDK. `quiet`: the
@@ -50,6 +52,7 @@ def sdk(client_identity: str) -> Origin:
     return Origin("SDK", "sdk", client_identity)
 
 
+@lru_cache(maxsize=64)  # of few channels
 def carrier(channel: str) -> Origin:
     """Somebody outside, on this channel; or what a carrier says of a send."""
     return Origin(binding_type(channel).upper(), CARRIER)
