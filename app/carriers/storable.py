@@ -11,6 +11,8 @@ LEVELS_MAX = 32
 
 def text(given: str) -> str:
     """The text without what UTF-8 and PostgreSQL cannot hold: NULs go, lone surrogates turn to ?"""
+    if given.isascii() and "\x00" not in given:  # nearly always, and a sixth of the work
+        return given
     return given.replace("\x00", "").encode("utf-8", "replace").decode()
 
 

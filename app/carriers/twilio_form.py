@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from multidict import MultiMapping
 
 from app.carriers import storable
 from app.carriers.contract import Junk
@@ -19,7 +18,7 @@ from app.channels.address import channel_of, normalise
 from app.model.parts import is_reference
 from app.model.traffic import DeliveryStatus, Inbound, MediaPart, Status
 
-Fields = MultiMapping[str]
+Fields = Mapping[str, str]
 
 MEDIA_MAX = 10
 OTHERS_MAX = 50
@@ -63,6 +62,8 @@ CONTEXT = (
     "Address",
     "OptOutType",
 )
+OTHERS = "OtherRecipients"
+SAYING = frozenset(CONTEXT)
 REFERRAL = "Referral"
 # Sent with every WhatsApp message; says nothing when no referral comes with it.
 REFERRAL_COUNT = "ReferralNumMedia"
@@ -72,11 +73,12 @@ _COUNT = re.compile(r"[0-9]{1,3}")
 _CODE = re.compile(r"[1-9][0-9]{0,8}")
 _URL = re.compile(r"https?://[!-~]+")
 _TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(?:\s*;[ -~]*)?", re.ASCII)
-_OTHER = re.compile(r"OtherRecipients([0-9]{1,4})")
+_OTHER = re.compile(rf"{OTHERS}([0-9]{{1,4}})")
 
 
 def inbound(carrier: str, fields: Fields) -> Inbound:
     """The message in an inbound webhook; raises Junk that names the parameter which is wrong."""
+    fields = _first(fields)
     external_id = _sid(fields)
     address, proxy_address = _address(fields, "From"), _address(fields, "To")
     media = _media(fields)
@@ -95,7 +97,7 @@ def inbound(carrier: str, fields: Fields) -> Inbound:
         media=media,
         others=_others(fields, {address, proxy_address}),
         channel_metadata=_channel_metadata(channel, fields),
-        form={storable.text(name): storable.text(fields[name]) for name in fields},
+        form={storable.text(name): storable.text(value) for name, value in fields.items()},
     )
 
 
@@ -119,6 +121,14 @@ def status(carrier: str, fields: Fields, receipt: str | None) -> Status | None:
         error_message=storable.text(fields.get("ErrorMessage", "")) or None,
         receipt_sid=receipt if is_reference(receipt) else None,
     )
+
+
+def _first(fields: Fields) -> dict[str, str]:
+    """The fields, each with the first of its values: a plain dict, which is asked for dozens."""
+    plain: dict[str, str] = {}
+    for name, value in fields.items():
+        plain.setdefault(name, value)
+    return plain
 
 
 def _sid(fields: Fields) -> str:
@@ -160,7 +170,13 @@ def _media_part(fields: Fields, index: int) -> MediaPart:
 
 def _others(fields: Fields, known: set[str]) -> tuple[str, ...]:
     """The further members of a group MMS: OtherRecipients0, OtherRecipients1, ..."""
-    names = {name: int(match[1]) for name in fields if (match := _OTHER.fullmatch(name))}
+    names = {
+        name: int(match[1])
+        for name in fields
+        if name.startswith(OTHERS) and (match := _OTHER.fullmatch(name))
+    }
+    if not names:
+        return ()
     if len(names) > OTHERS_MAX:
         raise Junk(f"there are more than {OTHERS_MAX} OtherRecipients")
     members = [_address(fields, name) for name in sorted(names, key=lambda name: names[name])]
@@ -171,8 +187,10 @@ def _channel_metadata(channel: str, fields: Fields) -> dict[str, Any] | None:
     """`{"type": ..., "data": {"context": {...}}}` as the original keeps it, with every further
     parameter in the context. ChannelMetadata that is not such JSON is kept as `data.text`."""
     given = storable.text(fields.get("ChannelMetadata", ""))
+    if not given and SAYING.isdisjoint(fields) and not any(map(_of_referral, fields)):
+        return None
     context = {name: storable.text(fields[name]) for name in CONTEXT if fields.get(name)}
-    referral = {name: storable.text(fields[name]) for name in fields if name.startswith(REFERRAL)}
+    referral = {name: storable.text(fields[name]) for name in fields if _of_referral(name)}
     if set(referral) - {REFERRAL_COUNT} or referral.get(REFERRAL_COUNT, "0") != "0":
         context |= referral
     if not given and not context:
@@ -183,6 +201,10 @@ def _channel_metadata(channel: str, fields: Fields) -> dict[str, Any] | None:
         return {"type": channel, "data": {"context": context, **text}}
     data = stated["data"]
     return {**stated, "data": {**data, "context": {**context, **data["context"]}}}
+
+
+def _of_referral(name: str) -> bool:
+    return name.startswith(REFERRAL)
 
 
 def _stated(text: str) -> dict[str, Any] | None:

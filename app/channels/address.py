@@ -16,6 +16,8 @@ _DIGIT = re.compile(r"[0-9]")
 def masked(address: str) -> str:
     """The address for a log line: all but its last four digits (or characters) is hidden."""
     prefix, colon, rest = address.rpartition(":")
+    if rest[:1] == "+" and rest[1:].isdigit() and len(rest) > 5:
+        return f"{prefix}{colon}***{rest[-4:]}"
     digits = _DIGIT.findall(rest)
     shown = "".join(digits[-4:]) if len(digits) > 4 else ""
     return f"{prefix}{colon}***{shown}"

@@ -62,6 +62,11 @@ def head(request: web.Request, public_url: str) -> Request:
 async def _body(request: web.Request, bytes_max: int) -> bytes:
     if (request.content_length or 0) > bytes_max:
         raise BadRequest(413, f"the body is larger than {bytes_max} bytes")
+    if request.content.is_eof():  # it came with its head, as nearly all do
+        body = request.content.read_nowait()
+        if len(body) > bytes_max:
+            raise BadRequest(413, f"the body is larger than {bytes_max} bytes")
+        return body
     parts: list[bytes] = []
     size = 0
     async for chunk in request.content.iter_any():
@@ -75,8 +80,8 @@ async def _body(request: web.Request, bytes_max: int) -> bytes:
 def _form(body: bytes, fields_max: int) -> MultiDict[str]:
     """The fields of the body in their order; a name without `=` has an empty value."""
     try:
-        text = body.decode()
-        fields = [field.partition("=") for field in text.replace("+", " ").split("&") if field]
+        text = body.decode().replace("+", " ").replace("%2B", "+")  # each number has one
+        fields = [field.partition("=") for field in text.split("&") if field]
         if len(fields) > fields_max:
             raise BadRequest(400, f"the form has more than {fields_max} fields")
         pairs = [(_plain(name), _plain(value)) for name, _, value in fields]
