@@ -71,10 +71,12 @@ def rows(load: Load) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def _entry(carriage: Carriage) -> tuple[str, str, str, str, str, str, str]:
+def _entry(carriage: Carriage) -> road.Entry:
     account_sid, proxy_address, address, numbers = carriage.pair
-    key = _key(carriage.arrival)
-    return *key, account_sid, carriage.message_sid, proxy_address, address, numbers
+    carrier, external_id = _key(carriage.arrival)
+    return road.Entry(
+        carrier, external_id, account_sid, carriage.message_sid, proxy_address, address, numbers
+    )
 
 
 def _key(arrival: Arrival) -> road.Key:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from types import SimpleNamespace
@@ -18,6 +17,7 @@ from app.store import standing
 from app.store.database import sentence
 from app.store.outbox import NewItem, adding
 from app.store.webhooks import CONCERNED, JOINED, Target, told
+from app.values import value
 
 ASKED = """
   CASE WHEN (SELECT EXISTS (SELECT FROM webhook_configurations WHERE pre_url IS NOT NULL))
@@ -119,7 +119,25 @@ Pair = tuple[str, str, str, str]
 number group, which takes the pair's place (else nothing)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
+class Entry:
+    """An inbound in the ledger; `message_sid` is what it will become."""
+
+    carrier: str
+    external_id: str
+    account_sid: str
+    message_sid: str
+    proxy_address: str
+    address: str
+    numbers: str
+
+    @property
+    def pair(self) -> Pair:
+        """Where it comes from."""
+        return self.account_sid, self.proxy_address, self.address, self.numbers
+
+
+@value(frozen=True, slots=True)
 class Facts:
     """What is known of a pair: who holds it (conversation, participant; `grouped`: as a number
     group), or else how our address is configured; whether somebody of the account wants to be
@@ -140,7 +158,7 @@ class Met(NamedTuple):
     role_sid: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Below:
     """The external participants of a conversation, in a group text everybody in it, those that
     identities name, and who is told. `grouped`: it is a group text with a number of ours."""
@@ -152,17 +170,15 @@ class Below:
 
 async def enter(
     sql: asyncpg.Connection,
-    inbounds: Sequence[tuple[str, str, str, str, str, str, str]],
+    inbounds: Sequence[Entry],
     now: datetime,
 ) -> tuple[set[Key], dict[Pair, Facts]]:
-    """Enter (carrier, external id, account, message, proxy address, address, numbers) into the
-    ledger; gives those that are new, and what is known of all pairs.
+    """Enter inbounds into the ledger; gives those that are new, and what is known of all pairs.
 
     Waits for others that enter the same; what it does not give is committed by somebody else.
     """
-    rows = await sql.fetch(ENTER, *_columns(inbounds), now)
-    pairs = [(one[2], one[4], one[5], one[6]) for one in inbounds]
-    facts = {pair: _facts(row) for pair, row in zip(pairs, rows, strict=True)}
+    rows = await sql.fetch(ENTER, orjson.dumps(inbounds).decode(), now)
+    facts = {one.pair: _facts(row) for one, row in zip(inbounds, rows, strict=True)}
     return {(row["carrier"], row["external_id"]) for row in rows if row["new"]}, facts
 
 
@@ -210,7 +226,7 @@ async def lock(
     if len(held) < len(rows):
         changed = [row["sid"] for row in rows if row["sid"] not in held]
         held |= await below(sql, changed, named)
-    return {row["sid"]: cast(Conversation, SimpleNamespace(**row)) for row in rows}, held
+    return {row["sid"]: _conversation(row) for row in rows}, held
 
 
 async def below(
@@ -246,6 +262,13 @@ STANDING = ("windows", "opt_outs")
 @lru_cache(maxsize=256)  # to build a table's object costs as much as the rest of the decision
 def _configuration(text: str | None) -> AddressConfiguration | None:
     return None if text is None else AddressConfiguration(**orjson.loads(text))
+
+
+def _conversation(row: asyncpg.Record) -> Conversation:
+    """The row as a plain object: to build a table's, or to ask a record by name, takes longer."""
+    plain = SimpleNamespace()
+    plain.__dict__.update(zip(row.keys(), row, strict=True))
+    return cast(Conversation, plain)
 
 
 def _columns(rows: Sequence[tuple[str, ...]]) -> list[list[str]]:
