@@ -22,11 +22,14 @@ R = TypeVar("R")
 Walk = Callable[[Sequence[T]], Awaitable[Sequence[R | Exception]]]
 """Takes a convoy through one transaction; gives a result, or the refusal, for each in its place."""
 
+Rest = Callable[[], Awaitable[None]]
 Waiting = tuple[int, T, asyncio.Future[R]]
 """When it came (a number), an item, and who waits for it."""
 
 LATE_S = 0.02
 """Nobody waits longer for others to share a convoy with, while a walker is free."""
+REST_S = 0.05
+"""A walker that nobody wants for so long rests."""
 
 
 def _all_alike(_: object) -> Hashable:
@@ -47,6 +50,7 @@ class Line(Generic[T, R]):
 class Convoy(Generic[T, R]):
     """A bounded queue and its walkers. At most `longest` go together, at most `waiting_max` wait.
 
+    A walker that is not wanted for a while is told so (`rests`, one for each walk).
     What has the same `order` (all, unless it is given) goes as it came, one convoy after the other.
     A convoy leaves beside another one with at least `beside` items, or when one has waited LATE_S.
     """
@@ -58,8 +62,10 @@ class Convoy(Generic[T, R]):
         waiting_max: int,
         order: Callable[[T], Hashable] = _all_alike,
         beside: int = 1,
+        rests: Sequence[Rest] = (),
     ) -> None:
         self._walks = walks
+        self._rests = rests or (None,) * len(walks)
         self._longest = longest
         self._waiting_max = waiting_max
         self._order = order
@@ -108,9 +114,9 @@ class Convoy(Generic[T, R]):
             self._more(1, loop)
         return future
 
-    def waiting(self) -> bool:
-        """Whether another convoy leaves when this one has arrived."""
-        return self._count > 0
+    def busy(self) -> bool:
+        """Whether, of a convoy that is about to arrive, its walker will soon leave again."""
+        return self._count > 0 or self._walking > 1
 
     def close(self) -> None:
         """Take nothing more; `run` returns when all that waits is answered."""
@@ -121,8 +127,8 @@ class Convoy(Generic[T, R]):
         """Walk until closed and empty. When cancelled, whoever waits is told to try again."""
         try:
             async with asyncio.TaskGroup() as walkers:
-                for walk in self._walks:
-                    walkers.create_task(self._run(walk))
+                for walk, rest in zip(self._walks, self._rests, strict=True):
+                    walkers.create_task(self._run(walk, rest))
         finally:
             self.close()
             _turn_away(one for line in self._lines.values() for one in line.items)
@@ -130,12 +136,19 @@ class Convoy(Generic[T, R]):
             self._turns.clear()
             self._count = self._ready = 0
 
-    async def _run(self, walk: Walk[T, R]) -> None:
+    async def _run(self, walk: Walk[T, R], rest: Rest | None) -> None:
         while self._count or not self._closing:
-            if self._ready and (not self._walking or self._ready >= self._beside or self._late()):
+            if self._leaves():
                 await self._depart(walk)
                 continue
             self._arrived.clear()
+            if rest is not None:
+                try:
+                    async with asyncio.timeout(REST_S):
+                        await self._arrived.wait()
+                    continue
+                except TimeoutError:
+                    await rest()
             await self._arrived.wait()
 
     async def _depart(self, walk: Walk[T, R]) -> None:
@@ -186,13 +199,21 @@ class Convoy(Generic[T, R]):
         self._arrived.set()
 
     def _more(self, count: int, loop: asyncio.AbstractEventLoop) -> None:
-        """So many more can go; walkers that wait look now, and once more when these are late."""
+        """So many more can go: a walker that waits is called when that is enough for it to leave,
+        or when these are late."""
         if not self._ready:
             self._ready_since = loop.time()
-            if self._walking:
+            if self._walking and len(self._walks) > 1:
                 loop.call_later(LATE_S, self._arrived.set)
         self._ready += count
-        self._arrived.set()
+        if self._walking < len(self._walks) and self._leaves():
+            self._arrived.set()
+
+    def _leaves(self) -> bool:
+        """Whether a walker that is free leaves now."""
+        if not self._ready:
+            return False
+        return not self._walking or self._ready >= self._beside or self._late()
 
     def _late(self) -> bool:
         return asyncio.get_running_loop().time() - self._ready_since >= LATE_S

@@ -37,7 +37,7 @@ TOGETHER_MAX = 128
 """Outcomes that are settled together."""
 WAITING_MAX = 10_000
 """Attempts and statuses that may wait to be settled; carriers are told 503 beyond."""
-BESIDE = 6
+BESIDE = 12
 """Messages for which a walker leaves while another one is under way: fewer share too little."""
 
 
@@ -84,8 +84,10 @@ def assembled(runtime: Runtime, health: Health, metrics: Metrics, roles: tuple[s
     walkers = [Walker(runtime) for _ in range(runtime.settings.road.walkers)]
     settler, teller, keeper = Settler(runtime, pauses), Teller(runtime), Keeper(runtime)
     road = _road(runtime.settings.road, walkers)
+    for walker in walkers:
+        walker.more = road.busy
     settling: Settling = Convoy(settler, longest=TOGETHER_MAX, waiting_max=WAITING_MAX)
-    settler.more = settling.waiting
+    settler.more = settling.busy
     telling: Telling = Convoy(teller, longest=TOGETHER_MAX, waiting_max=WAITING_MAX)
     kept: Kept = Convoy(keeper, longest=TOGETHER_MAX, waiting_max=WAITING_MAX)
     leased = (
@@ -121,4 +123,5 @@ def _road(walk: RoadSettings, walkers: Sequence[Walker]) -> Road:
         waiting_max=walk.queue_max,
         order=order_of,
         beside=BESIDE,
+        rests=[walker.rest for walker in walkers],
     )

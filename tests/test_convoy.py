@@ -235,3 +235,35 @@ async def test_nobody_waits_long_for_others_while_a_walker_is_free() -> None:
         walker.let("held")
         assert await held == "HELD"
         convoy.close()
+
+
+async def test_a_walker_that_nobody_wants_rests_until_somebody_comes() -> None:
+    recorder, rested = Recorder(), asyncio.Event()
+
+    async def rest() -> None:
+        rested.set()
+
+    convoy: Convoy[str, str] = Convoy(recorder, longest=3, waiting_max=10, rests=[rest])
+    async with asyncio.TaskGroup() as group, asyncio.timeout(10):
+        group.create_task(convoy.run())
+        assert await convoy.submit("a") == "A"
+        await rested.wait()
+        assert await convoy.submit("b") == "B"
+        convoy.close()
+
+
+async def test_who_will_soon_leave_again_is_busy() -> None:
+    gated = Gated()
+    convoy: Convoy[str, str] = Convoy(gated, gated, longest=2, waiting_max=10, order=str)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(convoy.run())
+        first = convoy.enqueue("a")
+        await gated.departed(1)
+        assert not convoy.busy()
+        second = convoy.enqueue("b")
+        await gated.departed(2)
+        assert convoy.busy()
+        gated.let("a")
+        gated.let("b")
+        assert (await first, await second) == ("A", "B")
+        convoy.close()

@@ -65,7 +65,7 @@ class Batch:
 
 
 class Settler:
-    """Settles batches on a connection of its own. `more` says whether one follows at once."""
+    """Settles batches on a connection of its own. `more` says whether another one soon follows."""
 
     def __init__(self, runtime: Runtime, pauses: Pauses) -> None:
         self._runtime, self._pauses = runtime, pauses

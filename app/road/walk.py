@@ -24,7 +24,7 @@ executions, media, lanes.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import cast
 
 import asyncpg
@@ -68,18 +68,19 @@ def order_of(item: Arrival | Draft) -> Hashable:
 
 
 class Walker:
-    """Walks convoys on a connection of its own."""
+    """Walks convoys on a connection of its own. `more` says whether another one soon follows."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._held = runtime.db.hold(pinned=True)
+        self.more: Callable[[], bool] = bool
 
     async def __call__(self, convoy: Sequence[Arrival | Draft]) -> Sequence[Result]:
         """Take the convoy through; gives what became of each, committed."""
         for left in reversed(range(ROUNDS)):
             load = Load.of(convoy, self._runtime.settings, self._runtime.clock.now())
             try:
-                async with self._held.begin() as sql:
+                async with self._held.begin(self.more) as sql:
                     await walk(sql, load)
             except Stale:
                 if not left and len(convoy) > 1:
@@ -88,6 +89,10 @@ class Walker:
             self._ring(load)
             return [carriage.result() for carriage in load.carriages]
         raise Unavailable("the conversation keeps changing; try again")
+
+    async def rest(self) -> None:
+        """Another one does not follow so soon."""
+        await self._held.rest()
 
     async def close(self) -> None:
         """Give the connection back."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import asyncpg
 
@@ -64,7 +64,7 @@ class Held:
         """A transaction on the held connection; raises Unavailable when the database is away.
 
         When there is `more` to do at its end, its commit begins the next transaction in the same
-        round trip, and that one must follow at once.
+        round trip; that one must follow, or `rest`, soon.
         """
         connection = await self.live()
         try:
@@ -87,6 +87,13 @@ class Held:
         """Give the connection back to the server."""
         if self._connection is not None and not self._connection.is_closed():
             await self._connection.close(timeout=2)
+
+    async def rest(self) -> None:
+        """Nothing is to be done for now: end the transaction that was begun for it."""
+        connection, begun, self._begun = self._connection, self._begun, False
+        if connection is not None and begun:
+            with suppress(Exception):  # then the connection is closed, and made anew when wanted
+                await _roll_back(connection)
 
 
 async def _roll_back(connection: asyncpg.Connection) -> None:

@@ -32,6 +32,31 @@ async def test_who_has_more_to_do_begins_again_with_the_commit(db: Database) -> 
     await held.close()
 
 
+async def test_who_rests_leaves_no_transaction_behind(db: Database) -> None:
+    held = db.hold()
+    await held.rest()
+    async with held.begin(lambda: True) as sql:
+        pass
+    await held.rest()
+    assert not sql.is_in_transaction()
+    async with held.begin() as again:
+        assert again is sql
+        assert await sql.fetchval("SELECT 1") == 1
+    await held.close()
+
+
+async def test_who_rests_on_a_broken_connection_gets_another(db: Database) -> None:
+    held = db.hold()
+    async with held.begin(lambda: True) as sql:
+        pass
+    sql.terminate()
+    await held.rest()
+    async with held.begin() as again:
+        assert again is not sql
+        assert await again.fetchval("SELECT 1") == 1
+    await held.close()
+
+
 async def test_who_is_stopped_twice_leaves_no_transaction_behind(db: Database) -> None:
     held = db.hold()
     inside = asyncio.Event()
