@@ -32,7 +32,7 @@ def delivery_loop(runtime: Runtime, settling: Settling, pauses: Pauses) -> LaneL
         parcels,
         partial(attempt, runtime, pauses),
         partial(broken, runtime),
-        settling.submit,
+        settling.enqueue,
         in_flight=schedule.in_flight,
         lease_s=schedule.effective_lease_s(2 * schedule.timeout_s + SETTLE_S),
         queue=DeliveryQueue(runtime.clock, pauses, rates(runtime.settings)),

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from app.channels.segments import Segments
 from app.errors import CarrierError
 from app.model.traffic import Accepted
 from app.store.outbox import Claimed
+from app.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Heard:
     """Whether a carrier is `well`: it answered, whatever it thinks of this message; or it could not
     be reached, did not answer or failed, for this reason."""
@@ -21,7 +22,7 @@ class Heard:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Tried:
     """What an attempt came to.
 

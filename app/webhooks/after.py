@@ -84,7 +84,7 @@ def hook_loop(runtime: Runtime, telling: Telling, queue: HookQueue) -> LaneLoop[
         _nothing,
         caller.attempt,
         broken,
-        telling.submit,
+        telling.enqueue,
         in_flight=schedule.in_flight,
         lease_s=schedule.effective_lease_s(3 * schedule.timeout_s + 15),
         queue=queue,
