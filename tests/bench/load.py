@@ -23,6 +23,9 @@ from tests.bench.table import percentile
 BODY = "Is the bicycle still for sale?"
 WARM_S = 0.5
 """Answers in this time at the start are not counted."""
+AHEAD_PER_S = 8000
+"""Requests that are made before the time begins: to sign them would take a fifth of a processor
+from what is measured."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,8 @@ async def run(spec: Spec) -> Report:
 
 
 class Writer:
-    """Makes requests: only the sender, the id and the signature differ."""
+    """Makes requests, most of them ahead of time: only the sender, the id and the signature
+    differ."""
 
     def __init__(self, spec: Spec) -> None:
         self._spec = spec
@@ -70,9 +74,14 @@ class Writer:
             f"POST {town.INBOUND} HTTP/1.1\r\nHost: 127.0.0.1:{spec.port}\r\n"
             f"Content-Type: application/x-www-form-urlencoded\r\n"
         )
+        ahead = round(AHEAD_PER_S * (WARM_S + spec.seconds))
+        self._ahead = [self._request() for _ in range(ahead)]
 
     def request(self) -> bytes:
         """The next request."""
+        return self._ahead.pop() if self._ahead else self._request()
+
+    def _request(self) -> bytes:
         self._made += 1
         sid = f"SM{random.getrandbits(128):032x}"  # as carriers draw them: anywhere in an index
         if random.random() < self._spec.fresh_share:
