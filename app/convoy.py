@@ -73,7 +73,8 @@ class Convoy(Generic[T, R]):
 
     async def submit(self, item: T) -> R:
         """What became of the item, once that is committed. Raises Unavailable when too many wait
-        or we are closing, and whatever refusal the walk gave for this item."""
+        or we are closing, and whatever refusal the walk gave for this item. Cancelled before its
+        convoy leaves it never happens; afterwards it may."""
         return await self.enqueue(item)
 
     async def in_turn(self, items: Sequence[T]) -> list[R | Exception]:
@@ -142,7 +143,7 @@ class Convoy(Generic[T, R]):
         orders, convoy = self._board()
         self._walking += 1
         try:
-            results = await self._results(convoy, walk)
+            results = await self._results(convoy, walk) if convoy else []
         except asyncio.CancelledError:
             _turn_away(convoy)
             raise
@@ -168,10 +169,12 @@ class Convoy(Generic[T, R]):
             line.under_way = True
             self._ready -= len(line.items)
             while line.items and len(convoy) < self._longest:
-                convoy.append(line.items.popleft())
-        self._count -= len(convoy)
+                one = line.items.popleft()
+                self._count -= 1
+                if not one[2].cancelled():  # else nobody waits for it any more
+                    convoy.append(one)
         convoy.sort(key=_came)
-        return orders, [one for one in convoy if not one[2].cancelled()]
+        return orders, convoy
 
     def _let_go(self, orders: Sequence[Hashable]) -> None:
         """What waited behind these takes its turn; a walker that waits looks again."""

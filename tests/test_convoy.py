@@ -129,6 +129,24 @@ async def test_who_stopped_waiting_is_left_behind() -> None:
     assert recorder.convoys == [["stays"]]
 
 
+async def test_those_who_stopped_waiting_take_nobody_s_place() -> None:
+    recorder = Recorder()
+    convoy: Convoy[str, str] = Convoy(recorder, longest=2, waiting_max=10)
+    gone = [convoy.enqueue(item) for item in "abc"]
+    stays = [convoy.enqueue(item) for item in "de"]
+    for one in gone:
+        one.cancel()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(convoy.run())
+        assert await asyncio.gather(*stays) == ["D", "E"]
+        convoy.enqueue("f").cancel()
+        assert await convoy.submit("g") == "G"
+        convoy.enqueue("h").cancel()
+        await settled()
+        convoy.close()
+    assert recorder.convoys == [["d", "e"], ["g"]]
+
+
 async def test_who_waits_when_it_is_cancelled_is_told_to_try_again() -> None:
     walker = Gated()
     convoy: Convoy[str, str] = Convoy(walker, longest=1, waiting_max=10)

@@ -2,7 +2,8 @@
 
 https://dev.bandwidth.com/docs/messaging. Give the messaging application one callback URL or two
 (`/carriers/{name}/inbound` takes both kinds), each with the same user name and password. Received
-files can be fetched for 48 hours, with the API's login.
+files can be fetched for 48 hours, with the API's login. A callback that is not answered within 10 s
+comes again, for 24 hours.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class Bandwidth:
     kind = "bandwidth"
     channels = bandwidth_messages.CHANNELS
     one_door = True
+    patience_s: float | None = 10.0
     groups = True
 
     def __init__(self, name: str, options: Options) -> None:

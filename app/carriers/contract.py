@@ -87,7 +87,8 @@ class Carrier(Protocol):
     passes over what is for the other. `can_look_up` says whether `look_up` can settle an unknown
     outcome; `look_up_after_s` how long after the attempt it can be trusted or, without one, how
     long a status that names the send may take until `on_unknown` decides. `groups` says whether it
-    sends group texts: `Outgoing.others`, and statuses that say whom they are about.
+    sends group texts: `Outgoing.others`, and statuses that say whom they are about. `patience_s`
+    is how long the provider waits for a door's answer, as it documents (None: it does not say).
     """
 
     name: str
@@ -97,6 +98,7 @@ class Carrier(Protocol):
     can_look_up: bool
     groups: bool
     look_up_after_s: float
+    patience_s: float | None
 
     def verify(self, request: Request) -> SignatureResult:
         """`valid`, `invalid`, or `unchecked` when nothing is configured to check with."""

@@ -2,6 +2,9 @@
 
 https://www.twilio.com/docs/messaging. Carriers that speak the same dialect (SignalWire) work with
 their own `base_url`. A number in a subaccount that must also send is one more carrier in the YAML.
+Twilio waits 15 s for an answer (https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides)
+and comes again after a 5xx only where the webhook's URL asks for it; app/inbound/gaps.py takes in
+what is lost so.
 """
 
 from __future__ import annotations
@@ -59,6 +62,7 @@ class Twilio:
     kind = "twilio"
     channels = CHANNELS
     one_door = False
+    patience_s: float | None = 15.0
     can_look_up = True
     groups = False  # its Conversations can, its Messages cannot
 
