@@ -18,11 +18,13 @@ from pydantic import BaseModel
 from app.clock import Clock
 from app.model.traffic import (
     Accepted,
+    ApprovalRequest,
     ApprovalStatus,
     ContentTemplate,
     Inbound,
     MediaPart,
     Outgoing,
+    Review,
     SignatureResult,
     Status,
 )
@@ -148,6 +150,26 @@ class Approving(Protocol):
 
 
 @runtime_checkable
+class Reviewing(Protocol):
+    """A carrier that can be asked what WhatsApp thinks of a template, and hands it in. `names` is
+    what it calls the template."""
+
+    def can_review(self, names: Mapping[str, str]) -> bool:
+        """Whether it can be asked about this one."""
+        ...
+
+    async def review(self, names: Mapping[str, str], context: Context) -> Review:
+        """What WhatsApp thinks of it. Raises Unlisted."""
+        ...
+
+    async def submit(
+        self, names: Mapping[str, str], request: ApprovalRequest, context: Context
+    ) -> Review:
+        """Hand it in, and what came of that at once. Raises Unlisted."""
+        ...
+
+
+@runtime_checkable
 class Templating(Protocol):
     """A carrier that sends what WhatsApp approved as the template that it is; what any other is
     given goes as words, which nobody gets once their session is over."""
@@ -175,8 +197,9 @@ class MediaKeeper(Protocol):
 
 
 class Unlisted(Exception):
-    """A carrier's list could not be read now. outcome: throttled, refused (who asks), unreachable,
-    garbage (no list at all), expired (the position means nothing any more). The text may be logged.
+    """A carrier's list, or what it knows of a template, could not be read now. outcome: throttled,
+    refused (who asks), unreachable, garbage (no list at all), expired (the position means nothing
+    any more). The text may be logged.
     """
 
     def __init__(self, outcome: str, message: str, retry_after_s: float | None = None) -> None:
