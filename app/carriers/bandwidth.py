@@ -17,7 +17,7 @@ from pydantic import Field
 
 from app.carriers import bandwidth_events, bandwidth_messages
 from app.carriers.contract import Answer, Context, Kind, MediaSource, Request
-from app.carriers.options import Secrets, matching
+from app.carriers.options import ChosenSecrets, matching
 from app.model.traffic import Accepted, Inbound, Outgoing, SignatureResult, Status
 from app.settings.models import Model
 from app.settings.types import PublicUrl, Secret
@@ -42,7 +42,7 @@ class Options(Model):
     username: UserName
     password: Secret
     callback_username: UserName
-    callback_password: Secrets
+    callback_password: ChosenSecrets
     base_url: PublicUrl = "https://messaging.bandwidth.com"
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 10.0
     look_up: bool = True

@@ -91,7 +91,7 @@ async def _try(runtime: Runtime, pauses: Pauses, item: Claimed, parcel: Parcel) 
     if quiet is not None:
         return Tried(item, "postponed", not_before=quiet.until, reason=quiet.reason)
     tried = await _by_one_of(runtime, carriers, item, parcel)
-    return tried if tried.carrier == first else replace(tried, reason=f"by {tried.carrier}")
+    return tried if tried.carrier == first else replace(tried, reason=_instead_of(first, tried))
 
 
 async def _settled(
@@ -123,6 +123,13 @@ async def _by_one_of(
         if tried.outcome != "temporary" or not (tried.error and tried.error.down):
             break
     return replace(tried, heard=heard, carrier=parcel.carrier)
+
+
+def _instead_of(first: str, tried: Tried) -> str:
+    """By whom it went, or was to go, and why not by the first of choice."""
+    refused = next((one.reason for one in tried.heard if one.carrier == first), None)
+    why = f"{first} is paused" if refused is None else f"{first}: {refused}"
+    return f"by {tried.carrier} ({why})"
 
 
 async def _by(runtime: Runtime, carrier: Carrier, item: Claimed, parcel: Parcel) -> Tried:

@@ -78,7 +78,8 @@ async def test_what_the_first_surely_did_not_take_goes_by_the_other_at_once(dsn:
         assert (await one.receipts(message))[0]["status"] == "delivered"
         entries = (await one.get(f"/ops/trace/{message['sid']}"))["entries"]
         [tried] = [entry for entry in entries if entry["what"] == "attempt"]
-        assert (tried["outcome"], tried["detail"]) == ("accepted", "by spare")
+        said = "by spare (lab: the sandbox refuses with 20503)"
+        assert (tried["outcome"], tried["detail"]) == ("accepted", said)
         assert [e["carrier"] for e in entries if e["what"] == "fan-out"] == ["spare"]
 
 
@@ -98,6 +99,11 @@ async def test_while_the_first_is_paused_all_goes_by_the_other_and_then_back(
         clock.ahead_s += 120
         await one.say(chats[0], "4")
         await one.world.until(lambda: got(one.world, PHONES[0]) == ["4"])
+        told = {row[0] for row in await sql.fetch("SELECT detail FROM attempts")}
+        assert {
+            "by spare (lab: the sandbox refuses with 20503)",
+            "by spare (lab is paused)",
+        } <= told
         await until(lambda: _said(seen, "Resumed"))
         assert got(spare(one), PHONES[0]) == ["1", "2", "3"]
 
