@@ -172,7 +172,7 @@ class Settler:
         )
         if tried.outcome == "postponed":
             doubtful = tried.item.unknown_since is not None
-            return replace(ended, due=tried.not_before, unknown=doubtful)
+            return replace(ended, due=tried.not_before, unknown=doubtful, held=tried.held)
         if tried.outcome not in ("temporary", "unknown"):
             return ended
         due = self._next(batch, tried)
