@@ -7,13 +7,18 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from app.observe import MediaFetched, Observe
-from tests.road.test_json_carriers import Provider, provided
+from tests.road.test_json_carriers import MARIA, Provider, provided
 from tests.road.test_meta import ANN, OURS, conversation, meeting
 from tests.support.clock import AheadClock
-from tests.support.house import House
+from tests.support.files import Files
+from tests.support.house import House, house
 from tests.support.meta_stand_in import File
+from tests.support.serving import serving
+from tests.support.settings import SMS
+from tests.support.twilio_stand_in import ACCOUNT_SID, AUTH_TOKEN, standing_in
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"p" * 3000
 LIVES_S = 300.0
@@ -147,3 +152,43 @@ async def test_meta_is_asked_again_where_a_file_is_when_that_is_over(
             await one.service.runtime.clock.sleep(0.01)
         assert seen.outcomes == ["temporary", "stored"]
         assert seen.fetched[0].detail == "the file is not there (HTTP 404)"
+
+
+async def test_twilio_is_asked_again_where_a_file_lies_and_its_login_goes_no_further(
+    dsn: str, tmp_path: Path
+) -> None:
+    """Its login opens the way to a storage, where a URL is good for a while and logins are not."""
+    clock, seen = AheadClock(), Seen()
+    storage, logins = Files(clock=clock, gone=403), list[str]()
+
+    def open_to(header: str) -> bool:
+        logins.append(header)
+        return not header
+
+    def signed(name: str) -> str:
+        over = not logins  # the first URL is, by the time it is called
+        return storage.keep(name, PNG, -1.0 if over else LIVES_S)
+
+    storage.opens = open_to
+    app = web.Application()
+    app.router.add_get("/{name}", storage.fetch)
+    async with serving(app) as storage.url, standing_in() as (twilio, base_url):
+        lab = {"kind": "twilio", "account_sid": ACCOUNT_SID, "auth_token": AUTH_TOKEN}
+        sections: dict[str, Any] = {
+            "carriers": {"lab": lab | {"base_url": base_url}},
+            "senders": [{"address": SMS, "carrier": "lab", "messaging_service": "default"}],
+            "media": keeping(tmp_path),
+            "secrets": {"key": "a key of thirty-two characters ..."},
+        }
+        async with house(dsn, seen.observe, clock, **sections) as one:
+            twilio.world.inbound_url = f"{one.service.url}/carriers/lab/inbound"
+            twilio.signed = signed
+            path = f"{base_url}/2010-04-01/Accounts/{ACCOUNT_SID}/Messages/MM1/Media"
+            picture = {"url": f"{path}/ME1", "content_type": "image/png"}
+            texted = await twilio.world.phone(MARIA).text(SMS, media=[picture])
+            assert texted.acknowledged, texted.tries
+            media = await ended(one, await conversation(one))
+            assert (media["status"], media["size"]) == ("stored", len(PNG))
+            assert len(twilio.reads) == 2, "it is asked again"
+            assert logins == ["", ""], "the storage does not see the login"
+            assert seen.fetched[0].detail == "HTTP 403"
