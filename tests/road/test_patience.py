@@ -8,10 +8,12 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
+from aiohttp import web
 
 from tests.carriers.cases import KINDS, Case, Wire, case
 from tests.road.test_doors import Door, at_the_door
 from tests.support.database import connected
+from tests.support.serving import serving
 
 PATIENCE_S = 1.0
 OTHER = "+15558675399"
@@ -104,6 +106,32 @@ async def test_what_never_left_is_not_stored_until_it_comes_again(
         assert await door.count("messages") == 4
         outcomes = [one.outcome for one in door.seen]
         assert outcomes == ["accepted", *["late"] * 3, "duplicate", "accepted", "accepted"]
+
+
+async def test_a_customer_who_decides_slowly_does_not_keep_the_carrier_waiting(
+    dsn: str, sql: asyncpg.Connection
+) -> None:
+    """What is asked about first is set aside, and acknowledged when that is committed."""
+    decides = asyncio.Event()
+
+    async def slow(_: web.Request) -> web.Response:
+        await decides.wait()
+        return web.json_response({})
+
+    app = web.Application()
+    app.router.add_post("/before", slow)
+    async with serving(app) as url:
+        hooks = {"pre_url": f"{url}/before", "filters": ["onConversationAdd"]}
+        async with at_the_door("telnyx", dsn, sql, webhooks=hooks) as door:
+            wire = door.case.inbound(door.case.new_id(1))
+            for _ in range(2):
+                assert (await door.knock(wire))[0] == 200
+            assert await door.count("messages") == 0
+            assert [one.decision for one in door.seen] == ["asked", "duplicate"]
+            decides.set()
+            async with asyncio.timeout(10):
+                while not await door.count("messages"):
+                    await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("kind", ["twilio", "telnyx"])
