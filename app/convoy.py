@@ -75,12 +75,17 @@ class Convoy(Generic[T, R]):
         self._count = self._ready = self._walking = self._came = 0
         self._ready_since = 0.0
         self._arrived = asyncio.Event()
-        self._closing = False
+        self._closing = self._left = False  # left: somebody stopped waiting and has a place still
 
     async def submit(self, item: T) -> R:
         """What became of the item, once that is committed. Raises Unavailable when too many wait
-        or we are closing, and whatever refusal the walk gave for this item."""
-        return await self.enqueue(item)
+        or we are closing, and whatever refusal the walk gave for this item. Cancelled before its
+        convoy leaves it never happens; afterwards it may."""
+        try:
+            return await self.enqueue(item)
+        except asyncio.CancelledError:
+            self._left = True
+            raise
 
     async def in_turn(self, items: Sequence[T]) -> list[R | Exception]:
         """What became of each, submitted when the one before it is committed; those behind one that
@@ -98,6 +103,8 @@ class Convoy(Generic[T, R]):
 
     def enqueue(self, item: T) -> asyncio.Future[R]:
         """The same without waiting: items enqueued one after the other keep their order."""
+        if self._count >= self._waiting_max and self._left:
+            self._sweep()
         if self._closing or self._count >= self._waiting_max:
             raise Unavailable("too much is waiting; try again")
         loop = asyncio.get_running_loop()
@@ -155,7 +162,7 @@ class Convoy(Generic[T, R]):
         orders, convoy = self._board()
         self._walking += 1
         try:
-            results = await self._results(convoy, walk)
+            results = await self._results(convoy, walk) if convoy else []
         except asyncio.CancelledError:
             _turn_away(convoy)
             raise
@@ -181,10 +188,22 @@ class Convoy(Generic[T, R]):
             line.under_way = True
             self._ready -= len(line.items)
             while line.items and len(convoy) < self._longest:
-                convoy.append(line.items.popleft())
-        self._count -= len(convoy)
+                one = line.items.popleft()
+                self._count -= 1
+                if not one[2].cancelled():  # else nobody waits for it any more
+                    convoy.append(one)
         convoy.sort(key=_came)
-        return orders, [one for one in convoy if not one[2].cancelled()]
+        return orders, convoy
+
+    def _sweep(self) -> None:
+        """Those who stopped waiting give their places to others."""
+        self._left = False
+        for line in self._lines.values():
+            staying = deque(one for one in line.items if not one[2].cancelled())
+            gone = len(line.items) - len(staying)
+            line.items = staying
+            self._count -= gone
+            self._ready -= 0 if line.under_way else gone
 
     def _let_go(self, orders: Sequence[Hashable]) -> None:
         """What waited behind these takes its turn; a walker that waits looks again."""

@@ -14,7 +14,7 @@ from app.values import value
 @value(frozen=True, slots=True)
 class InboundSeen:
     """A carrier called the inbound door. outcome: accepted, duplicate, bad_signature, unroutable,
-    throttled, junk, failed."""
+    throttled, late (its carrier would not have waited longer: 503), junk, failed."""
 
     carrier: str
     outcome: str

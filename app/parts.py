@@ -15,9 +15,12 @@ from app.convoy import Convoy
 from app.delivery.loop import delivery_loop
 from app.delivery.pauses import Pauses
 from app.delivery.settle import Settler, Settling
+from app.inbound import approvals
+from app.inbound import gaps as looks
+from app.inbound.approvals import Approvals
 from app.inbound.asking import ask_loop
 from app.inbound.door import Doors
-from app.inbound.gaps import RING_S, Gaps
+from app.inbound.gaps import Gaps
 from app.media.fetch import fetch_loop
 from app.ops.health import Health
 from app.ops.jobs import Jobs
@@ -100,13 +103,17 @@ def assembled(runtime: Runtime, health: Health, metrics: Metrics, roles: tuple[s
     )
     gaps = Gaps(runtime, road, settling.submit)
     doors = Doors(runtime, road, settling.submit) if "inbound" in roles else None
+    further = [
+        ("gaps", gaps.turn, looks.RING_S),
+        ("approvals", Approvals(runtime).turn, approvals.RING_S),
+    ]
     hub = Hub(runtime, road, actions(runtime), Gate(runtime))
     return Parts(
         roles,
         health,
         hub,
         gaps,
-        Jobs(runtime, settling.submit, [("gaps", gaps.turn, RING_S)]),
+        Jobs(runtime, settling.submit, further),
         doors,
         front.built(runtime, hub, doors, health, metrics, roles),
         (road, settling, telling, kept),

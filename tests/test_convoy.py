@@ -129,6 +129,50 @@ async def test_who_stopped_waiting_is_left_behind() -> None:
     assert recorder.convoys == [["stays"]]
 
 
+async def test_those_who_stopped_waiting_take_nobody_s_place() -> None:
+    recorder = Recorder()
+    convoy: Convoy[str, str] = Convoy(recorder, longest=2, waiting_max=10)
+    gone = [convoy.enqueue(item) for item in "abc"]
+    stays = [convoy.enqueue(item) for item in "de"]
+    for one in gone:
+        one.cancel()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(convoy.run())
+        assert await asyncio.gather(*stays) == ["D", "E"]
+        convoy.enqueue("f").cancel()
+        assert await convoy.submit("g") == "G"
+        convoy.enqueue("h").cancel()
+        await settled()
+        convoy.close()
+    assert recorder.convoys == [["d", "e"], ["g"]]
+
+
+async def test_a_place_of_somebody_who_left_is_another_s() -> None:
+    walker = Gated()
+    convoy: Convoy[str, str] = Convoy(walker, longest=1, waiting_max=2, order=lambda item: item[0])
+    async with asyncio.TaskGroup() as group:
+        group.create_task(convoy.run())
+        first = group.create_task(convoy.submit("a1"))
+        await walker.departed(1)
+        leaving = [group.create_task(convoy.submit(item)) for item in ("a2", "b1")]
+        await settled()
+        with pytest.raises(Unavailable):
+            convoy.enqueue("c1")
+        for one in leaving:
+            one.cancel()
+        await asyncio.wait(leaving)
+        staying = [convoy.enqueue(item) for item in ("b2", "a3")]
+        with pytest.raises(Unavailable):
+            convoy.enqueue("c2")
+        for item in ("a1", "b2", "a3"):
+            await walker.departed(1)
+            walker.let(item)
+            await settled()
+        assert [await first, *await asyncio.gather(*staying)] == ["A1", "B2", "A3"]
+        convoy.close()
+    assert walker.arrived == ["a1", "b2", "a3"]
+
+
 async def test_who_waits_when_it_is_cancelled_is_told_to_try_again() -> None:
     walker = Gated()
     convoy: Convoy[str, str] = Convoy(walker, longest=1, waiting_max=10)

@@ -95,6 +95,7 @@ async def create(call: Call) -> dict[str, Any]:
             variables=form.get(VARIABLES, {}),
             types=_types(call),
             carriers=form.get(CARRIERS, {}),
+            ask_at=tx.now,
             date_created=tx.now,
             date_updated=tx.now,
         )
@@ -124,7 +125,7 @@ async def replace(call: Call) -> dict[str, Any]:
         content.friendly_name = form.get(FRIENDLY_NAME, content.friendly_name)
         content.variables = form.get(VARIABLES, content.variables)
         content.carriers = form.get(CARRIERS, content.carriers)
-        content.date_updated = tx.now
+        content.ask_at = content.date_updated = tx.now
         await contents.write(tx, content)
         if before != (content.types, content.language):
             await contents.forget_approval(tx, content.sid)

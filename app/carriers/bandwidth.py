@@ -2,7 +2,8 @@
 
 https://dev.bandwidth.com/docs/messaging. Give the messaging application one callback URL or two
 (`/carriers/{name}/inbound` takes both kinds), each with the same user name and password. Received
-files can be fetched for 48 hours, with the API's login.
+files can be fetched for 48 hours, with the API's login. A callback that is not answered within 10 s
+comes again, for 24 hours.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pydantic import Field
 
 from app.carriers import bandwidth_events, bandwidth_messages
 from app.carriers.contract import Answer, Context, Kind, MediaSource, Request
-from app.carriers.options import Secrets, matching
+from app.carriers.options import ChosenSecrets, matching
 from app.model.traffic import Accepted, Inbound, Outgoing, SignatureResult, Status
 from app.settings.models import Model
 from app.settings.types import PublicUrl, Secret
@@ -41,7 +42,7 @@ class Options(Model):
     username: UserName
     password: Secret
     callback_username: UserName
-    callback_password: Secrets
+    callback_password: ChosenSecrets
     base_url: PublicUrl = "https://messaging.bandwidth.com"
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 10.0
     look_up: bool = True
@@ -54,6 +55,7 @@ class Bandwidth:
     kind = "bandwidth"
     channels = bandwidth_messages.CHANNELS
     one_door = True
+    patience_s: float | None = 10.0
     groups = True
 
     def __init__(self, name: str, options: Options) -> None:

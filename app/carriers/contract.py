@@ -18,11 +18,13 @@ from pydantic import BaseModel
 from app.clock import Clock
 from app.model.traffic import (
     Accepted,
+    ApprovalRequest,
     ApprovalStatus,
     ContentTemplate,
     Inbound,
     MediaPart,
     Outgoing,
+    Review,
     SignatureResult,
     Status,
 )
@@ -88,7 +90,8 @@ class Carrier(Protocol):
     passes over what is for the other. `can_look_up` says whether `look_up` can settle an unknown
     outcome; `look_up_after_s` how long after the attempt it can be trusted or, without one, how
     long a status that names the send may take until `on_unknown` decides. `groups` says whether it
-    sends group texts: `Outgoing.others`, and statuses that say whom they are about.
+    sends group texts: `Outgoing.others`, and statuses that say whom they are about. `patience_s`
+    is how long the provider waits for a door's answer, as it documents (None: it does not say).
     """
 
     name: str
@@ -98,6 +101,7 @@ class Carrier(Protocol):
     can_look_up: bool
     groups: bool
     look_up_after_s: float
+    patience_s: float | None
 
     def verify(self, request: Request) -> SignatureResult:
         """`valid`, `invalid`, or `unchecked` when nothing is configured to check with."""
@@ -147,6 +151,26 @@ class Approving(Protocol):
 
 
 @runtime_checkable
+class Reviewing(Protocol):
+    """A carrier that can be asked what WhatsApp thinks of a template, and hands it in. `names` is
+    what it calls the template."""
+
+    def can_review(self, names: Mapping[str, str]) -> bool:
+        """Whether it can be asked about this one."""
+        ...
+
+    async def review(self, names: Mapping[str, str], context: Context) -> Review:
+        """What WhatsApp thinks of it. Raises Unlisted."""
+        ...
+
+    async def submit(
+        self, names: Mapping[str, str], request: ApprovalRequest, context: Context
+    ) -> Review:
+        """Hand it in, and what came of that at once. Raises Unlisted."""
+        ...
+
+
+@runtime_checkable
 class Templating(Protocol):
     """A carrier that sends what WhatsApp approved as the template that it is; what any other is
     given goes as words, which nobody gets once their session is over."""
@@ -174,8 +198,9 @@ class MediaKeeper(Protocol):
 
 
 class Unlisted(Exception):
-    """A carrier's list could not be read now. outcome: throttled, refused (who asks), unreachable,
-    garbage (no list at all), expired (the position means nothing any more). The text may be logged.
+    """A carrier's list, or what it knows of a template, could not be read now. outcome: throttled,
+    refused (who asks), unreachable, garbage (no list at all), expired (the position means nothing
+    any more). The text may be logged.
     """
 
     def __init__(self, outcome: str, message: str, retry_after_s: float | None = None) -> None:

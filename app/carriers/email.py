@@ -39,6 +39,7 @@ class Email:
     kind = "email"
     channels = Options.carries
     one_door = True
+    patience_s: float | None = None
     can_look_up = False
     groups = False
 

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.carriers.contract import MailPort
-from app.carriers.options import Secrets, plainly
+from app.carriers.options import ChosenSecrets, Secrets, plainly
 from app.settings.models import Model
 from app.settings.types import PLAIN, Secret, target
 
@@ -97,7 +97,7 @@ class Form(Model):
     """Who may bring mails as forms: a provider that knows the password (`secrets`, in its URL or in
     a header), or signs with the key (`signing_keys`). Several while they change."""
 
-    secrets: Secrets | None = None
+    secrets: ChosenSecrets | None = None
     signing_keys: Secrets | None = None
 
     @model_validator(mode="after")

@@ -22,6 +22,7 @@ class Http:
     """One account at a provider."""
 
     kind = "http"
+    patience_s: float | None = None
 
     def __init__(self, name: str, options: Options) -> None:
         self.name = name

@@ -1,7 +1,8 @@
 """Meta: WhatsApp (Cloud API), Messenger and Instagram, straight from Meta, with nobody in between.
 
 https://developers.facebook.com/docs/whatsapp/cloud-api and .../docs/messenger-platform. One app at
-Meta is one carrier: all of its phone numbers and pages call the same door.
+Meta is one carrier: all of its phone numbers and pages call the same door. Messenger wants an
+answer within 5 s (.../messenger-platform/webhooks); what is not answered 200 comes again.
 """
 
 from __future__ import annotations
@@ -90,6 +91,7 @@ class Meta:
     kind = "meta"
     channels = CHANNELS
     one_door = True
+    patience_s: float | None = 5.0
     can_look_up = False
     groups = False
 

@@ -52,3 +52,16 @@ SEVERAL = BeforeValidator(_several)
 
 Secrets = Annotated[tuple[Secret, ...], SEVERAL, Field(min_length=1)]
 """One secret, or several while it changes."""
+
+CHOSEN_CHARS_MIN = 8
+
+
+def _hard(secret: SecretStr) -> None:
+    if len(secret.get_secret_value()) < CHOSEN_CHARS_MIN:
+        raise ValueError(f"is too easy to guess: use {CHOSEN_CHARS_MIN} characters or more")
+
+
+ChosenSecrets = Annotated[
+    tuple[Annotated[Secret, plainly(_hard)], ...], SEVERAL, Field(min_length=1)
+]
+"""The same, chosen by the operator, for a door that they alone open."""

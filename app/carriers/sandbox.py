@@ -30,6 +30,7 @@ from app.carriers.contract import (
 )
 from app.carriers.exchange import call
 from app.carriers.sandbox_behaviour import Behaviour, Cut, Refusal
+from app.carriers.sandbox_calls import TIMEOUT_S
 from app.carriers.sandbox_wire import (
     HEADER,
     STATUSES,
@@ -88,6 +89,7 @@ class _Sandbox:
     kind = "sandbox"
     channels = CHANNELS
     one_door = False
+    patience_s: float | None = TIMEOUT_S
     groups = True
 
     def __init__(self, name: str, options: Options) -> None:

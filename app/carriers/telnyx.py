@@ -1,9 +1,9 @@
 """Telnyx: SMS and MMS by its v2 API and webhooks.
 
 https://developers.telnyx.com/docs/messaging. Give the messaging profile one webhook URL (API v2):
-`/carriers/{name}/inbound`; messages and delivery reports both come there. Telnyx wants its answer
-within 2 s: ours is given after the commit, so the database must be near. Links to received files
-work for 30 days, without a login.
+`/carriers/{name}/inbound`; messages and delivery reports both come there. Telnyx waits 2 s for an
+answer and tries three times (https://developers.telnyx.com/docs/messaging/messages/receiving-webhooks),
+so the database must be near. Links to received files work for 30 days, without a login.
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ class Telnyx:
     kind = "telnyx"
     channels = telnyx_messages.CHANNELS
     one_door = True
+    patience_s: float | None = 2.0
     can_look_up = False
     groups = True
 

@@ -2,12 +2,15 @@
 
 https://www.twilio.com/docs/messaging. Carriers that speak the same dialect (SignalWire) work with
 their own `base_url`. A number in a subaccount that must also send is one more carrier in the YAML.
+Twilio waits 15 s for an answer (https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides)
+and comes again after a 5xx only where the webhook's URL asks for it; app/inbound/gaps.py takes in
+what is lost so.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, ClassVar
@@ -15,13 +18,22 @@ from typing import Annotated, ClassVar
 from multidict import MultiMapping
 from pydantic import Field
 
-from app.carriers import rotation, signature, twilio_form, twilio_list, twilio_messages
+from app.carriers import (
+    rotation,
+    signature,
+    twilio_contents,
+    twilio_form,
+    twilio_list,
+    twilio_messages,
+)
 from app.carriers.contract import Answer, Context, Kind, Listed, MediaSource, Request
 from app.model.traffic import (
     Accepted,
+    ApprovalRequest,
     ContentTemplate,
     Inbound,
     Outgoing,
+    Review,
     SignatureResult,
     Status,
 )
@@ -39,14 +51,17 @@ class Options(Model):
     `auth_token` is one token or, while tokens are rotated, a list: a request may be signed with any
     of them, calls use the first. `accounts` gives the tokens of subaccounts whose webhooks come to
     the same door. `look_up_after_s`: how long Twilio's list may take to show what was just sent.
-    `reconcile`: whether that list is read for what its webhooks lost.
+    `reconcile`: whether that list is read for what its webhooks lost. `content_url`: where it is
+    asked what WhatsApp thinks of templates; without it at Twilio, and nowhere with another
+    `base_url`.
     """
 
     carries: ClassVar[frozenset[str]] = CHANNELS
     account_sid: AccountSid
     auth_token: rotation.Secrets
     accounts: dict[AccountSid, rotation.Secrets] = Field(default_factory=dict)
-    base_url: PublicUrl = "https://api.twilio.com"
+    base_url: PublicUrl = twilio_contents.API_URL
+    content_url: PublicUrl | None = None
     messaging_service_sid: MessagingServiceSid | None = None
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 10.0
     look_up_after_s: Annotated[float, Field(ge=0)] = 30.0
@@ -59,6 +74,7 @@ class Twilio:
     kind = "twilio"
     channels = CHANNELS
     one_door = False
+    patience_s: float | None = 15.0
     can_look_up = True
     groups = False  # its Conversations can, its Messages cannot
 
@@ -66,6 +82,7 @@ class Twilio:
         self.name = name
         self.look_up_after_s = options.look_up_after_s
         self.lists = options.reconcile
+        self._content_url = twilio_contents.content_url(options.base_url, options.content_url)
         self._tokens = {options.account_sid: rotation.plain(options.auth_token)}
         for account_sid, tokens in options.accounts.items():
             known = self._tokens.get(account_sid, ())
@@ -113,6 +130,23 @@ class Twilio:
     def knows(self, template: ContentTemplate) -> bool:
         """Whether the account there has it (contract.Templating)."""
         return bool(template.names.get(self.name, {}).get("sid"))
+
+    def can_review(self, names: Mapping[str, str]) -> bool:
+        """Whether the account there has it (contract.Reviewing)."""
+        return self._content_url is not None and bool(names.get("sid"))
+
+    async def review(self, names: Mapping[str, str], context: Context) -> Review:
+        """What WhatsApp thinks of it; raises Unlisted."""
+        assert self._content_url is not None
+        return await twilio_contents.review(self._line, self._content_url, names["sid"], context)
+
+    async def submit(
+        self, names: Mapping[str, str], request: ApprovalRequest, context: Context
+    ) -> Review:
+        """Hand it in for approval; raises Unlisted."""
+        url, sid = self._content_url, names["sid"]
+        assert url is not None
+        return await twilio_contents.submit(self._line, url, sid, request, context)
 
     async def look_up(self, outgoing: Outgoing, context: Context) -> Sequence[Accepted] | None:
         """Ask the Messages list for what may be this send; raises Temporary."""

@@ -3,7 +3,8 @@
 https://developer.vonage.com/en/messages/overview. Give the application (Messages capability,
 webhooks v1) `/carriers/{name}/inbound` and `/carriers/{name}/status`, and link the numbers to it;
 then its webhooks are signed. Received files can be fetched for 48 hours; with "secure inbound
-media" only with a token of the application, which we show to Vonage alone.
+media" only with a token of the application, which we show to Vonage alone. It waits 15 s for an
+answer; what is answered 5xx comes again, for 24 hours.
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ class Vonage:
     kind = "vonage"
     channels = CHANNELS
     one_door = False
+    patience_s: float | None = 15.0
     can_look_up = False
     groups = False
 

@@ -18,6 +18,7 @@ from app.delivery.pauses import Pauses
 from app.delivery.tried import Heard, Tried
 from app.errors import CarrierError, Permanent, Temporary, Unknown
 from app.media import carried, outward
+from app.model.outbox import narrowed
 from app.model.traffic import Accepted, Outgoing
 from app.runtime import Runtime
 from app.store import deliveries
@@ -73,16 +74,14 @@ async def _try(runtime: Runtime, pauses: Pauses, item: Claimed, parcel: Parcel) 
         later = runtime.clock.now() + timedelta(seconds=wait_s)
         return Tried(item, "postponed", not_before=later)
     carriers = routes.carriers(runtime, item, parcel, carrier)
-    first = carriers[0].name
-    now = runtime.clock.now()
-    pauses_end = {one.name: pauses.until(one.name, item, now) for one in carriers}
-    if ends := [end for end in pauses_end.values() if end is not None]:
-        carriers = [one for one in carriers if pauses_end[one.name] is None]
-        if not carriers and (trying := pauses.try_instead(pauses_end, item)) is not None:
-            carriers = [runtime.carriers[trying]]
-        if not carriers:
-            reason = f"{' and '.join(pauses_end)} paused"
-            return Tried(item, "postponed", not_before=min(ends), reason=reason)
+    names = [one.name for one in carriers]
+    carriers = [one for one in carriers if pauses.open_to(one.name, item)]
+    if not carriers and (trying := pauses.try_instead(names, item)) is not None:
+        carriers = [runtime.carriers[trying]]
+    if not carriers:
+        held = narrowed(routes.whole(runtime, item, parcel), names)
+        reason = f"{' and '.join(names)} paused"
+        return Tried(item, "postponed", not_before=runtime.clock.now(), reason=reason, held=held)
     if item.unknown_since is not None:
         settled = await _settled(runtime, carrier, item, parcel)
         if settled is not None:
@@ -91,7 +90,7 @@ async def _try(runtime: Runtime, pauses: Pauses, item: Claimed, parcel: Parcel) 
     if quiet is not None:
         return Tried(item, "postponed", not_before=quiet.until, reason=quiet.reason)
     tried = await _by_one_of(runtime, carriers, item, parcel)
-    return tried if tried.carrier == first else replace(tried, reason=f"by {tried.carrier}")
+    return _told(names[0], tried)
 
 
 async def _settled(
@@ -123,6 +122,15 @@ async def _by_one_of(
         if tried.outcome != "temporary" or not (tried.error and tried.error.down):
             break
     return replace(tried, heard=heard, carrier=parcel.carrier)
+
+
+def _told(first: str, tried: Tried) -> Tried:
+    """With by whom it went, or was to go, and why not by the first of choice."""
+    if tried.carrier == first:
+        return tried
+    refused = next((one.reason for one in tried.heard if one.carrier == first), None)
+    why = f"{first} is paused" if refused is None else f"{first}: {refused}"
+    return replace(tried, reason=f"by {tried.carrier} ({why})")
 
 
 async def _by(runtime: Runtime, carrier: Carrier, item: Claimed, parcel: Parcel) -> Tried:

@@ -11,7 +11,6 @@ from app.delivery.settle import Settling
 from app.delivery.tried import Tried
 from app.lanes import LaneLoop
 from app.model.outbox import DELIVERY
-from app.rules.paces import rates
 from app.runtime import Runtime
 from app.store.deliveries import Parcel, parcels
 
@@ -35,6 +34,6 @@ def delivery_loop(runtime: Runtime, settling: Settling, pauses: Pauses) -> LaneL
         settling.enqueue,
         in_flight=schedule.in_flight,
         lease_s=schedule.effective_lease_s(2 * schedule.timeout_s + SETTLE_S),
-        queue=DeliveryQueue(runtime.clock, pauses, rates(runtime.settings)),
+        queue=DeliveryQueue(runtime.clock, pauses, runtime.settings),
         rung=True,
     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 import asyncpg
@@ -28,8 +28,6 @@ from app.store.carrier_pauses import Paused
 from app.store.outbox import Claimed
 
 REASON_CHARS_MAX = 200
-TRYING_S = 3.0
-"""How long an attempt that may go by a paused carrier only waits while another one tries it."""
 Turn = CarrierPaused | CarrierResumed
 
 
@@ -71,17 +69,12 @@ class Pauses:
             return False
         return all(carrier in self.paused for carrier in carriers_of(route))
 
-    def until(self, carrier: str, item: Claimed, now: datetime) -> datetime | None:
-        """Until when this attempt may not go by this carrier; None: it may."""
-        paused = self.paused.get(carrier)
-        if paused is None:
-            return None
+    def open_to(self, carrier: str, item: Claimed) -> bool:
+        """Whether this attempt may go by this carrier."""
+        if carrier not in self.paused:
+            return True
         probe = self._probes.get((item.lane, item.lease))
-        if probe is not None and probe.carrier == carrier:
-            return None
-        if paused.probe is not None or paused.paused_until <= now:
-            return now + timedelta(seconds=TRYING_S)  # soon it is known whether it is well
-        return paused.paused_until
+        return probe is not None and probe.carrier == carrier
 
     def try_instead(self, carriers: Iterable[str], item: Claimed) -> str | None:
         """Let this attempt, which may go by these paused carriers only, through to one whose turn

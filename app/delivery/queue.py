@@ -13,8 +13,12 @@ from app import ids
 from app.clock import Clock
 from app.delivery.pauses import Pauses, Probe
 from app.model.outbox import DELIVERY, carriers_of
+from app.rules import paces
+from app.settings.models import Settings
 from app.store import carrier_pauses, outbox
+from app.store import paces as pace_turns
 from app.store.outbox import Claimed, Due
+from app.store.paces import Head
 
 LOOK_S = 1.0
 """How often the database is asked which carriers are paused."""
@@ -23,11 +27,11 @@ FREE_MAX = 500
 
 
 class DeliveryQueue:
-    """The queue of one process's delivery loop. `rates` are sends per second of rated senders, by
-    the names of their paces."""
+    """The queue of one process's delivery loop."""
 
-    def __init__(self, clock: Clock, pauses: Pauses, rates: dict[str, float]) -> None:
-        self._clock, self._pauses, self._rates = clock, pauses, rates
+    def __init__(self, clock: Clock, pauses: Pauses, settings: Settings) -> None:
+        self._clock, self._pauses, self._settings = clock, pauses, settings
+        self._rates = paces.rates(settings)
         self._looked = -math.inf
 
     async def take(
@@ -43,6 +47,7 @@ class DeliveryQueue:
         try:
             if staying:
                 await carrier_pauses.hold(sql, staying, now)
+            going = await self._paced(sql, going)
             claimed = await outbox.begin(sql, going, lease=lease, now=now, rates=self._rates)
             next_due = await outbox.next_due(sql, DELIVERY) if len(claimed) < room else None
             begun = {item.lane for item in claimed}
@@ -53,6 +58,24 @@ class DeliveryQueue:
     def ended(self, item: Claimed) -> None:
         """As `app.lanes.Queue` says."""
         self._pauses.ended(item.lane, item.lease)
+
+    async def _paced(self, sql: asyncpg.Connection, lanes: list[Due]) -> list[Due]:
+        """These with the paces that their heads keep, where it is they who tell."""
+        asked = [lane.lane for lane in lanes if paces.by_head(lane.sender)]
+        if not asked:
+            return lanes
+        kept = {head.lane: self._pace(head) for head in await pace_turns.heads(sql, asked)}
+        return [
+            lane._replace(sender=kept.get(lane.lane)) if paces.by_head(lane.sender) else lane
+            for lane in lanes
+        ]
+
+    def _pace(self, head: Head) -> str | None:
+        house = self._settings.houses.get(head.account_sid)
+        sender = house.sender(head.proxy_address) if house else None
+        if sender is None:
+            return None
+        return paces.pace_on(sender, head.account_sid, head.channel, head.address)
 
     def _sort(self, lanes: list[Due], lease: str) -> tuple[list[Due], list[str]]:
         """Those that may go, and the names of those that wait for their carriers. When a pause is

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from app.carriers.contract import Carrier
 from app.delivery import sessions
+from app.model.outbox import route
 from app.runtime import Runtime
 from app.store import deliveries
 from app.store.deliveries import Parcel
@@ -25,6 +26,13 @@ def carriers(runtime: Runtime, item: Claimed, parcel: Parcel, last: Carrier) -> 
     known = [one for name in sender.carriers if (one := runtime.carriers.get(name)) is not None]
     able = [one for one in known if _carries(runtime, one, item, parcel)] if known[1:] else known
     return able or [last]
+
+
+def whole(runtime: Runtime, item: Claimed, parcel: Parcel) -> str:
+    """The name of the route of this parcel's lane: all carriers of its sender."""
+    house = runtime.settings.houses.get(item.account_sid)
+    sender = house.sender(parcel.proxy_address) if house else None
+    return route(sender.carriers if sender else (parcel.carrier,))
 
 
 def together(item: Claimed) -> list[str]:

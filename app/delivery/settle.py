@@ -165,14 +165,14 @@ class Settler:
             tried.item,
             tried.outcome,
             error_code=error.code if error else None,
-            detail=error.message[:DETAIL_CHARS_MAX] if error else tried.reason,
+            detail=_detail(tried),
             external_id=tried.accepted.external_id if tried.accepted else None,
             segments=tried.segments.count if tried.segments else None,
             encoding=tried.segments.encoding if tried.segments else None,
         )
         if tried.outcome == "postponed":
             doubtful = tried.item.unknown_since is not None
-            return replace(ended, due=tried.not_before, unknown=doubtful)
+            return replace(ended, due=tried.not_before, unknown=doubtful, held=tried.held)
         if tried.outcome not in ("temporary", "unknown"):
             return ended
         due = self._next(batch, tried)
@@ -328,6 +328,12 @@ def _observation(tried: Tried) -> DeliveryTried:
         message_sid=tried.item.message_sid or "",
         conversation_sid=tried.item.conversation_sid or "",
     )
+
+
+def _detail(tried: Tried) -> str | None:
+    """What is written down of an attempt: the error, and by whom it went if not by the first."""
+    said = [tried.error.message if tried.error else None, tried.reason]
+    return "; ".join(filter(None, said))[:DETAIL_CHARS_MAX] or None
 
 
 def _reason(error: CarrierError | None) -> str:

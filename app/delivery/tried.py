@@ -28,10 +28,11 @@ class Tried:
 
     outcome: accepted, temporary, permanent, unknown; settled (a status callback told us
     meanwhile), gone (the message was deleted), postponed (until `not_before`: a look-up is not to
-    be trusted yet, a file is still on its way to us, it would come at a quiet hour, or its carrier
-    is paused; `reason` says so). `carrier` is by whom it went, or would have. `segments` is what
-    an SMS was cut into, `instead` names what a template went in the place of. Of one that is
-    `broken`, that broke off, only its item tells whether it sent one.
+    be trusted yet, a file is still on its way to us, it would come at a quiet hour, `reason` says
+    so; or, where `held` names these, until one of its carriers is paused no more). `carrier` is by
+    whom it went, or would have. `segments` is what an SMS was cut into, `instead` names what a
+    template went in the place of. Of one that is `broken`, that broke off, only its item tells
+    whether it sent one.
     """
 
     item: Claimed
@@ -47,6 +48,7 @@ class Tried:
     instead: str | None = None
     broken: bool = False
     reason: str | None = None
+    held: str | None = None
     heard: tuple[Heard, ...] = ()
 
 

@@ -3,6 +3,9 @@
 `/carriers/{name}/inbound` and `/carriers/{name}/status`, one URL for all numbers of a carrier. 2xx
 only after the commit; 403 on a bad signature, 413 and 400 on bad input, 503 with Retry-After when
 we could not store it (the carrier tries again).
+
+A carrier that gives up waiting is answered before it does: 503, too. What was under way then may
+still be committed; the carrier's next try is a duplicate of it. What was not is forgotten.
 """
 
 from __future__ import annotations
@@ -35,7 +38,10 @@ LARGE_AT_ONCE, LARGE_WAITING_MAX = 2, 64
 """Mails larger than usual bodies: they are read in memory with their files."""
 MAIL_S = 60.0
 """How long a mail may take to come in."""
+ON_THE_WAY, ON_THE_WAY_MAX_S = 0.25, 1.0
+"""How much of a carrier's patience is left for the request's and the answer's way."""
 BAD_SIGNATURE = "the signature is not valid for this URL and body"
+LATE = "not stored in time"
 UNADMITTED = "the secret of this door (in its URL), or the signature, is missing or wrong"
 
 SEEN_AS = {"dropped": "unroutable", "duplicate": "duplicate"}
@@ -54,6 +60,10 @@ class Doors:
         self._approving = {name: one for name, one in carriers if isinstance(one, Approving)}
         self._mailing = {name: one for name, one in carriers if isinstance(one, Mailing)}
         self._mailroom = Mailroom(runtime)
+        given = runtime.settings.carriers
+        self._answer_s = {
+            name: _answer_s(given[name].patience_s or one.patience_s) for name, one in carriers
+        }
 
     def routes(self) -> list[web.RouteDef]:
         """What the service serves."""
@@ -80,6 +90,16 @@ class Doors:
 
     async def inbound(self, request: web.Request) -> web.Response:
         """A message came; answered when what it caused is committed."""
+        started = self._runtime.clock.monotonic()
+        try:
+            async with self._in_time(request):
+                return await self._message(request)
+        except TimeoutError:
+            name, took = request.match_info["carrier"], self._runtime.clock.monotonic() - started
+            self._runtime.observe(InboundSeen(name, "late", took, signature="unchecked"))
+            return _unavailable(Unavailable(LATE))
+
+    async def _message(self, request: web.Request) -> web.Response:
         mailing = self._mailing.get(request.match_info["carrier"])
         if mailing is None:
             return await self._inbound(request, None)
@@ -114,11 +134,22 @@ class Doors:
         if carrier is not None and carrier.one_door:
             return await self.inbound(request)
         try:
+            async with self._in_time(request):
+                return await self._status(request)
+        except TimeoutError:
+            return _unavailable(Unavailable(LATE))
+
+    async def _status(self, request: web.Request) -> web.Response:
+        try:
             carrier, read, _ = await self._open(request)
             await self._settle(carrier.parse_status(read))
         except Exception as error:
             return _refusal(error, self._runtime)
         return web.Response(text="")
+
+    def _in_time(self, request: web.Request) -> asyncio.Timeout:
+        """Cuts what takes longer than this request's carrier waits for its answer."""
+        return asyncio.timeout(self._answer_s.get(request.match_info["carrier"]))
 
     async def mail(self, carrier: str, raw: bytes, sender: str, recipients: Sequence[str]) -> None:
         """A mail came to the port of this carrier; returns when what it caused is committed. Raises
@@ -260,6 +291,13 @@ class Doors:
         took = self._runtime.clock.monotonic() - started
         self._runtime.observe(InboundSeen(known, outcome, took, signature="invalid"))
         return _refusal(error, self._runtime)
+
+
+def _answer_s(patience_s: float | None) -> float | None:
+    """Within what a door answers somebody who waits that long."""
+    if patience_s is None:
+        return None
+    return patience_s - min(patience_s * ON_THE_WAY, ON_THE_WAY_MAX_S)
 
 
 def _refusal(error: Exception, runtime: Runtime) -> web.Response:

@@ -22,6 +22,10 @@ READ_S = 20.0
 """How long a server may be silent in the middle of a file."""
 
 
+class Gone(Permanent):
+    """There is no such file at this URL, or no longer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Said:
     """What the other side says of the file that it sent."""
@@ -39,8 +43,8 @@ async def download(
 ) -> Said:
     """Fetch the file. A redirect is followed, without `headers` when it leads to another host.
 
-    Raises Temporary when another try may do better; Permanent when it is gone or too large for us;
-    NoRoom.
+    Raises Temporary when another try may do better; Permanent when it is too large for us, and Gone
+    when it is not there; NoRoom.
     """
     try:
         async with AsyncExitStack() as stack:
@@ -87,7 +91,7 @@ async def _open(
 
 def _checked(response: aiohttp.ClientResponse) -> aiohttp.ClientResponse:
     if response.status in GONE:
-        raise Permanent(f"the file is not there (HTTP {response.status})", CODE)
+        raise Gone(f"the file is not there (HTTP {response.status})", CODE)
     if response.status != 200:
         raise Temporary(f"HTTP {response.status}", CODE)
     return response

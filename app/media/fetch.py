@@ -21,7 +21,7 @@ from app.files import sniff
 from app.files.store import Kept
 from app.lanes import LaneLoop
 from app.media import intake
-from app.media.download import Said, download
+from app.media.download import Gone, Said, download
 from app.media.intake import Incoming
 from app.model.outbox import MEDIA
 from app.observe import DeadLettered, MediaFetched
@@ -102,7 +102,13 @@ async def _fetch(runtime: Runtime, item: Claimed, wanted: Fetching) -> Fetched:
     async with AsyncExitStack() as stack:
         incoming = await stack.enter_async_context(intake.receiving(runtime))
         client = runtime.egress
-        said = await download(client, source.url, source.headers, incoming, timeout_s)
+        try:
+            said = await download(client, source.url, source.headers, incoming, timeout_s)
+        except Gone as gone:
+            if source.url == wanted.source_url:
+                raise
+            # Its carrier named this place a moment ago: that is over, and the next try asks again.
+            raise Temporary(gone.message, gone.code) from None
         kept = await intake.put(runtime, incoming)
         async with runtime.db.begin() as tx:
             key = await _keep(runtime, tx.sql, item, wanted, said, incoming, kept)

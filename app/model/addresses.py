@@ -61,7 +61,8 @@ class MessagingService(SQLModel, table=True):
 
 
 class SenderPace(SQLModel, table=True):
-    """When a sender that is rated by countries may write to people of one of them next."""
+    """When a sender that is rated by countries or channels may write to people of one of them, or
+    on one of these, next: `country` is the key of the rate (`US`, `mms`, `mms US`)."""
 
     __tablename__ = "sender_paces"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, ForeignKey, Integer, Text
+from sqlalchemy import BigInteger, DateTime, ForeignKey, Integer, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
@@ -49,11 +49,13 @@ def sid(*, null: bool = False) -> Any:
     return Field(sa_type=SID)
 
 
-def moment(*, null: bool = False) -> Any:
-    """A point in time with its zone."""
+def moment(*, null: bool = False, now: bool = False) -> Any:
+    """A point in time with its zone; `now`: the server has the present for rows that say none."""
     zoned: Any = DateTime(timezone=True)
     if null:
         return Field(default=None, sa_type=zoned, nullable=True)
+    if now:
+        return Field(sa_type=zoned, sa_column_kwargs={"server_default": text("now()")})
     return Field(sa_type=zoned)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index
+from sqlalchemy import Index, text
 from sqlmodel import Field, SQLModel
 
 from app.model import columns as c
@@ -20,10 +20,14 @@ CATEGORIES = ("UTILITY", "MARKETING", "AUTHENTICATION")
 class Content(SQLModel, table=True):
     """A template (docs/45). `types` holds the fields of each of its content types, `variables` the
     sample of each variable; `carriers` (ours) says what a carrier of the YAML calls it:
-    {"sid": ...}, or {"name": ..., "language": ...}."""
+    {"sid": ...}, or {"name": ..., "language": ...}. `ask_at` is when these are asked next what
+    WhatsApp thinks of it (app/inbound/approvals.py)."""
 
     __tablename__ = "contents"
-    __table_args__ = (Index("contents_listing", "account_sid", "sid"),)
+    __table_args__ = (
+        Index("contents_listing", "account_sid", "sid"),
+        Index("contents_asked", "ask_at", postgresql_where=text("carriers <> '{}'::jsonb")),
+    )
 
     sid: str = c.sid_key()
     account_sid: str = c.sid_ref("accounts")
@@ -33,6 +37,7 @@ class Content(SQLModel, table=True):
     types: dict[str, Any] = c.document()
     carriers: dict[str, Any] = c.document()
     declared_as: str | None = None
+    ask_at: datetime = c.moment(now=True)
     date_created: datetime = c.moment()
     date_updated: datetime = c.moment()
 

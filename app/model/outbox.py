@@ -62,9 +62,17 @@ def route(carriers: Iterable[str]) -> str:
     return ROUTE + ",".join(carriers)
 
 
+def narrowed(route: str, carriers: Iterable[str]) -> str:
+    """The name of a route whose lane waits for these carriers: what is at its head may go by no
+    other. The route itself is its end, which the lane has again when it goes on."""
+    these = ",".join(carriers)
+    whole = route.removeprefix(ROUTE)
+    return route if these == whole else f"{ROUTE}{these}|{whole}"
+
+
 def carriers_of(route: str) -> list[str]:
-    """The carriers of a route (their names have no commas)."""
-    return route.removeprefix(ROUTE).split(",")
+    """The carriers of a route (their names have neither commas nor bars)."""
+    return route.removeprefix(ROUTE).partition("|")[0].split(",")
 
 
 def hook_lane(target_sid: str, about_sid: str) -> str:
@@ -88,8 +96,8 @@ class Lane(SQLModel, table=True):
     The row exists while the lane has items. `due` is when somebody may work on it: the retry time
     of its head, or the end of the lease while a worker holds it. `lease` is the fence: who settles
     must name it. `endpoint` is where its webhooks lead, or the route of its deliveries; while the
-    lane waits in the queue of that endpoint (`Endpoint`), or for its carriers (`CarrierPause`), its
-    kind is `held`, and it is due.
+    lane waits in the queue of that endpoint (`Endpoint`), or for its carriers (`CarrierPause`; for
+    some of them: `narrowed`), its kind is `held`, and it is due.
     """
 
     __tablename__ = "lanes"

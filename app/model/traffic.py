@@ -133,6 +133,28 @@ class ApprovalStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class ApprovalRequest:
+    """A template is to be approved by WhatsApp, under this name."""
+
+    name: str
+    category: str
+    allow_category_change: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What WhatsApp thinks of a template, as a carrier tells. `kind` is the content type that was
+    submitted."""
+
+    status: str
+    reason: str = ""
+    name: str = ""
+    category: str = ""
+    kind: str = ""
+    allow_category_change: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class ContentTemplate:
     """The content template of a message, with the variables that the message gives.
 

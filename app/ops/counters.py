@@ -14,7 +14,8 @@ KINDS = (DELIVERY, HOOK, ASK, MEDIA, FLOW)
 UNKNOWN_CARRIER = "unknown"
 
 INBOUND_OUTCOMES = (
-    *("accepted", "duplicate", "bad_signature", "unroutable", "throttled", "junk", "failed"),
+    *("accepted", "duplicate", "bad_signature", "unroutable", "throttled", "late"),
+    *("junk", "failed"),
 )
 GAP_OUTCOMES = (
     *("complete", "partial", "throttled", "refused", "unreachable"),

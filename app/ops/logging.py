@@ -77,7 +77,7 @@ def _fields(kind: type[Any]) -> tuple[Sequence[str], Callable[[Any], Sequence[An
 FIELDS = {kind: _fields(kind) for kind in EVENTS}
 LOUD = frozenset(
     {
-        *("bad_signature", "throttled", "failed", "permanent"),
+        *("bad_signature", "throttled", "late", "failed", "permanent"),
         *("garbage", "expired"),
     }
 )

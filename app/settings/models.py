@@ -95,6 +95,7 @@ class CarrierSettings(Frozen):
     kind: str
     signature: SignatureMode = "enforce"
     on_unknown: Literal["resend", "fail"] = "resend"
+    patience_s: Annotated[float, Field(ge=1, le=60)] | None = None
 
 
 class ServiceSettings(Model):

@@ -20,14 +20,14 @@ Kind = Literal["stop", "start", "help"]
 Word = Annotated[str, Field(min_length=1, max_length=WORD_CHARS_MAX)]
 
 
-def _country(text: str) -> str:
+def known_country(text: str) -> str:
     """A country that gives out phone numbers."""
     if text not in phonenumbers.SUPPORTED_REGIONS:
         raise PydanticCustomError(PLAIN, "is no country that has phone numbers (ISO 3166, like GB)")
     return text
 
 
-Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$"), AfterValidator(_country)]
+Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$"), AfterValidator(known_country)]
 Reply = Annotated[str, Field(min_length=1, max_length=1600)]
 
 STOP = ("STOP", "STOPALL", "STOP ALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT")

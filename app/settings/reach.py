@@ -6,7 +6,7 @@ Like `sense` it reads the document: one wrong value elsewhere hides nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel
 
@@ -16,6 +16,7 @@ from app.settings.document import Document, Steps
 from app.settings.fallback import BODY
 from app.settings.problems import did_you_mean, dotted
 from app.settings.sense import address_at
+from app.settings.types import rated
 
 Kinds = Mapping[str, type[BaseModel]]
 
@@ -37,10 +38,9 @@ def senders(document: Document, kinds: Kinds) -> None:
             _carried(document, (*steps, key), mine, kinds)
         if address.channel_of(mine) == "email":
             _mailbox(document, (*steps, "address"), mine, mailboxes)
-        if address.channel_of(mine) in WITHOUT_COUNTRY and document.names(*steps, "rates"):
-            message = "go by the country of people's numbers, which this address never writes to"
-            document.report((*steps, "rates"), message, at_key=True)
-        _hours(document, steps, mine)
+        able = _able(document, steps, mine)
+        _rates(document, (*steps, "rates"), mine, able)
+        _hours(document, steps, able)
         _template(document, (*steps, "fallback_template"))
 
 
@@ -64,9 +64,27 @@ def _mailbox(document: Document, steps: Steps, mine: str, known: dict[str, Steps
         document.report(steps, f"is given twice: {dotted(first)} differs in case alone")
 
 
-def _hours(document: Document, steps: Steps, mine: str) -> None:
+def _able(document: Document, steps: Steps, mine: str) -> Sequence[str]:
+    """The channels of this sender."""
     own = [document.text(*place) or "" for place in document.items(*steps, "channels")]
-    able = own or address.CARRIED[address.channel_of(mine)]
+    return own or address.CARRIED[address.channel_of(mine)]
+
+
+def _rates(document: Document, steps: Steps, mine: str, able: Sequence[str]) -> None:
+    """Rates of channels that it has, and of countries where its people have one."""
+    of_country = False
+    for key in document.names(*steps):
+        channel, country = rated(key)
+        of_country = of_country or country is not None
+        if channel in KNOWN and channel not in able:
+            message = f"this sender carries {', '.join(able)} only"
+            document.report((*steps, key), message, at_key=True)
+    if of_country and address.channel_of(mine) in WITHOUT_COUNTRY:
+        message = "go by the country of people's numbers, which this address never writes to"
+        document.report(steps, message, at_key=True)
+
+
+def _hours(document: Document, steps: Steps, able: Sequence[str]) -> None:
     for hours in document.items(*steps, "quiet_hours"):
         given = {document.text(*place) for place in document.items(*hours, "channels")}
         if given and given <= KNOWN and given.isdisjoint(able):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from app.settings.address import CARRIED, channel_of
 from app.settings.fallback import FallbackSettings
-from app.settings.opt_outs import Country, OptOutSettings
-from app.settings.quiet_hours import QuietHours
+from app.settings.opt_outs import OptOutSettings, known_country
+from app.settings.quiet_hours import Channel, QuietHours
 from app.settings.section import Model
 from app.settings.types import (
+    PLAIN,
+    RATED_KEY,
     AccountSid,
     Address,
     HttpMethod,
@@ -19,9 +22,24 @@ from app.settings.types import (
     Name,
     Rate,
     WebUrl,
+    rated,
 )
 
 SECONDS = {"s": 1, "m": 60, "h": 3600}
+RATED = "should be a country like US, a channel like mms, or both: mms US"
+
+
+def _rated(key: str) -> str:
+    """Raises for what is neither a channel nor a country, nor both."""
+    channel, theirs = rated(key)
+    if channel is not None and channel not in get_args(Channel):
+        raise PydanticCustomError(PLAIN, RATED)
+    if theirs is not None:
+        known_country(theirs)
+    return key
+
+
+RatedKey = Annotated[str, Field(pattern=RATED_KEY), AfterValidator(_rated)]
 
 
 class RegistrationSettings(Model):
@@ -47,8 +65,8 @@ class SenderSettings(Model):
     `fallback_carrier` while that one cannot be reached.
 
     `rate` is how many messages per second (or minute, hour) may leave from it, like `1/s`, `30/m`;
-    `rates` how many to people of some countries, in place of it. `fallback_template` is what goes
-    in the place of free words outside of a session.
+    `rates` how many on some channels, or to people of some countries, in place of it.
+    `fallback_template` is what goes in the place of free words outside of a session.
     """
 
     address: Address
@@ -57,7 +75,7 @@ class SenderSettings(Model):
     account: AccountSid | None = None
     channels: tuple[str, ...] = ()
     rate: Rate | None = None
-    rates: dict[Country, Rate] = Field(default_factory=dict)
+    rates: dict[RatedKey, Rate] = Field(default_factory=dict)
     messaging_service: str | None = None
     registration: RegistrationSettings | None = None
     quiet_hours: QuietHours | None = None
@@ -69,6 +87,11 @@ class SenderSettings(Model):
     def carriers(self) -> tuple[str, ...]:
         """Who may carry what leaves from it, the first of choice first."""
         return (self.carrier, *filter(None, [self.fallback_carrier]))
+
+    @property
+    def rated_by_channel(self) -> bool:
+        """Whether some rates are those of a channel."""
+        return any(rated(key)[0] for key in self.rates)
 
     @property
     def effective_channels(self) -> tuple[str, ...]:

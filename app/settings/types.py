@@ -112,6 +112,13 @@ def flow_sid(text: str) -> str:
     return text[:2] + text[2:].lower()
 
 
+def rated(key: str) -> tuple[str | None, str | None]:
+    """The channel and the country that a key of `rates` names."""
+    words = key.split(" ")
+    country = words.pop() if words[-1].isupper() else None
+    return (words[0] if words else None), country
+
+
 def database_url(secret: SecretStr) -> SecretStr:
     """A URL of a PostgreSQL database."""
     url = secret.get_secret_value()
@@ -146,6 +153,7 @@ ServiceSid = Annotated[str, Field(pattern=r"^IS[0-9a-fA-F]{32}$")]
 CarrierName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Name = Annotated[str, Field(min_length=1, max_length=256)]
 Rate = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}/[smh]$")]
+RATED_KEY = r"^([a-z]+|([a-z]+ )?[A-Z]{2})$"
 DayTime = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 Secret = Annotated[SecretStr, Field(min_length=1)]
 
@@ -165,6 +173,7 @@ PATTERNS = {
     r"^[a-z0-9_]{1,512}$": "should have lower-case letters, digits and underscores only",
     r"^[1-9][0-9]{0,8}/[smh]$": "should be a rate like 1/s, 30/m or 1000/h",
     r"^[A-Z]{2}$": "should be two capital letters like US",
+    RATED_KEY: "should be a country like US, a channel like mms, or both: mms US",
     r"^([01][0-9]|2[0-3]):[0-5][0-9]$": "should be a time of day like 21:00",
     **{
         f"^{prefix}[0-9a-fA-F]{{32}}$": f"should be {prefix} and 32 hexadecimal digits"

@@ -1,8 +1,10 @@
 """Carriers that fail and are left alone, and the lanes that wait for them.
 
 While a carrier is paused, lanes that can go by no other leave the queue of deliveries when they are
-due: they are `held` under the name of their route (`model.outbox.route`), each moved once. Lock
-order: lanes, then pauses; lanes that are let go again are passed over when somebody holds them.
+due: they are `held` under the name of their route (`model.outbox.route`), each moved once. Where
+only what is at the head can go by no other, the lane is held when that was tried
+(`model.outbox.narrowed`). Lock order: lanes, then pauses; lanes that are let go again are passed
+over when somebody holds them.
 """
 
 from __future__ import annotations
@@ -50,7 +52,8 @@ WITH RECURSIVE routes AS (
 SELECT endpoint FROM routes WHERE endpoint IS NOT NULL
 """
 FREE = """
-UPDATE lanes l SET kind = 'delivery' FROM unnest($1::text[]) AS r (endpoint)
+UPDATE lanes l SET kind = 'delivery', endpoint = regexp_replace(l.endpoint, '^d:.*[|]', 'd:')
+FROM unnest($1::text[]) AS r (endpoint)
 CROSS JOIN LATERAL (
   SELECT lane FROM lanes WHERE kind = 'held' AND endpoint = r.endpoint COLLATE "C"
   ORDER BY due LIMIT $2 FOR UPDATE SKIP LOCKED) h

@@ -44,7 +44,7 @@ ROWS_MAX = 500
 
 # What a row that is there already keeps whatever the file says.
 KEPT = frozenset({"sid", "account_sid", "address", "address_country", "next_slot_at"})
-KEPT |= {"date_created", "date_updated", "declared_as", "content_sid"}
+KEPT |= {"date_created", "date_updated", "declared_as", "content_sid", "ask_at"}
 # A service's own configuration: the file is silent on it.
 KEPT |= {"default_conversation_creator_role_sid", "default_conversation_role_sid"}
 KEPT |= {"default_chat_service_role_sid", "reachability_enabled", "notifications"}

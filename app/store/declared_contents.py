@@ -26,6 +26,7 @@ def contents(settings: Settings, now: datetime) -> list[Content]:
                 for carrier, called in content.carriers.items()
             },
             declared_as=dotted(("contents", name)),
+            ask_at=now,
             date_created=now,
             date_updated=now,
         )

@@ -133,7 +133,8 @@ class Due(NamedTuple):
 class Settled:
     """How a claimed item ends: done (None), dead (a reason), or again at `due`. `unknown` keeps
     the mark that the last attempt's outcome is not known. With `params`, it goes on as an item that
-    says these, and nothing of it was attempted yet."""
+    says these, and nothing of it was attempted yet. `held` is the route whose carriers its lane
+    waits for from now on."""
 
     item: Claimed
     outcome: str
@@ -149,6 +150,7 @@ class Settled:
     encoding: str | None = None
     exchange: dict[str, Any] | None = None
     params: dict[str, str] | None = None
+    held: str | None = None
 
 
 async def add(sql: asyncpg.Connection, items: Sequence[NewItem], now: datetime) -> None:
@@ -311,6 +313,7 @@ def _row(one: Settled, now: datetime) -> dict[str, Any]:
         "lane": item.lane,
         "now": now,
         "params": one.params,
+        "held": one.held,
     }
     if item.kind == HOOK:
         row["account_sid"] = item.account_sid

@@ -6,7 +6,7 @@ WITH ended AS (
     external_id text, segments int, encoding text, started_at timestamptz, finished_at timestamptz,
     account_sid text, endpoint text, exchange jsonb,
     done boolean, due timestamptz, dead text, unknown boolean, lane text, now timestamptz,
-    params jsonb)
+    params jsonb, held text)
 ), logged AS (
   INSERT INTO attempts (
     kind, seq, number, conversation_sid, message_sid, receipt_sid, event, target, outcome,
@@ -14,7 +14,7 @@ WITH ended AS (
     account_sid, endpoint, exchange, next_at)
   SELECT kind, seq, number, conversation_sid, message_sid, receipt_sid, event, target, outcome,
     status_code, error_code, detail, external_id, segments, encoding, started_at, finished_at,
-    account_sid, endpoint, exchange, due
+    account_sid, endpoint, exchange, CASE WHEN held IS NULL THEN due END
   FROM ended ORDER BY seq
 ), removed AS (
   DELETE FROM outbox o USING ended e WHERE o.seq = e.seq AND e.done
@@ -36,5 +36,7 @@ WITH ended AS (
       ELSE o.attempts END
   FROM ended e WHERE o.seq = e.seq AND NOT e.done
 )
-UPDATE lanes l SET lease = NULL, slot_at = NULL, due = coalesce(e.due, e.now)
+UPDATE lanes l SET lease = NULL, slot_at = NULL, due = coalesce(e.due, e.now),
+  kind = CASE WHEN e.held IS NULL THEN l.kind ELSE 'held' END,
+  endpoint = coalesce(e.held, l.endpoint)
 FROM ended e WHERE l.lane = e.lane COLLATE "C"

@@ -22,7 +22,10 @@ from tests.support.mails import ANN, BOUNDARY, DESK, PNG, form, mail, report
 RECEIPT = "DY" + "0f" * 16
 TOKEN = RECEIPT.lower()
 HEAD = b"From: Ann <ann@example.net>\r\nTo: desk@example.com\r\nMessage-ID: <q1@example.net>\r\n"
-OPTIONS = {"smtp": {"host": "127.0.0.1"}, "form": {"secrets": "s", "signing_keys": "k"}}
+OPTIONS = {
+    "smtp": {"host": "127.0.0.1"},
+    "form": {"secrets": "the-form-secret", "signing_keys": "k"},
+}
 
 
 def carrier(**options: object) -> Email:

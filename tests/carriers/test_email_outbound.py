@@ -327,6 +327,11 @@ def test_files_that_are_not_there_or_mean_nothing_are_refused_at_their_place(
             "in the clear",
         ),
         ({"smtp": {"host": "mx"}, "form": {}}, "secrets or signing_keys"),
+        ({"smtp": {"host": "mx"}, "form": {"secrets": "s"}}, "easy to guess: use 8"),
+        (
+            {"smtp": {"host": "mx"}, "form": {"secrets": ["long-enough", "7 chars"]}},
+            "easy to guess",
+        ),
         ({"smtp": {"host": "mx"}, "listen": {"key": __file__}}, "given together"),
         ({"smtp": {"host": "http://mx:25/ x"}}, "a host name"),
         ({"smtp": {"host": "10.0.0.0/8"}}, "a host name"),

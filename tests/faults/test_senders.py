@@ -68,6 +68,27 @@ async def test_a_pause_outlives_kills(
         assert not await rows(one.dsn, PAUSES), one.story("the carrier is paused")
 
 
+def by_channel(usual: dict[str, Any]) -> list[dict[str, Any]]:
+    """Each sender has a pace of its own on its channel, which the load goes beyond at times."""
+    channels = {True: "whatsapp", False: "sms"}
+    return [
+        {**sender, "rates": {channels[sender["address"].startswith("whatsapp:")]: "30/s"}}
+        for sender in usual["senders"]
+    ]
+
+
+async def test_kills_while_senders_keep_their_paces(
+    ground: Ground, tmp_path: Path, seed: int, kills: int
+) -> None:
+    async with town(ground, tmp_path, seed, services=2, senders=by_channel) as one:
+        async with storm(one, per_s=40) as load:
+            for _ in range(max(2, kills // 2)):
+                await strike(one, load, one.services[one.random.randrange(2)])
+        kept = await rows(one.dsn, "SELECT DISTINCT country FROM sender_paces ORDER BY country")
+        assert [row["country"] for row in kept] == ["sms", "whatsapp"]
+        await judge(one, load)
+
+
 def night() -> tuple[datetime, dict[str, Any]]:
     """A quiet hour that ends with a minute, in 10 to 70 seconds."""
     now = Clock().now()

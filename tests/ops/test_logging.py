@@ -6,6 +6,7 @@ import asyncio
 import io
 import logging as stdlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -94,7 +95,7 @@ def test_a_failure_shows_its_place_and_not_the_values_in_it() -> None:
     (line,) = lines(stream)
     assert (line["level"], line["where"], line["error"]) == ("error", "the road", "ValueError")
     assert "test_a_failure_shows_its_place" in line["traceback"]
-    text = stream.getvalue().decode()
+    text = stream.getvalue().decode().replace(str(Path(__file__).parent), "")
     for secret in ("5551230001", "u:p", "abc", "ann", "example.com", "already exists"):
         assert secret not in text
 

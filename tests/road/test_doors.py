@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
 import asyncpg
 import pytest
+from aiohttp import ClientResponse
 from yarl import URL
 
 from app.channels.address import masked
@@ -38,11 +39,14 @@ class Door:
 
     async def knock(self, wire: Wire) -> tuple[int, str, str]:
         """Status, body and content type of the answer."""
-        url = URL(self.house.service.url + wire.target, encoded=True)
-        async with self.house.http.request(
-            wire.method, url, headers=wire.headers, data=BytesIO(wire.body)
-        ) as response:
+        async with self.knocked(wire) as response:
             return response.status, await response.text(), response.content_type
+
+    def knocked(self, wire: Wire) -> AbstractAsyncContextManager[ClientResponse]:
+        """The answer."""
+        url = URL(self.house.service.url + wire.target, encoded=True)
+        body = BytesIO(wire.body)
+        return self.house.http.request(wire.method, url, headers=wire.headers, data=body)
 
     async def count(self, table: str) -> int:
         """The rows of a table."""
@@ -55,14 +59,20 @@ async def door(
     request: pytest.FixtureRequest, dsn: str, sql: asyncpg.Connection
 ) -> AsyncIterator[Door]:
     """The doors of one kind of carrier."""
-    async with _door(request.param, dsn, sql) as one:
+    async with at_the_door(request.param, dsn, sql) as one:
         yield one
 
 
 @asynccontextmanager
-async def _door(
-    kind: str, dsn: str, sql: asyncpg.Connection, signature: str = "enforce", **sections: Any
+async def at_the_door(
+    kind: str,
+    dsn: str,
+    sql: asyncpg.Connection,
+    signature: str = "enforce",
+    patience_s: float | None = None,
+    **sections: Any,
 ) -> AsyncIterator[Door]:
+    """The doors of one kind of carrier, with other settings."""
     one = case(kind)
     seen: list[InboundSeen] = []
     observe = Observe()
@@ -72,8 +82,9 @@ async def _door(
             seen.append(observation)
 
     observe.to(watch)
+    lab = {"kind": kind, "signature": signature, "patience_s": patience_s, **one.options}
     given: dict[str, Any] = {
-        "carriers": {"lab": {"kind": kind, "signature": signature, **one.options}},
+        "carriers": {"lab": lab},
         "senders": SENDERS,
         "server": {"port": 0, "public_url": PUBLIC_URL},
     }
@@ -148,7 +159,7 @@ async def test_a_status_of_something_we_never_sent_is_taken_in(door: Door) -> No
 async def test_the_signature_can_be_reported_only(
     dsn: str, sql: asyncpg.Connection, kind: str, mode: str
 ) -> None:
-    async with _door(kind, dsn, sql, signature=mode) as door:
+    async with at_the_door(kind, dsn, sql, signature=mode) as door:
         wire = door.case.forged(door.case.inbound(door.case.new_id(1)))
         assert (await door.knock(wire))[0] == 200
         expected = "invalid" if mode == "report" else "unchecked"
@@ -156,7 +167,7 @@ async def test_the_signature_can_be_reported_only(
 
 
 async def test_too_many_form_fields_are_400(dsn: str, sql: asyncpg.Connection) -> None:
-    async with _door("twilio", dsn, sql) as door:
+    async with at_the_door("twilio", dsn, sql) as door:
         many = "&".join(f"f{n}=1" for n in range(1001)).encode()
         assert (await door.knock(door.case.signed("inbound", many)))[0] == 400
 
@@ -196,7 +207,7 @@ async def test_whole_roads_run_with_a_stand_in_for_twilio(dsn: str) -> None:
 async def test_a_hundred_first_messages_over_real_connections_make_one_conversation(
     dsn: str, sql: asyncpg.Connection
 ) -> None:
-    async with _door("twilio", dsn, sql) as door:
+    async with at_the_door("twilio", dsn, sql) as door:
         wires = [door.case.inbound(door.case.new_id(n)) for n in range(100)]
         answers = await asyncio.gather(*(door.knock(wire) for wire in wires * 2))
         assert {status for status, _, _ in answers} == {200}
@@ -208,7 +219,7 @@ async def test_a_hundred_first_messages_over_real_connections_make_one_conversat
 async def test_while_the_ledger_is_held_nobody_is_answered(
     dsn: str, sql: asyncpg.Connection
 ) -> None:
-    async with _door("twilio", dsn, sql) as door:
+    async with at_the_door("twilio", dsn, sql) as door:
         async with sql.transaction():
             await sql.execute("LOCK TABLE inbox IN ACCESS EXCLUSIVE MODE")
             wire = door.case.inbound(door.case.new_id(1))
@@ -219,7 +230,7 @@ async def test_while_the_ledger_is_held_nobody_is_answered(
 
 
 async def test_a_full_queue_is_503_with_retry_after(dsn: str, sql: asyncpg.Connection) -> None:
-    async with _door("twilio", dsn, sql, road={"queue_max": 3, "convoy_max": 1}) as door:
+    async with at_the_door("twilio", dsn, sql, road={"queue_max": 3, "convoy_max": 1}) as door:
         async with sql.transaction():
             await sql.execute("LOCK TABLE inbox IN ACCESS EXCLUSIVE MODE")
             wires = [door.case.inbound(door.case.new_id(n)) for n in range(10)]

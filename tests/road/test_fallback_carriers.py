@@ -32,6 +32,7 @@ WHATSAPP_ONLY = {
     "verify": {"scheme": "none"},
 }
 WAITING = "SELECT attempts FROM outbox WHERE kind = 'delivery'"
+SPINS = "SELECT count(*) FROM attempts WHERE outcome = 'postponed'"
 WAITED = "SELECT count(DISTINCT seq) = $1 FROM attempts WHERE outcome = 'postponed'"
 
 
@@ -78,7 +79,8 @@ async def test_what_the_first_surely_did_not_take_goes_by_the_other_at_once(dsn:
         assert (await one.receipts(message))[0]["status"] == "delivered"
         entries = (await one.get(f"/ops/trace/{message['sid']}"))["entries"]
         [tried] = [entry for entry in entries if entry["what"] == "attempt"]
-        assert (tried["outcome"], tried["detail"]) == ("accepted", "by spare")
+        said = "by spare (lab: the sandbox refuses with 20503)"
+        assert (tried["outcome"], tried["detail"]) == ("accepted", said)
         assert [e["carrier"] for e in entries if e["what"] == "fan-out"] == ["spare"]
 
 
@@ -98,6 +100,11 @@ async def test_while_the_first_is_paused_all_goes_by_the_other_and_then_back(
         clock.ahead_s += 120
         await one.say(chats[0], "4")
         await one.world.until(lambda: got(one.world, PHONES[0]) == ["4"])
+        told = {row[0] for row in await sql.fetch("SELECT detail FROM attempts")}
+        assert {
+            "by spare (lab: the sandbox refuses with 20503)",
+            "by spare (lab is paused)",
+        } <= told
         await until(lambda: _said(seen, "Resumed"))
         assert got(spare(one), PHONES[0]) == ["1", "2", "3"]
 
@@ -152,15 +159,44 @@ async def test_what_only_the_fallback_carries_goes_once_that_one_is_well(
         await asyncio.gather(*(_picture(one, ch) for ch in chats))
         await until(lambda: paused(one))
         await until(lambda: sql.fetchval(WAITED, len(PHONES)))
+        await until(lambda: sql.fetchval(f"SELECT ({HELD}) = {len(PHONES)}"))
+        assert await sql.fetchval(SPINS) == len(PHONES), "each found out once"
         one.world.behave(refuse=None)
         clock.ahead_s += 120
-        await one.world.until(lambda: any(got(one.world, phone) for phone in PHONES))
-        await until(lambda: _said(seen, "Resumed"))
-        clock.ahead_s += 5
         await one.world.until(lambda: all(got(one.world, phone) for phone in PHONES))
+        await until(lambda: _said(seen, "Resumed"))
         assert one.world.records.doubles() == []
-        spins = "SELECT count(*) FROM attempts WHERE outcome = 'postponed'"
-        assert await sql.fetchval(spins) <= 4 * len(PHONES)
+        assert await sql.fetchval(f"SELECT ({HELD}) = 0")
+        assert await sql.fetchval(SPINS) <= 2 * len(PHONES)
+
+
+async def test_what_stands_behind_goes_by_the_first_once_the_head_has_gone(
+    dsn: str, sql: asyncpg.Connection
+) -> None:
+    """A lane that waited for the fallback for the sake of its head has its whole route again."""
+    clock = AheadClock()
+    plain = {**WHATSAPP_ONLY, "channels": {"sms": "sms"}}
+    sender = {"address": SMS, "carrier": "plain", "fallback_carrier": "lab"}
+    given = duo(
+        carriers={"plain": plain, "lab": duo()["carriers"]["lab"]},
+        senders=[{**sender, "messaging_service": "default"}],
+    )
+    async with house(dsn, None, clock, **given) as one:
+        chats = [await _chat(one, phone) for phone in PHONES]
+        one.world.behave(**AWAY)
+        await asyncio.gather(*(_picture(one, ch) for ch in chats))
+        await until(lambda: sql.fetchval(f"SELECT ({HELD}) = {len(PHONES)}"))
+        names = "SELECT DISTINCT endpoint FROM lanes WHERE endpoint LIKE 'd:%'"
+        assert [row[0] for row in await sql.fetch(names)] == ["d:lab|plain,lab"]
+        await one.say(chats[0], "words behind")
+        await until(lambda: sql.fetchval(f"SELECT ({HELD}) = {len(PHONES)}"))
+        one.world.behave(refuse=None)
+        clock.ahead_s += 120
+        await one.world.until(lambda: len(got(one.world, PHONES[0])) == 2)
+        assert got(one.world, PHONES[0])[1] == "words behind"
+        tried = "SELECT detail FROM attempts WHERE outcome = 'accepted' ORDER BY id"
+        await until(lambda: _all_settled(sql))
+        assert (await sql.fetch(tried))[-1][0].startswith("by lab (plain: "), "the first was tried"
 
 
 async def test_what_the_fallback_may_have_is_asked_about_whoever_else_is_tried(

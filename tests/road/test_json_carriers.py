@@ -11,8 +11,11 @@ import asyncpg
 import pytest
 
 from app.carriers.sandbox_world import World
+from app.clock import Clock
+from app.observe import Observe
 from tests.road.test_templates import HELLO, content, made_of, started, submit
 from tests.support import bandwidth_stand_in, telnyx_stand_in, vonage_stand_in
+from tests.support.files import Files
 from tests.support.house import House, house
 from tests.support.settings import SMS, WHATSAPP
 
@@ -31,6 +34,7 @@ class Provider:
 
     house: House
     world: World
+    files: Files
 
     async def conversation(self, phone: str = MARIA, to: str = SMS, **parts: Any) -> str:
         """The conversation that a phone's first message makes."""
@@ -48,7 +52,15 @@ class Provider:
 
 
 @asynccontextmanager
-async def provided(kind: str, dsn: str, **options: Any) -> AsyncIterator[Provider]:
+async def provided(
+    kind: str,
+    dsn: str,
+    *,
+    clock: Clock | None = None,
+    observe: Observe | None = None,
+    media: Any = None,
+    **options: Any,
+) -> AsyncIterator[Provider]:
     """A house with one carrier of this kind."""
     stand_ins: dict[str, tuple[Any, dict[str, Any]]] = {
         "telnyx": (
@@ -61,11 +73,14 @@ async def provided(kind: str, dsn: str, **options: Any) -> AsyncIterator[Provide
     module, given = stand_ins[kind]
     async with module.standing_in() as (stand_in, base_url):
         lab = {"kind": kind, "base_url": base_url, **given, **options}
-        async with house(dsn, carriers={"lab": lab}, senders=SENDERS, delivery=QUICK) as one:
+        sections: dict[str, Any] = {"carriers": {"lab": lab}, "senders": SENDERS, "delivery": QUICK}
+        if media is not None:
+            sections |= {"media": media, "secrets": {"key": "a key of thirty-two characters ..."}}
+        async with house(dsn, observe, clock, **sections) as one:
             stand_in.world.inbound_url = f"{one.service.url}/carriers/lab/inbound"
             if kind == "bandwidth":
                 stand_in.callback_url = f"{one.service.url}/carriers/lab/status"
-            yield Provider(one, stand_in.world)
+            yield Provider(one, stand_in.world, stand_in.files)
 
 
 @pytest.fixture(params=["telnyx", "bandwidth", "vonage"])

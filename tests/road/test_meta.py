@@ -13,6 +13,8 @@ import asyncpg
 import pytest
 
 from app.carriers.sandbox_wire import Media
+from app.clock import Clock
+from app.observe import Observe
 from tests.carriers.cases import MetaCase, Wire
 from tests.support.house import House, house
 from tests.support.meta_stand_in import NUMBER, PAGE, MetaStandIn, standing_in
@@ -30,14 +32,23 @@ META = MetaCase()
 
 @asynccontextmanager
 async def meeting(
-    dsn: str, *, contents: Any = None, fallback: Any = None, **options: Any
+    dsn: str,
+    *,
+    contents: Any = None,
+    fallback: Any = None,
+    clock: Clock | None = None,
+    observe: Observe | None = None,
+    media: Any = None,
+    **options: Any,
 ) -> AsyncIterator[tuple[House, MetaStandIn]]:
     """A house that Meta knows."""
-    async with standing_in() as (stand_in, url):
+    async with standing_in(clock=clock) as (stand_in, url):
         carriers = {"lab": stand_in.options(url, **options)}
         senders = [one | {"fallback_template": fallback} for one in SENDERS]
         sections = {"carriers": carriers, "senders": senders, "contents": contents or {}}
-        async with house(dsn, delivery=QUICK, **sections) as one:
+        if media is not None:
+            sections |= {"media": media, "secrets": {"key": "a key of thirty-two characters ..."}}
+        async with house(dsn, observe, clock, delivery=QUICK, **sections) as one:
             assert await stand_in.subscribe(door(one))
             yield one, stand_in
 

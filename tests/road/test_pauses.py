@@ -159,12 +159,16 @@ async def test_a_pause_outlives_the_process_and_so_do_the_lanes_that_wait(
 async def test_lanes_that_wait_for_a_route_that_is_declared_no_more_go_on(
     dsn: str, sql: asyncpg.Connection
 ) -> None:
-    async with house(dsn, delivery=DELIVERY, carriers=LAB) as one:
+    """They wait for the carrier that they have by now, if that is paused as well."""
+    clock = AheadClock()
+    async with house(dsn, None, clock, delivery=DELIVERY, carriers=LAB) as one:
         await fail(one, 4)
         await until(lambda: sql.fetchval(f"SELECT ({HELD}) = 4"))
         await sql.execute("UPDATE lanes SET endpoint = 'd:gone' WHERE kind = 'held'")
         one.world.behave(cut=None)
-        await until(lambda: sql.fetchval(f"SELECT ({HELD}) = 0"))
+        await until(lambda: sql.fetchval(f"SELECT ({HELD} AND endpoint = 'd:lab') = 4"))
+        clock.ahead_s += 120
+        await all_got_both(one, 4)
 
 
 async def test_questions_of_pauses_are_answered_from_indexes(sql: asyncpg.Connection) -> None:

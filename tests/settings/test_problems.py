@@ -319,7 +319,35 @@ senders:
         LAB + 'senders: [{address: "+15005550006", carrier: lab, rate: 5, rates: {us: 1/s}}]\n',
         [
             "3:57: senders[0].rate: should be a rate like 1/s, 30/m or 1000/h, in quotes",
-            "3:68: senders[0].rates.us: should be two capital letters like US",
+            "3:68: senders[0].rates.us: should be a country like US, a channel like mms, or both:"
+            " mms US",
+        ],
+    ),
+    (
+        "rates of channels that there are not, and of countries where nobody has one",
+        LAB
+        + """senders:
+  - address: "+15005550006"
+    carrier: lab
+    rates: {mms: 1/s, mms US: 1/m, whatsapp: 1/s, mms us: 1/s, US mms: 1/s, mms XX: 1/s, MMS: 1/s}
+  - {address: "messenger:1", carrier: lab, rates: {messenger: 1/s}}
+  - {address: "messenger:2", carrier: lab, rates: {messenger US: 1/s}}
+  - {address: "+15005550007", carrier: lab, channels: [sms], rates: {mms: 1}}
+""",
+        [
+            "6:36: senders[0].rates.whatsapp: this sender carries sms, mms only",
+            "6:51: senders[0].rates.mms us: should be a country like US, a channel like mms, or"
+            " both: mms US",
+            "6:64: senders[0].rates.US mms: should be a country like US, a channel like mms, or"
+            " both: mms US",
+            "6:77: senders[0].rates.mms XX: is no country that has phone numbers (ISO 3166, like"
+            " GB)",
+            "6:90: senders[0].rates.MMS: should be a country like US, a channel like mms, or both:"
+            " mms US",
+            "8:44: senders[2].rates: go by the country of people's numbers,"
+            " which this address never writes to",
+            "9:70: senders[3].rates.mms: this sender carries sms only",
+            "9:75: senders[3].rates.mms: should be a rate like 1/s, 30/m or 1000/h, in quotes",
         ],
     ),
     (
@@ -377,7 +405,8 @@ senders:
         [
             "7:7: senders[0].quiet_hours: cover the whole day together: nothing would ever go",
             "9:13: senders[0].rates.XX: is no country that has phone numbers (ISO 3166, like GB)",
-            "9:22: senders[0].rates.us: should be two capital letters like US",
+            "9:22: senders[0].rates.us: should be a country like US, a channel like mms, or both:"
+            " mms US",
             "12:5: senders[1].rates: go by the country of people's numbers,"
             " which this address never writes to",
             "14:50: senders[1].quiet_hours[0].channels: this sender carries messenger only",

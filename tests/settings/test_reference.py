@@ -46,11 +46,11 @@ SECRETS = {
     "PARLEY_SECOND_WEBHOOK_SECRET": "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "TELNYX_API_KEY": "h-token",
     "BANDWIDTH_PASSWORD": "i-token",
-    "BANDWIDTH_CALLBACK_PASSWORD": "j-token",
+    "BANDWIDTH_CALLBACK_PASSWORD": "j-callback-token",
     "VONAGE_PRIVATE_KEY": PRIVATE_KEY,
     "VONAGE_SIGNATURE_SECRET": "k-token",
     "SMTP_PASSWORD": "l-token",
-    "MAIL_SECRET": "m-token",
+    "MAIL_SECRET": "mail-token",
     "MAILGUN_SIGNING_KEY": "n-token",
     "PARLEY_SECRET_KEY": "h" * 32,
 }

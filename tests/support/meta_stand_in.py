@@ -7,7 +7,8 @@ whole roads run with `kind: meta`. https://developers.facebook.com/docs/whatsapp
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -62,6 +63,7 @@ class MetaStandIn:
     def __init__(self, clock: Clock | None = None) -> None:
         self.requests: list[dict[str, Any]] = []
         self.files: dict[str, File] = {}
+        self.meanwhile: deque[Callable[[], None]] = deque()  # after a file's URL was told
         self._clock = clock or Clock()
         self._written: dict[tuple[str, str], datetime] = {}
 
@@ -176,6 +178,8 @@ class MetaStandIn:
         if file is None:
             return _error(NO_FILE)
         until = int((self._clock.now() + FILE_LIVES).timestamp())
+        if self.meanwhile:
+            self.meanwhile.popleft()()
         return web.json_response(
             {
                 "messaging_product": "whatsapp",

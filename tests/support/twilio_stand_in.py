@@ -99,7 +99,8 @@ class TwilioDialect:
 class TwilioStandIn:
     """The API on top of a World that speaks TwilioDialect. `reads` are the targets of all GETs;
     `troubles` are what the next ones meet instead of an answer. `words` are statuses that no
-    callback told; `page_max` is how many rows a page has at most."""
+    callback told; `page_max` is how many rows a page has at most. `signed` gives the URL under
+    which the storage behind it has a file now."""
 
     def __init__(self, world: World, dialect: TwilioDialect | None = None) -> None:
         self.world = world
@@ -108,6 +109,7 @@ class TwilioStandIn:
         self.troubles: deque[Trouble] = deque()
         self.page_max = 1000
         self.words: dict[str, str] = {}
+        self.signed: Callable[[str], str] | None = None
         self._account_sid = (dialect or TwilioDialect()).account_sid
         self._auth_token = (dialect or TwilioDialect()).auth_token
 
@@ -120,6 +122,7 @@ class TwilioStandIn:
                 web.get(f"{API}/Messages.json", self.page),
                 web.get(f"{API}/Messages/{{sid}}.json", self.fetch),
                 web.get(f"{API}/Messages/{{sid}}/Media.json", self.media),
+                web.get(f"{API}/Messages/{{sid}}/Media/{{file}}", self.file),
             ]
         )
         return app
@@ -199,6 +202,15 @@ class TwilioStandIn:
                 rows = [self._medium(sid, number) for number in range(len(one.message.media))]
                 return web.json_response({"media_list": rows, "next_page_uri": None})
         return _error(NOT_FOUND)
+
+    async def file(self, request: web.Request) -> web.StreamResponse:
+        """GET Messages/{sid}/Media/{sid}: where it lies, for a while."""
+        if (instead := self._instead(request)) is not None:
+            return instead
+        if self.signed is None:
+            return _error(NOT_FOUND)
+        place = self.signed(request.match_info["file"])
+        return web.Response(status=307, headers={"Location": place})
 
     def _medium(self, sid: str, number: int) -> dict[str, Any]:
         path = f"{API.format(account=self._account_sid)}/Messages/{sid}/Media/ME{number:032x}"

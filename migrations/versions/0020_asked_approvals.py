@@ -1,0 +1,34 @@
+"""Approvals that carriers are asked for: when a template is asked about next.
+
+Revision 0020, after 0019.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0020"
+down_revision = "0019"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column(
+        "contents",
+        sa.Column(
+            "ask_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
+        ),
+    )
+    op.create_index(
+        "contents_asked",
+        "contents",
+        ["ask_at"],
+        postgresql_where=sa.text("carriers <> '{}'::jsonb"),
+    )
+
+
+def downgrade() -> None:
+    op.drop_index("contents_asked", table_name="contents")
+    op.drop_column("contents", "ask_at")

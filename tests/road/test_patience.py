@@ -1,0 +1,151 @@
+"""A carrier gives up waiting after a while: its door answers before, whatever the database does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+import pytest
+from aiohttp import web
+
+from tests.carriers.cases import KINDS, Case, Wire, case
+from tests.road.test_doors import Door, at_the_door
+from tests.support.database import connected
+from tests.support.serving import serving
+
+PATIENCE_S = 1.0
+OTHER = "+15558675399"
+WAITING = """
+SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'parley'
+"""
+
+
+@asynccontextmanager
+async def stalled(dsn: str, statement: str) -> AsyncIterator[None]:
+    """Another connection holds a lock while the block runs."""
+    async with connected(dsn) as sql, sql.transaction():
+        await sql.execute(statement)
+        yield
+
+
+async def late(door: Door, wire: Wire) -> None:
+    """The door does not know; the carrier is asked to come again."""
+    async with door.knocked(wire) as response:
+        assert (response.status, response.headers["Retry-After"]) == (503, "1")
+
+
+def test_what_the_providers_document_is_known() -> None:
+    known = {kind: case(kind).carrier().patience_s for kind in KINDS}
+    assert known == {
+        "bandwidth": 10,
+        "email": None,
+        "http": None,
+        "meta": 5,
+        "sandbox": 15,
+        "telnyx": 2,
+        "twilio": 15,
+        "vonage": 15,
+    }
+
+
+async def test_telnyx_is_answered_before_its_two_seconds_are_over(
+    dsn: str, sql: asyncpg.Connection
+) -> None:
+    async with at_the_door("telnyx", dsn, sql) as door:
+        wire = door.case.inbound(door.case.new_id(1))
+        async with stalled(dsn, "LOCK TABLE inbox IN ACCESS EXCLUSIVE MODE"):
+            await late(door, wire)
+        [seen] = door.seen
+        assert seen.outcome == "late"
+        assert 1.4 < seen.ack_s < 2.0
+        assert (await door.knock(wire))[0] == 200  # what a provider does when it heard 503
+        assert await door.count("messages") == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_commits_after_the_answer_is_one_message_when_it_comes_again(
+    kind: str, dsn: str, sql: asyncpg.Connection
+) -> None:
+    """The first was under way when its carrier was told to come again; so is the second."""
+    async with at_the_door(kind, dsn, sql, patience_s=PATIENCE_S) as door:
+        known, wire = (door.case.inbound(door.case.new_id(number)) for number in (1, 2))
+        assert (await door.knock(known))[0] == 200
+        async with stalled(dsn, "SELECT FROM conversations FOR UPDATE"):
+            await late(door, wire)
+            await late(door, wire)
+            assert await door.count("messages") == 1
+            assert await sql.fetchval(WAITING) == 1
+        assert (await door.knock(wire))[0] == 200
+        assert await door.count("messages") == 2
+        outcomes = [one.outcome for one in door.seen]
+        assert outcomes == ["accepted", "late", "late", "duplicate"]
+
+
+async def test_what_never_left_is_not_stored_until_it_comes_again(
+    dsn: str, sql: asyncpg.Connection
+) -> None:
+    """Who waited behind another convoy and was told to come again is out of the queue."""
+    road = {"walkers": 1, "queue_max": 2}
+    async with at_the_door("telnyx", dsn, sql, patience_s=PATIENCE_S, road=road) as door:
+        known, stuck = (door.case.inbound(door.case.new_id(number)) for number in (1, 2))
+        assert (await door.knock(known))[0] == 200
+        behind = [_of(door.case, number) for number in (3, 4)]
+        async with stalled(dsn, "SELECT FROM conversations FOR UPDATE"):
+            first = asyncio.get_running_loop().create_task(late(door, stuck))
+            async with asyncio.timeout(10), connected(dsn) as eyes:
+                while not await eyes.fetchval(WAITING):
+                    await asyncio.sleep(0.01)
+            await asyncio.gather(first, *(late(door, wire) for wire in behind))
+        assert (await door.knock(stuck))[0] == 200
+        stored = await sql.fetch("SELECT external_id FROM inbox ORDER BY external_id")
+        assert [row[0] for row in stored] == [door.case.new_id(number) for number in (1, 2)]
+        for wire in behind:
+            assert (await door.knock(wire))[0] == 200
+        assert await door.count("messages") == 4
+        outcomes = [one.outcome for one in door.seen]
+        assert outcomes == ["accepted", *["late"] * 3, "duplicate", "accepted", "accepted"]
+
+
+async def test_a_customer_who_decides_slowly_does_not_keep_the_carrier_waiting(
+    dsn: str, sql: asyncpg.Connection
+) -> None:
+    """What is asked about first is set aside, and acknowledged when that is committed."""
+    decides = asyncio.Event()
+
+    async def slow(_: web.Request) -> web.Response:
+        await decides.wait()
+        return web.json_response({})
+
+    app = web.Application()
+    app.router.add_post("/before", slow)
+    async with serving(app) as url:
+        hooks = {"pre_url": f"{url}/before", "filters": ["onConversationAdd"]}
+        async with at_the_door("telnyx", dsn, sql, webhooks=hooks) as door:
+            wire = door.case.inbound(door.case.new_id(1))
+            for _ in range(2):
+                assert (await door.knock(wire))[0] == 200
+            assert await door.count("messages") == 0
+            assert [one.decision for one in door.seen] == ["asked", "duplicate"]
+            decides.set()
+            async with asyncio.timeout(10):
+                while not await door.count("messages"):
+                    await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("kind", ["twilio", "telnyx"])
+async def test_a_status_is_answered_in_time_too(
+    kind: str, dsn: str, sql: asyncpg.Connection
+) -> None:
+    async with at_the_door(kind, dsn, sql, patience_s=PATIENCE_S) as door:
+        wire = door.case.status(door.case.new_id(7), receipt_sid=None)
+        async with stalled(dsn, "LOCK TABLE early_statuses IN ACCESS EXCLUSIVE MODE"):
+            await late(door, wire)
+        assert (await door.knock(wire))[0] == 200
+        assert await door.count("early_statuses") == 1
+
+
+def _of(one: Case, number: int) -> Wire:
+    """A message of somebody else."""
+    return one.inbound(one.new_id(number), address=OTHER)
