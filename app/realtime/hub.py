@@ -66,8 +66,7 @@ class Hub:
         self.wire = Wire(runtime, self._heard)
         self._presence = Presence(runtime, self.process, self.moved)
         self._limits = runtime.settings.realtime
-        upstream = Buckets(self._limits.requests_per_s, runtime.clock)
-        self._tunnel = Tunnel(runtime, road, actions, upstream, self._spawn, self._typed)
+        self._tunnel = Tunnel(runtime, road, actions, self._spawn, self._typed)
         self._door = Door(runtime, gate)
         self._group: asyncio.TaskGroup | None = None
         self._draining = False
@@ -141,6 +140,7 @@ class Hub:
             self.sessions.discard(session)
             session.leave()
             if session.known:
+                self._door.left(session.grant)
                 self._presence.left(session.grant.service_sid, session.identity)
         return socket
 

@@ -11,7 +11,7 @@ import pytest
 
 from app.observe import Failed
 from app.realtime.frames import pack
-from tests.realtime.town import Town, joined, town
+from tests.realtime.town import ACCOUNT, KEY, SECRET, Town, joined, town
 from tests.support import sdk
 from tests.support.sdk import Sdk, raw
 
@@ -177,3 +177,72 @@ async def test_a_connection_that_asks_too_much_is_told_so(dsn: str) -> None:
         assert sorted({status for status, _, _ in answers}) == [200, 429]
         async with place.client("bob") as bob:
             assert (await bob.request("GET", "/Client/v2/Configuration"))[0] == 200
+
+
+async def test_an_account_has_so_many_connections_and_another_has_its_own(dsn: str) -> None:
+    other = {"sid": "AC" + "b" * 32, "auth_token": "another"}
+    keys = [{"sid": "SK" + "d" * 32, "secret": SECRET}]
+    limits = {"account_connections_max": 2}
+    async with (
+        town(dsn, realtime=limits, accounts=[other | {"api_keys": keys}]) as place,
+        place.client("alice"),
+        place.client("bob") as bob,
+        raw(place.url) as third,
+    ):
+        refused = await third.init(place.token("carol"))
+        assert refused.header["status"]["code"] == 429
+        assert orjson.loads(refused.payload)["backoff_policy"]["reconnect_min_ms"] >= 1000
+        # Who is in may renew a token; another account has room of its own.
+        renewed = await bob.ask({"method": "update", "token": place.token("bob")})
+        assert renewed.header["status"]["code"] == 200
+        login = {"Authorization": aiohttp.encode_basic_auth(*other.values())}
+        async with place.http.get(f"{place.url}/v1/Configuration", headers=login) as response:
+            theirs = (await response.json())["default_chat_service_sid"]
+        granted = sdk.token(other["sid"], keys[0]["sid"], SECRET, theirs, "dave")
+        async with sdk.connected(place.url, granted):
+            pass
+        # The room of somebody who leaves is free again.
+        await bob.socket.close()
+        await admitted(third, place.token("carol"))
+
+
+async def test_who_is_refused_takes_no_room(dsn: str) -> None:
+    async with town(dsn, realtime={"account_connections_max": 1}) as place:
+        nowhere = sdk.token(ACCOUNT, KEY, SECRET, "IS" + "0" * 32, "alice")
+        async with raw(place.url) as alice:
+            for _ in range(2):
+                assert (await alice.init(nowhere)).header["status"]["code"] == 401
+            assert (await alice.init(place.token("alice"))).header["status"]["code"] == 200
+
+
+async def admitted(client: Sdk, token: str) -> None:
+    """Ask until there is room."""
+    async with asyncio.timeout(sdk.WITHIN_S):
+        while (await client.init(token)).header["status"]["code"] != 200:
+            pass
+
+
+async def test_all_accounts_together_come_only_so_fast(dsn: str) -> None:
+    few = {"all_connections_per_s": 0.01}
+    async with (
+        town(dsn, realtime=few) as place,
+        place.client("alice"),
+        raw(place.url) as other,
+    ):
+        refused = await other.init(place.token("bob"))
+        assert refused.header["status"]["code"] == 429
+
+
+async def test_an_account_that_asks_too_much_is_told_so_on_every_connection(dsn: str) -> None:
+    few = {"account_requests_per_s": 0.5}
+    async with (
+        town(dsn, realtime=few) as place,
+        place.client("alice") as alice,
+        place.client("bob") as bob,
+    ):
+        answers = await asyncio.gather(
+            *(one.request("GET", "/Client/v2/Configuration") for one in (alice, bob) * 4)
+        )
+        assert sorted({status for status, _, _ in answers}) == [200, 429]
+        [too_many] = {said for status, _, said in answers if status == 429}
+        assert too_many == "Too Many Requests"

@@ -1,0 +1,53 @@
+"""Limits of connections in the SDK's eyes: it waits for room, and says what was too much."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.faults.ground import Ground
+from tests.realtime.sdk.node import SdkError
+from tests.realtime.sdk.place import Place, place
+
+PER_S, TIMES = 20, 100
+SEND = (
+    "const it = await client.getConversationBySid(sid);"
+    "const all = Array.from({length: times}, (_, n) => it.sendMessage(`${n}`));"
+    "const ended = await Promise.allSettled(all);"
+    "throw ended.find((one) => one.status === 'rejected').reason"
+)
+
+
+@pytest.fixture(scope="module")
+async def narrow(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+    """A place with room for two connections of an account, which asks little."""
+    few = {"account_connections_max": 2, "account_requests_per_s": PER_S}
+    async with place(ground, tmp_path_factory.mktemp("narrow"), realtime=few) as one:
+        yield one
+
+
+async def test_who_finds_no_room_comes_again_when_there_is_some(narrow: Place) -> None:
+    alice, bob = await narrow.arrive("alice"), await narrow.arrive("bob")
+    carol = await narrow.arrive("carol", ready=False)
+    error = await carol.saw("connectionError", terminal=False)
+    assert (error["httpStatusCode"], error["errorCode"]) == (429, 20429)
+    assert carol.all("initialized") == []
+    await bob.run("await client.shutdown()")
+    await carol.saw("initialized")
+    sid = await narrow.meeting(alice, carol)
+    assert len(await narrow.messages(sid)) == 1
+    for one in (alice, carol):
+        await one.run("await client.shutdown()")
+
+
+async def test_requests_beyond_those_of_the_account_fail_as_such(narrow: Place) -> None:
+    alice = await narrow.arrive("alice")
+    sid = await narrow.meeting(alice)
+    with pytest.raises(SdkError, match="Too Many Requests") as caught:
+        await alice.run(SEND, sid=sid, times=TIMES)
+    assert caught.value.status == 429
+    # It goes on: what the SDK needs it asks for again.
+    assert len(await narrow.messages(sid)) <= TIMES
+    await narrow.say(sid, "still here")
+    await alice.saw("messageAdded", body="still here")
