@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.faults.town import SMS
-from tests.realtime.sdk.node import SdkError
+from tests.realtime.sdk.clients import SdkError
 from tests.realtime.sdk.place import OURS, Place
 
 OPEN = "const it = await client.getConversationBySid(sid); "

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.faults.ground import Ground
-from tests.realtime.sdk.node import SdkError
+from tests.realtime.sdk.clients import Drive, SdkError
 from tests.realtime.sdk.place import Place, place
 
 PER_S, TIMES = 20, 100
@@ -20,10 +20,12 @@ SEND = (
 
 
 @pytest.fixture(scope="module")
-async def narrow(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+async def narrow(
+    ground: Ground, drive: Drive, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Place]:
     """A place with room for two connections of an account, which asks little."""
     few = {"account_connections_max": 2, "account_requests_per_s": PER_S}
-    async with place(ground, tmp_path_factory.mktemp("narrow"), realtime=few) as one:
+    async with place(ground, tmp_path_factory.mktemp("narrow"), drive, realtime=few) as one:
         yield one
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from app.rules.templates import VALUE_TOO_LONG
 from tests.faults.town import WHATSAPP
-from tests.realtime.sdk.node import SdkError
+from tests.realtime.sdk.clients import SdkError
 from tests.realtime.sdk.place import DECLARED, HELLO, OURS, Place
 
 OPEN = "const it = await client.getConversationBySid(sid); "

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.realtime.sdk.node import SdkError
+from tests.realtime.sdk.clients import SdkError
 from tests.realtime.sdk.place import KEY, Place
 
 UPDATE = "await client.updateToken(token); return client.connectionState"
@@ -87,7 +87,7 @@ async def test_a_revoked_key_ends_its_connections(here: Place) -> None:
 async def _arrived(here: Place, key: tuple[str, str]) -> Any:
     """Somebody with a token of a key that was just made: a server knows it within seconds."""
     alice = await here.arrive("alice", ready=False, key=key)
-    came = await alice.node.until(
+    came = await alice.clients.until(
         lambda one: one.who == alice.name and one.event in ("initialized", "initFailed"), 0, 30
     )
     return alice if came.event == "initialized" else None
