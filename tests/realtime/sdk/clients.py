@@ -104,7 +104,7 @@ class Person:
     identity: str
 
     async def open(self, token: str, uri: str | None, **options: Any) -> None:
-        """Make the client; it connects by itself. No `uri`: it has no option at all."""
+        """Make the client; it connects by itself. No `uri`: it has no option but these."""
         args = {"token": token, "uri": uri, "options": options}
         await self.clients.ask(self.name, "open", **args)
 

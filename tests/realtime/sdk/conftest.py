@@ -31,8 +31,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _in_browser(item: pytest.Item) -> bool:
     spec = getattr(item, "callspec", None)
-    where = spec.params.get("drive") if spec is not None else None
-    return where == CHROMIUM or item.path.name == BROWSER
+    params = spec.params.values() if spec is not None else ()
+    return CHROMIUM in params or item.path.name == BROWSER
 
 
 @pytest.fixture(scope="session")

@@ -91,8 +91,8 @@ function driving(Client, say, helpers) {
   const people = new Map();
 
   function open(who, { token, uri, options }) {
-    const at = uri === null ? [] : [{ Twilsock: { uri }, ...options }];
-    const client = new Client(token, ...at);
+    const given = uri === null ? options : { Twilsock: { uri }, ...options };
+    const client = Object.keys(given).length ? new Client(token, given) : new Client(token);
     people.set(who, client);
     for (const event of EVENTS) {
       client.on(event, (data) => say({ who, event, data: brief(data) ?? null }));
