@@ -71,6 +71,8 @@ async def test_messages_are_edited_and_removed(dsn: str) -> None:
         page = await alice.items(messages, PageSize="30", Order="desc")
         assert [one["index"] for one in page["items"]] == [1]
         assert page["meta"]["next_token"] is None and page["meta"]["previous_token"] is None
+        counted = await alice.aim("GET", f"Conversations/{sid}")
+        assert (counted["messages_count"], counted["participants_count"]) == (1, 2)
         assert clean(place)
 
 

@@ -97,6 +97,7 @@ async def test_messages_are_edited_and_removed(here: Place) -> None:
     gone = await bob.saw("messageRemoved")
     assert gone["body"] == "first"
     assert [one["index"] for one in await here.messages(sid)] == [0]
+    assert await bob.run(OPEN + "return it.getMessagesCount()", sid=sid) == 1
 
 
 async def test_conversations_are_made_changed_and_deleted(here: Place) -> None:
