@@ -29,7 +29,8 @@ UNLIMITED = (
     *("connections_per_s", "all_connections_per_s", "account_connections_max"),
     *("requests_per_s", "account_requests_per_s"),
 )
-IDLE, QUICK_IDLE = 2000, 300
+IDLE, QUICK_IDLE = 7000, 300
+"""As many as a process takes."""
 IDLE_S = 4.0
 PER_S = 20
 FOLLOWING = 100
