@@ -36,7 +36,7 @@ async def test_requests_before_a_token_end_the_socket(dsn: str) -> None:
         request = {"method": "GET", "path": "/Client/v2/Configuration", "host": "x"}
         header = {"method": "message", "id": "1", "http_request": request}
         await client.socket.send_bytes(pack(header))
-        await asyncio.wait_for(client.closed.wait(), 5)
+        await client.until(client.closed.is_set)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ async def test_requests_before_a_token_end_the_socket(dsn: str) -> None:
 async def test_bytes_that_are_no_frame_end_the_socket(dsn: str, junk: bytes) -> None:
     async with town(dsn) as place, place.client("alice") as alice:
         await alice.socket.send_bytes(junk)
-        await asyncio.wait_for(alice.closed.wait(), 5)
+        await alice.until(alice.closed.is_set)
         assert clean(place)
 
 
@@ -89,8 +89,8 @@ async def test_the_token_is_renewed_on_a_live_socket(dsn: str) -> None:
 
 
 async def test_a_token_that_ends_ends_its_socket(dsn: str) -> None:
-    async with town(dsn) as place, place.client("alice", 3) as alice:
-        await alice.until(lambda: alice.closed.is_set())
+    async with town(dsn) as place, place.client("alice", 6) as alice:
+        await alice.until(alice.closed.is_set)
         closing = [one for one in alice.frames if one.method == "close"]
         assert [one.header["status"]["code"] for one in closing] == [410]
 
@@ -116,7 +116,7 @@ async def test_who_reads_too_slowly_is_let_go_and_holds_nobody_up(dsn: str) -> N
                 await place.say(sid, body, "bob")
                 sent += 1
             assert len(place.hub_sessions()) == 1
-        await bob.until(lambda: len(messages.items) == sent, 20)
+        await bob.until(lambda: len(messages.items) == sent)
         assert clean(place)
 
 
@@ -134,7 +134,7 @@ async def test_a_drain_finishes_requests_and_closes_sockets(dsn: str) -> None:
         ]
         await asyncio.sleep(0)
     answered = await asyncio.gather(*posts, return_exceptions=True)
-    await asyncio.wait_for(alice.closed.wait(), 10)
+    await alice.until(alice.closed.is_set)
     assert alice.socket.close_code == 1001
     indexes = [one["index"] for one in answered if isinstance(one, dict)]
     assert len(set(indexes)) == len(indexes)

@@ -18,7 +18,7 @@ from app import ids
 from tests.faults.ground import Ground
 from tests.faults.town import SMS, Town, town
 from tests.realtime.sdk.balancer import Balancer, balancer
-from tests.realtime.sdk.clients import Clients, Drive, Person
+from tests.realtime.sdk.clients import WITHIN_S, Clients, Drive, Person
 from tests.support.settings import ACCOUNT, TOKEN
 
 KEY = ("SK" + "5" * 32, "the-secret-of-the-key-that-signs-tokens")
@@ -137,7 +137,7 @@ class Place:
         sid: str = (await self.rest("POST", "/v1/Roles", form))["sid"]
         return sid
 
-    async def until(self, done: Any, within_s: float = 20.0) -> Any:
+    async def until(self, done: Any, within_s: float = WITHIN_S) -> Any:
         """Ask again until the answer is not empty."""
         async with asyncio.timeout(within_s):
             while not (answer := await done()):

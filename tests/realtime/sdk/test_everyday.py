@@ -230,7 +230,7 @@ async def test_who_is_there_is_seen_within_seconds(here: Place) -> None:
         alice, bob = await here.arrive("alice"), await here.arrive("bob")
         await here.conversation(alice.identity, bob.identity)
         seen = "const user = await client.getUser(name); return user.isOnline"
-        await here.until(lambda: bob.run(seen, name=alice.identity), 10.0)
+        await here.until(lambda: bob.run(seen, name=alice.identity))
         await alice.run("await client.shutdown()")
         await bob.saw("userUpdated", identity=alice.identity, online=False)
 
@@ -238,7 +238,7 @@ async def test_who_is_there_is_seen_within_seconds(here: Place) -> None:
             user = await here.rest("GET", f"/v1/Users/{alice.identity}")
             return bool(user["is_online"] is False)
 
-        await here.until(gone, 10.0)
+        await here.until(gone)
     finally:
         await here.rest("POST", path, {"ReachabilityEnabled": "false"})
 

@@ -7,16 +7,17 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.faults.ground import Ground
-from tests.realtime.sdk.clients import Drive, SdkError
+from tests.realtime.sdk.clients import Drive
 from tests.realtime.sdk.place import Place, place
 
-PER_S, TIMES = 20, 100
-SEND = (
+PER_S, TIMES = 20, 200
+ASK = (
     "const it = await client.getConversationBySid(sid);"
-    "const all = Array.from({length: times}, (_, n) => it.sendMessage(`${n}`));"
+    "const all = Array.from({length: times}, (_, n) => it.removeParticipant(`nobody ${n}`));"
     "const ended = await Promise.allSettled(all);"
-    "throw ended.find((one) => one.status === 'rejected').reason"
+    "return ended.map(({reason}) => [reason.status, reason.message])"
 )
+"""Many requests that cost little and that the SDK does not repeat."""
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +47,9 @@ async def test_who_finds_no_room_comes_again_when_there_is_some(narrow: Place) -
 async def test_requests_beyond_those_of_the_account_fail_as_such(narrow: Place) -> None:
     alice = await narrow.arrive("alice")
     sid = await narrow.meeting(alice)
-    with pytest.raises(SdkError, match="Too Many Requests") as caught:
-        await alice.run(SEND, sid=sid, times=TIMES)
-    assert caught.value.status == 429
+    ended = await alice.run(ASK, sid=sid, times=TIMES)
+    assert [429, "Too Many Requests"] in ended
+    assert {status for status, _ in ended} > {429}, "some were answered"
     # It goes on: what the SDK needs it asks for again.
-    assert len(await narrow.messages(sid)) <= TIMES
     await narrow.say(sid, "still here")
     await alice.saw("messageAdded", body="still here")
