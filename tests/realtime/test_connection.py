@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import Any
 
 import aiohttp
@@ -64,6 +65,7 @@ async def test_bytes_that_are_no_frame_end_the_socket(dsn: str, junk: bytes) -> 
         ("POST", "/Client/v2/Typing", b"ChannelSid=1"),
         ("GET", "/Client/v2/MyConversations", None),
         ("POST", "/v1/registrations", {"channel_type": 1}),
+        ("GET", "/Client/v2/Conversations/CHx/MessageRecipients", None),
         ("PUT", "/nowhere", None),
     ],
 )
@@ -139,6 +141,24 @@ async def test_a_drain_finishes_requests_and_closes_sockets(dsn: str) -> None:
     indexes = [one["index"] for one in answered if isinstance(one, dict)]
     assert len(set(indexes)) == len(indexes)
     await client.__aexit__(None, None, None)
+
+
+async def test_a_drain_tells_those_who_are_too_many_when_to_come_back(dsn: str) -> None:
+    async with AsyncExitStack() as stack:
+        async with town(dsn, realtime={"connections_per_s": 2}) as place:
+            clients = [await stack.enter_async_context(raw(place.url)) for _ in range(5)]
+            for number, client in enumerate(clients):
+                await admitted(client, place.token(f"agent {number}"))
+        for client in clients:
+            await client.until(client.closed.is_set)
+            assert client.socket.close_code == 1001
+        hints = []
+        for client in clients:
+            told = [one for one in client.frames if one.method == "close"]
+            assert [one.header["status"]["code"] for one in told] in ([], [308])
+            said = [orjson.loads(one.payload)["backoff_policy"] for one in told]
+            hints.append(said[0]["reconnect_min_ms"] if said else 0)
+        assert sorted(hints) == [0, 0, 1000, 1000, 2000]
 
 
 def clean(place: Town) -> bool:

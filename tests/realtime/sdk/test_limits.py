@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from tests.faults.ground import Ground
-from tests.realtime.sdk.clients import Drive
+from tests.realtime.sdk.clients import Drive, Person
 from tests.realtime.sdk.place import Place, place
 
 PER_S, TIMES = 20, 200
@@ -53,3 +54,30 @@ async def test_requests_beyond_those_of_the_account_fail_as_such(narrow: Place) 
     # It goes on: what the SDK needs it asks for again.
     await narrow.say(sid, "still here")
     await alice.saw("messageAdded", body="still here")
+
+
+async def test_who_is_told_when_to_come_back_does(
+    ground: Ground, drive: Drive, tmp_path: Path
+) -> None:
+    slow = {"connections_per_s": 2}
+    async with place(ground, tmp_path, drive, realtime=slow) as here:
+        people = [await here.arrive("agent") for _ in range(3)]
+        sid = await here.meeting(*people)
+        marks = [one.mark for one in people]
+        here.town.service.terminate()
+        assert await here.town.service.ended(20) == 0
+        here.town.service.start()
+        await here.town.service.ready(here.town.http)
+        for one, since in zip(people, marks, strict=True):
+            await one.turns("connected", since)
+        # The sockets of as many as may come at once just closed; the third was told when.
+        told = ["disconnecting" in _states(*each) for each in zip(people, marks, strict=True)]
+        assert sorted(told) == [False, False, True]
+        await here.say(sid, "after")
+        for one in people:
+            await one.saw("messageAdded", body="after")
+        assert here.clients.unhandled() == []
+
+
+def _states(one: Person, since: int) -> list[str]:
+    return one.all("connectionStateChanged", since)
