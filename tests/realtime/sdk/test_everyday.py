@@ -206,6 +206,32 @@ async def test_what_was_read_is_known(here: Place) -> None:
     assert member["last_read_message_index"] is None
 
 
+async def test_things_are_found_by_what_they_are_known_by(here: Place) -> None:
+    alice, bob = await here.arrive("alice"), await here.arrive("bob")
+    unique = here.stranger("room")
+    sid = await here.meeting(alice, bob, UniqueName=unique)
+    await bob.run(OPEN + "await it.sendMessage('from bob')", sid=sid)
+    await alice.saw("messageAdded", body="from bob")
+    named = "return (await client.getConversationByUniqueName(name)).sid"
+    assert await alice.run(named, name=unique) == sid
+    peeked = await alice.run("return client.peekConversationBySid(sid)", sid=sid)
+    assert (peeked["sid"], peeked["unique"]) == (sid, unique)
+    assert await alice.run(OPEN + "return it.getParticipantsCount()", sid=sid) == 2
+    author = OPEN + "const by = await (await it.getMessages()).items[1].getParticipant(); "
+    member = await alice.run(author + "return by", sid=sid)
+    assert member["identity"] == bob.identity
+    found = await alice.run(
+        OPEN + "return it.getParticipantBySid(member)", sid=sid, member=member["sid"]
+    )
+    assert found == member
+    user = await alice.run(author + "return by.getUser()", sid=sid)
+    assert user["identity"] == bob.identity
+    users = await alice.run("return client.getSubscribedUsers()")
+    assert bob.identity in [one["identity"] for one in users]
+    assert await alice.run(OPEN + "return it.updateLastReadMessageIndex(0)", sid=sid) == 1
+    await bob.saw("participantUpdated", identity=alice.identity, read=0)
+
+
 async def test_users_have_names_and_attributes(here: Place) -> None:
     alice, bob = await here.arrive("alice"), await here.arrive("bob")
     await here.conversation(alice.identity, bob.identity)
