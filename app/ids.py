@@ -67,6 +67,11 @@ def stable(prefix: str, *parts: str) -> str:
     return prefix + digest[:32]
 
 
+def twin(prefix: str, sid: str) -> str:
+    """The SID of what there is one of for each of another kind: its digits, with this prefix."""
+    return prefix + sid[2:]
+
+
 def is_sid(text: str, prefix: str) -> bool:
     """Whether the text has the form of a SID with this prefix; either case of hex is taken."""
     return text.startswith(prefix) and SID.fullmatch(text) is not None

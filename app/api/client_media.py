@@ -114,7 +114,7 @@ async def fetch(call: Call) -> dict[str, Any]:
     found = (await _seen(call, [sid])).get(kinds.lowered(sid))
     if found is None:
         raise NotFound(*NOT_FOUND)
-    return show(call, found.row, found.author)
+    return show(call, found.row, found.author, found.category)
 
 
 @takes(COMMAND, LIST, json=True)
@@ -129,7 +129,7 @@ async def several(call: Call) -> web.StreamResponse:
 def _one(call: Call, sid: str, found: Found | None) -> dict[str, Any]:
     if found is None:
         return {"code": 404, "media_record": {"sid": sid}}
-    return {"code": 200, "media_record": show(call, found.row, found.author)}
+    return {"code": 200, "media_record": show(call, found.row, found.author, found.category)}
 
 
 async def _seen(call: Call, sids: Sequence[str]) -> dict[str, Found]:
@@ -139,14 +139,14 @@ async def _seen(call: Call, sids: Sequence[str]) -> dict[str, Found]:
         return await kept.seen_by(tx, scope_of(grant), grant.identity, sids)
 
 
-def show(call: Call, row: Any, author: str | None) -> dict[str, Any]:
+def show(call: Call, row: Any, author: str | None, category: str = kept.MEDIA) -> dict[str, Any]:
     """The resource as the SDKs know it."""
     shown = media.show(call, row, author)
     url = f"{call.links.host}{service_path(row.chat_service_sid)}/{row.sid}"
     created, updated = iso_millis(row.date_created), iso_millis(row.date_updated)
     return {
         **shown,
-        "category": "media",
+        "category": category,
         "date_created": created,
         "date_updated": updated,
         "date_upload_updated": updated,

@@ -65,7 +65,7 @@ def show(call: Call, row: Any, author: str | None) -> dict[str, Any]:
     (`status` says why)."""
     url = f"{call.links.host}/v1/Services/{row.chat_service_sid}/Media/{row.sid}"
     direct = None
-    if row.file_key is not None:
+    if row.status == "stored":
         until = call.runtime.clock.now() + timedelta(seconds=call.runtime.settings.media.url_s)
         vault = call.runtime.vault
         path = links.path(vault, row.sid, row.content_type, row.filename, until=until)

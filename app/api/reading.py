@@ -3,12 +3,14 @@ user."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from app.api import parameters as kinds
 from app.api.forms import Form
-from app.model import Conversation, Participant
+from app.model import Participant
 from app.settings.models import LimitSettings
+from app.store.memberships import COUNTED_MAX, Membership
 
 UNREAD_MAX = 1000  # what the original counts up to
 
@@ -36,12 +38,14 @@ def read(participant: Participant, form: Form, now: datetime) -> None:
         p.last_read_timestamp = form[LAST_READ_TIMESTAMP]
 
 
-def unread(
-    conversation: Conversation, participant: Participant, limits: LimitSettings
-) -> int | None:
-    """How many messages lie beyond the horizon; None without one."""
+def unread(membership: Membership, beyond: Mapping[str, int], limits: LimitSettings) -> int | None:
+    """How many messages lie beyond the horizon; None without one. Where more are `beyond` it than
+    are counted, those that were removed count, too."""
+    participant, conversation = membership
     index = participant.last_read_message_index
     if index is None:
         return None
-    count = max(0, conversation.message_count - 1 - index)
+    count = beyond.get(participant.sid, 0)
+    if count >= COUNTED_MAX:
+        count = max(0, conversation.message_count - 1 - index)
     return min(count, UNREAD_MAX) if limits.profile == "twilio" else count

@@ -31,12 +31,17 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
-SMALLER = {name: value for name, value in HEADERS.items() if name != "Accept-Ranges"}
+WHOLE = {name: value for name, value in HEADERS.items() if name != "Accept-Ranges"}
 
 
 async def serve(runtime: Runtime, request: web.Request, found: Found) -> web.StreamResponse:
     """The file of these media. Raises NotFound while it is not ours."""
     row = found.row
+    if found.content is not None:
+        disposition = {"Content-Disposition": _disposition(row.content_type, None)}
+        return web.Response(
+            body=found.content, content_type=row.content_type, headers=WHOLE | disposition
+        )
     if found.shelf is None:
         raise NotFound(50507, "Media not found", {"status": row.status, "error": row.error})
     kept = Kept(row.file_key, found.shelf, row.kept_size)
@@ -79,7 +84,7 @@ async def serve_smaller(
         raise Unavailable("the file cannot be read") from error
     if made is None:
         return await serve(runtime, request, found)
-    return web.Response(body=made, content_type=SCALED, headers=SMALLER)
+    return web.Response(body=made, content_type=SCALED, headers=WHOLE)
 
 
 async def _stream(

@@ -3,6 +3,7 @@ its side."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -16,11 +17,9 @@ from app.api.page import Listing
 from app.api.parent import locked, writable
 from app.api.parent import named as parent
 from app.api.reading import LAST_READ_INDEX, LAST_READ_TIMESTAMP, read, unread
-from app.api.scope import Links
 from app.api.users import named
 from app.clock import iso_seconds
 from app.model import Conversation, Participant, User
-from app.settings.models import LimitSettings
 from app.store import bindings, conversations, memberships, participants
 from app.store.database import Tx
 from app.store.memberships import Membership
@@ -41,10 +40,8 @@ async def page(call: Call) -> dict[str, Any]:
         user = await named(call, tx, scope, "UserSid")
         wanted = call.wanted(LISTING)
         rows = await memberships.of_identity(tx, scope, user.identity, wanted.slice)
-    limits = call.runtime.settings.limits
-    return wanted.answer(
-        rows, memberships.key, partial(show, user=user, links=call.links, limits=limits)
-    )
+        beyond = await memberships.beyond(tx, rows)
+    return wanted.answer(rows, memberships.key, partial(show, user=user, call=call, beyond=beyond))
 
 
 @takes()
@@ -54,7 +51,8 @@ async def fetch(call: Call) -> dict[str, Any]:
         user = await named(call, tx, scope, "UserSid")
         conversation = await parent(call, tx, scope)
         membership = await _membership(call, tx, conversation, user)
-    return show(membership, user, call.links, call.runtime.settings.limits)
+        beyond = await memberships.beyond(tx, [membership])
+    return show(membership, user, call, beyond)
 
 
 async def _updating(call: Call, tx: Tx, scope: Scope) -> list[Event]:
@@ -78,7 +76,8 @@ async def update(call: Call) -> dict[str, Any]:
         await participants.write(tx, participant)
         await conversations.touch(tx, conversation.sid)
         await call.tell(tx, events.participant_updated(participant, call.origin))
-    return show(membership, user, call.links, call.runtime.settings.limits)
+        beyond = await memberships.beyond(tx, [membership])
+    return show(membership, user, call, beyond)
 
 
 async def _removing(call: Call, tx: Tx, scope: Scope) -> list[Event]:
@@ -102,15 +101,18 @@ async def delete(call: Call) -> None:
         await call.tell(tx, events.participant_removed(participant, call.origin, tx.now))
 
 
-def show(membership: Membership, user: User, links: Links, limits: LimitSettings) -> dict[str, Any]:
-    """The resource."""
+def show(
+    membership: Membership, user: User, call: Call, beyond: Mapping[str, int]
+) -> dict[str, Any]:
+    """The resource; `beyond` is how many messages each has not read."""
     participant, conversation = membership
+    links, limits = call.links, call.runtime.settings.limits
     url = links.conversation(conversation.sid)
     return {
         "account_sid": conversation.account_sid,
         "chat_service_sid": conversation.chat_service_sid,
         "conversation_sid": conversation.sid,
-        "unread_messages_count": unread(conversation, participant, limits),
+        "unread_messages_count": unread(membership, beyond, limits),
         "last_read_message_index": participant.last_read_message_index,
         "participant_sid": participant.sid,
         "user_sid": user.sid,

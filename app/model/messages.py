@@ -15,8 +15,9 @@ class Message(SQLModel, table=True):
     """A message (docs/25). `index` is dense and in commit order within its conversation.
 
     `source` is how it came: API, SDK, SMS, WHATSAPP, ... `channel_metadata` is what the channel
-    told about it, as the ChannelMetadata resource gives it back. `revision` is the conversation's
-    that it came with: later ones are `Change`s.
+    told about it, as the ChannelMetadata resource gives it back. One that is made of a template
+    says it in `content`, too, as SDKs read it: JSON, of the media type `content_type`. `revision`
+    is the conversation's that it came with: later ones are `Change`s.
     """
 
     __tablename__ = "messages"
@@ -42,6 +43,8 @@ class Message(SQLModel, table=True):
     attributes: str = c.attributes()
     content_sid: str | None = c.sid(null=True)
     content_variables: str | None = None
+    content_type: str | None = None
+    content: str | None = None
     channel_metadata: dict[str, Any] | None = c.document(null=True)
     source: str = Field(default="API")
     revision: int = c.number(big=True)

@@ -122,7 +122,7 @@ class Commands:
             check(held, needs.JOIN)
         shown = await self._caller.call(errand.session, FETCH, {"Sid": held.conversation_sid or ""})
         async with self._runtime.db.read() as tx:
-            counts = await people.counts(tx.sql, held.conversation_sid or "")
+            counts = await people.counts(tx, held.conversation_sid or "")
         return Answer(200, {**_conversation(shown, errand.base), **counts})
 
     async def _update(self, errand: Errand) -> Answer:

@@ -14,7 +14,6 @@ from app.realtime.reading import Person
 from app.runtime import Runtime
 
 MEDIA_MAX = 10
-MEDIA_MB_MAX = 150
 USERS_MAX = 100
 """Other people whom a client keeps open."""
 MIME_TYPES = ["text/plain", "text/html"]
@@ -27,6 +26,7 @@ async def shown(
     """The configuration of a client; `base` is the URL below which its commands are."""
     grant = who.grant
     reachable = await sql.fetchval(REACHABLE, grant.service_sid)
+    most_mb = max(1, runtime.settings.media.bytes_max >> 20)
     media = f"{runtime.public_url}{service_path(grant.service_sid)}"
     return {
         "identity": grant.identity,
@@ -44,8 +44,8 @@ async def shown(
         },
         "options": {
             "media_attachments_count_limit": MEDIA_MAX,
-            "media_attachment_size_limit_in_mb": MEDIA_MB_MAX,
-            "media_attachments_total_size_limit_in_mb": MEDIA_MB_MAX,
+            "media_attachment_size_limit_in_mb": most_mb,
+            "media_attachments_total_size_limit_in_mb": most_mb,
             "email_histories_allowed_mime_types": MIME_TYPES,
             "email_bodies_allowed_mime_types": MIME_TYPES,
             "user_infos_to_subscribe": USERS_MAX,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 from app.api.access_tokens import Tokens
 from app.api.auth import Gate
-from app.api.limits import Buckets
-from app.errors import Denied
+from app.api.limits import TOO_MANY, Buckets
+from app.errors import Denied, TooMany
 from app.realtime.frames import Frame
 from app.realtime.reading import Person
 from app.realtime.session import Session
@@ -20,28 +21,55 @@ from app.webhooks import origin as origins
 from app.webhooks.tell import tell
 
 CAPABILITIES = ("client_update",)
+ALL = "all"
+FULL = "Too many connections"
 OTHER = (20101, "Invalid Access Token", {"reason": "it is of somebody else"})
 
 
 class Door:
-    """Lets clients in."""
+    """Lets clients in, and counts those of each account ("Conversations Limits")."""
 
     def __init__(self, runtime: Runtime, gate: Gate) -> None:
         self._runtime, self._gate = runtime, gate
         self._tokens = Tokens(runtime, gate.keys)
-        self._coming = Buckets(runtime.settings.realtime.connections_per_s, runtime.clock)
+        limits, clock = runtime.settings.realtime, runtime.clock
+        self._inside: Counter[str] = Counter()
+        self._inside_max = limits.account_connections_max
+        self._coming = Buckets(limits.connections_per_s, clock)
+        self._all_coming = Buckets(limits.all_connections_per_s, clock)
 
     async def enter(self, token: str, session: Session) -> Person:
-        """Who this token lets in; their user is made when it is not there yet. Raises Refused,
-        Unavailable."""
-        runtime = self._runtime
+        """Who this token lets in, until they have `left`; their user is made when it is not there
+        yet. Raises Refused (TooMany: not now), Unavailable."""
         grant = await self._tokens.read(token)
         if session.known:
             before = session.grant
             if (before.identity, before.service_sid) != (grant.identity, grant.service_sid):
                 raise Denied(*OTHER)
             return session.person._replace(grant=grant)
+        self._take(grant)
+        try:
+            return await self._person(grant)
+        except BaseException:
+            self.left(grant)
+            raise
+
+    def left(self, grant: Grant) -> None:
+        """Somebody who was let in has gone."""
+        self._inside[grant.account_sid] -= 1
+        if not self._inside[grant.account_sid]:
+            del self._inside[grant.account_sid]
+
+    def _take(self, grant: Grant) -> None:
+        """Make room for one more of this account. Raises TooMany."""
+        if self._inside_max and self._inside[grant.account_sid] >= self._inside_max:
+            raise TooMany(TOO_MANY, FULL)
         self._coming.take(grant.account_sid)
+        self._all_coming.take(ALL)
+        self._inside[grant.account_sid] += 1
+
+    async def _person(self, grant: Grant) -> Person:
+        runtime = self._runtime
         async with runtime.db.begin() as tx:
             found = await scope.find(tx, grant.account_sid, grant.service_sid)
             if found is None:

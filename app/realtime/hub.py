@@ -8,6 +8,7 @@ one.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Collection, Coroutine
 from contextlib import suppress
 from typing import Any
@@ -27,7 +28,7 @@ from app.realtime.follow import Follower
 from app.realtime.frames import Frame, Malformed
 from app.realtime.people import LATENCY_S, TYPING_S
 from app.realtime.presence import Presence
-from app.realtime.session import EXPIRED, REVOKED, Session
+from app.realtime.session import EXPIRED, OFFLOAD, REVOKED, Session
 from app.realtime.subscribing import Subscriber
 from app.realtime.topics import Topics
 from app.realtime.tunnel import Tunnel
@@ -49,6 +50,8 @@ AGAIN_S = (1.0, 10.0)
 """When those come again who came too many at once: not all at once."""
 DRAINED_S, CLOSE_S = 5.0, 3.0
 """How long requests may take to end when we stop, and clients to say goodbye."""
+BACK_PER_S = 110.0
+"""How many come back at once where there is no limit to that."""
 OK = {"status": {"code": 200, "status": "OK"}}
 
 
@@ -66,8 +69,7 @@ class Hub:
         self.wire = Wire(runtime, self._heard)
         self._presence = Presence(runtime, self.process, self.moved)
         self._limits = runtime.settings.realtime
-        upstream = Buckets(self._limits.requests_per_s, runtime.clock)
-        self._tunnel = Tunnel(runtime, road, actions, upstream, self._spawn, self._typed)
+        self._tunnel = Tunnel(runtime, road, actions, self._spawn, self._typed)
         self._door = Door(runtime, gate)
         self._group: asyncio.TaskGroup | None = None
         self._draining = False
@@ -106,14 +108,25 @@ class Hub:
             group.create_task(self.wire.listen())
 
     async def drain(self) -> None:
-        """Nobody comes in any more; those who are here finish their requests and go elsewhere."""
+        """Nobody comes in any more; those who are here finish their requests and go elsewhere: as
+        many of an account as may come at once are there within a second or two (a client whose
+        socket closes is back sooner than one that is told to), the others are told when."""
         self._draining = True
-        await asyncio.gather(*(self._let_go(session) for session in list(self.sessions)))
+        gone, per_s = Counter[str](), self._limits.connections_per_s or BACK_PER_S
+        going = []
+        for session in list(self.sessions):
+            account = session.grant.account_sid if session.known else ""
+            later_s = gone[account] // max(1.0, per_s)
+            gone[account] += 1
+            going.append(self._let_go(session, int(later_s * 1000)))
+        await asyncio.gather(*going)
         with suppress(Unavailable):
             await self._presence.clear()
 
-    async def _let_go(self, session: Session) -> None:
+    async def _let_go(self, session: Session, later_ms: int) -> None:
         await session.finish(DRAINED_S)
+        if later_ms:
+            session.dismiss(OFFLOAD, later_ms)
         session.leave()
         await session.close(1001)
 
@@ -141,6 +154,7 @@ class Hub:
             self.sessions.discard(session)
             session.leave()
             if session.known:
+                self._door.left(session.grant)
                 self._presence.left(session.grant.service_sid, session.identity)
         return socket
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-import asyncpg
 import orjson
 
 from app import ids
@@ -25,7 +24,8 @@ from app.realtime.session import Session
 from app.rules import permissions as needs
 from app.runtime import Runtime
 from app.settings.models import LimitSettings
-from app.store import contents, memberships, powers
+from app.store import contents, memberships, messages, powers
+from app.store.database import Tx
 from app.store.memberships import Membership
 from app.store.scope import Scope
 from app.store.slices import Slice
@@ -37,8 +37,7 @@ LISTED, LISTED_MAX = 50, 100
 TEMPLATES_MAX = 100
 
 COUNTS = """
-SELECT (SELECT count(*) FROM participants WHERE conversation_sid = c.sid) AS participants_count,
-  c.message_count AS messages_count
+SELECT (SELECT count(*) FROM participants WHERE conversation_sid = c.sid) AS people, c.message_count
 FROM conversations c WHERE c.sid = $1
 """
 USER = Operation("GET", "/Users/{Sid}", users.fetch)
@@ -48,11 +47,13 @@ READ = Operation(
 )
 
 
-async def counts(sql: asyncpg.Connection, sid: str) -> dict[str, Any]:
-    """How many participants a conversation has, and messages, those that were removed too: the
-    original, too, says that this is about right."""
-    row = await sql.fetchrow(COUNTS, sid)
-    return dict(row) if row is not None else {}
+async def counts(tx: Tx, sid: str) -> dict[str, int]:
+    """How many participants a conversation has, and messages."""
+    row = await tx.sql.fetchrow(COUNTS, sid)
+    if row is None:
+        return {}
+    said = await messages.count(tx, sid, row["message_count"])
+    return {"participants_count": row["people"], "messages_count": said}
 
 
 class People:
@@ -81,9 +82,10 @@ class People:
             rows = await memberships.of_identity(
                 tx, scope, errand.session.identity, Slice(size, mark)
             )
+            beyond = await memberships.beyond(tx, rows[:size])
         more = len(rows) > size
         limits = self._runtime.settings.limits
-        shown = [_entry(one, limits) for one in rows[:size]]
+        shown = [_entry(one, beyond, limits) for one in rows[:size]]
         token = rows[size - 1].conversation.sid if more else None
         meta = {"next_token": token, "previous_token": None, "direct_token": "here"}
         return Answer(200, {"conversations": shown, "meta": meta})
@@ -119,9 +121,10 @@ class People:
         sid = held.conversation_sid or ""
         async with self._runtime.db.read() as tx:
             membership = await memberships.one(tx, _scope(session), session.identity, sid)
-        if membership is None:
-            raise NotFound(50350, "Conversation not found")
-        return _entry(membership, self._runtime.settings.limits)
+            if membership is None:
+                raise NotFound(50350, "Conversation not found")
+            beyond = await memberships.beyond(tx, [membership])
+        return _entry(membership, beyond, self._runtime.settings.limits)
 
     async def user(self, errand: Errand) -> Answer:
         """Somebody of the service."""
@@ -196,7 +199,7 @@ def _scope(session: Session) -> Scope:
     return Scope(session.grant.account_sid, session.grant.service_sid)
 
 
-def _entry(one: Membership, limits: LimitSettings) -> dict[str, Any]:
+def _entry(one: Membership, beyond: Mapping[str, int], limits: LimitSettings) -> dict[str, Any]:
     """A conversation that somebody is in, as their list shows it."""
     participant, conversation = one
     sid = conversation.sid
@@ -211,7 +214,7 @@ def _entry(one: Membership, limits: LimitSettings) -> dict[str, Any]:
         "date_created": iso_millis(conversation.date_created),
         "date_updated": iso_millis(conversation.date_updated),
         "last_read_message_index": participant.last_read_message_index,
-        "unread_messages_count": unread(conversation, participant, limits),
+        "unread_messages_count": unread(one, beyond, limits),
         "notification_level": participant.notification_level,
         "sync_objects": {
             "conversation": entities.name(CHANNEL, sid),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+from app import ids
 from app.api import channel_metadata, messages, receipts
 from app.errors import Invalid
 from app.realtime import configuration
@@ -10,6 +13,8 @@ from app.realtime.calling import Caller, Errand, Operation, paged, sent
 from app.realtime.rights import Rights, check
 from app.rules import permissions as needs
 from app.runtime import Runtime
+from app.store import sync
+from app.store.database import Tx
 
 INSIDE = "/Conversations/{ConversationSid}"
 
@@ -22,11 +27,20 @@ METADATA = Operation(
     "GET", INSIDE + "/Messages/{MessageSid}/ChannelMetadata", channel_metadata.fetch
 )
 LISTED, LISTED_MAX = 50, 100
+OF_ONE_MAX = 1000
+"""Recipients of one message; the documented limit is 50."""
 RECIPIENTS = """
-SELECT r.sid, r.message_sid, r.channel, r.address, p.identity FROM receipts r
+SELECT r.message_sid, r.channel, r.address, p.identity
+FROM unnest($1::text[]) WITH ORDINALITY AS m (sid, place)
+CROSS JOIN LATERAL (
+  SELECT * FROM receipts r WHERE r.message_sid = m.sid COLLATE "C" AND r.conversation_sid = $2
+  ORDER BY r.sid LIMIT $3) AS r
 LEFT JOIN participants p ON p.sid = r.participant_sid
-WHERE r.message_sid = $2 AND r.conversation_sid = $1 AND r.sid > $3 ORDER BY r.sid LIMIT $4
+ORDER BY m.place, r.sid
 """
+ALL: dict[str, str | None] = {"previous": None, "next": None}
+PLACE = re.compile(r"(from|to)-(\d{1,9})", re.ASCII)
+"""Where a page of recipients begins, or ends: with the message of an index."""
 
 
 class Posting:
@@ -96,13 +110,17 @@ class Posting:
         return Answer(200, await self._caller.call(errand.session, METADATA, keys))
 
     async def recipients(self, errand: Errand) -> Answer:
-        """Who got a message outside: one of each receipt."""
+        """Who got a message outside; or, of no message, a page of messages with who got them."""
         held = await self._rights.inside(errand.session, errand.key)
-        size = errand.asked.number("PageSize", LISTED, LISTED_MAX)
-        place = errand.asked.param("PageToken") or ""
-        wanted = errand.asked.param("MessageSid") or ""
+        sid = held.conversation_sid or ""
+        wanted = errand.asked.param("MessageSid")
         async with self._runtime.db.read() as tx:
-            rows = await tx.sql.fetch(RECIPIENTS, held.conversation_sid, wanted, place, size + 1)
+            sids, meta = [wanted or ""], ALL
+            if wanted is None:
+                sids, meta = await self._messages(tx, errand, sid)
+            elif not ids.is_sid(wanted, ids.MESSAGE):
+                sids = []
+            rows = await tx.sql.fetch(RECIPIENTS, sids, sid, OF_ONE_MAX)
         shown = [
             {
                 "type": row["channel"],
@@ -111,11 +129,29 @@ class Posting:
                 "name": row["identity"],
                 "address": row["address"],
             }
-            for row in rows[:size]
+            for row in rows
         ]
-        token = rows[size - 1]["sid"] if len(rows) > size else None
-        meta = {"next_token": token, "previous_token": None, "direct_token": "here"}
-        return Answer(200, {"message_recipients": shown, "meta": meta})
+        tokens = {f"{side}_token": token for side, token in meta.items()}
+        return Answer(200, {"message_recipients": shown, "meta": tokens | {"direct_token": "here"}})
+
+    async def _messages(
+        self, tx: Tx, errand: Errand, sid: str
+    ) -> tuple[list[str], dict[str, str | None]]:
+        """A page of a conversation's messages, and where those before and after it begin. Raises
+        Invalid."""
+        size = errand.asked.number("PageSize", LISTED, LISTED_MAX)
+        found = PLACE.fullmatch(errand.asked.param("PageToken") or "from-0")
+        if found is None:
+            raise Invalid(BAD_REQUEST, "Invalid PageToken")
+        down, index = found[1] == "to", int(found[2])
+        page = await sync.messages(tx.sql, sid, index, size, down=down)
+        rows = list(reversed(page.rows)) if down else list(page.rows)
+        before, after = (page.after, page.before) if down else (page.before, page.after)
+        tokens = {
+            "previous": f"to-{rows[0]['index'] - 1}" if rows and before else None,
+            "next": f"from-{rows[-1]['index'] + 1}" if rows and after else None,
+        }
+        return [row["sid"] for row in rows], tokens
 
     async def _own(
         self, errand: Errand, own: tuple[str, ...], others: tuple[str, ...]

@@ -11,11 +11,13 @@ from typing import Any
 
 import orjson
 
+from app import ids
 from app.channels.facts import binding_type
 from app.clock import iso_millis
 from app.realtime import entities
 from app.realtime.entities import CHANNEL, INFO, MESSAGES, ROSTER
 from app.rules.receipts import aggregate
+from app.store.media import BODY
 
 Row = Any
 Data = dict[str, Any]
@@ -46,8 +48,9 @@ def document(row: Row) -> Data:
 
 
 def message(row: Row) -> Data:
-    """A message, with its media and how its deliveries fare."""
-    media = [_medium(*one) for one in orjson.loads(row["media"] or "[]")]
+    """A message, with its media (what it says by a template is one, too, of another category) and
+    how its deliveries fare."""
+    media = [_medium("media", *one) for one in orjson.loads(row["media"] or "[]")]
     shown: Data = {
         "sid": row["sid"],
         "author": row["author"],
@@ -64,7 +67,12 @@ def message(row: Row) -> Data:
         "channelMetadata": row["told"],
     }
     if media:
-        shown |= {"medias": media, "media": media[0]}
+        shown["media"] = media[0]
+    if row["content_type"] is not None:
+        sid = ids.twin(ids.MEDIA, row["sid"])
+        media.append(_medium(BODY, sid, row["content_type"], None, row["content_size"]))
+    if media:
+        shown["medias"] = media
     return shown
 
 
@@ -134,10 +142,12 @@ def _addresses(row: Row) -> Data:
     return {member_type(row): binding}
 
 
-def _medium(sid: str, content_type: str, filename: str | None, size: int | None) -> Data:
+def _medium(
+    category: str, sid: str, content_type: str, filename: str | None, size: int | None
+) -> Data:
     return {
         "sid": sid,
-        "category": "media",
+        "category": category,
         "filename": filename,
         "contentType": content_type,
         "size": size or 0,

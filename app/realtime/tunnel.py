@@ -48,11 +48,13 @@ class Tunnel:
         runtime: Runtime,
         road: Road,
         actions: Buckets,
-        upstream: Buckets,
         spawn: Callable[[Any], object],
         typed: Callable[[str, str, str], None],
     ) -> None:
-        self._runtime, self._upstream, self._spawn = runtime, upstream, spawn
+        self._runtime, self._spawn = runtime, spawn
+        limits, clock = runtime.settings.realtime, runtime.clock
+        self._of_socket = Buckets(limits.requests_per_s, clock)
+        self._of_account = Buckets(limits.account_requests_per_s, clock)
         # When thousands come back at once they wait in line here, and REST does not wait for them.
         self._reading = asyncio.Semaphore(max(1, runtime.settings.database.pool_max // 2))
         self._commands = Commands(runtime, road, actions, typed)
@@ -71,7 +73,8 @@ class Tunnel:
         session.reply(frame.id, header, body)
 
     async def _answer(self, session: Session, frame: Frame) -> Answer:
-        self._upstream.take(session.id)
+        self._of_socket.take(session.id)
+        self._of_account.take(session.grant.account_sid)
         asked = Asked.of(frame)
         path = asked.path.partition("?")[0]
         if found := SYNC.fullmatch(path):

@@ -15,6 +15,7 @@ from app.road import media
 from app.road.convoy import Carriage, Load
 from app.road.items import Arrival, Draft
 from app.rules.conversations import check_writable
+from app.rules.templates import content_of
 from app.rules.timers import next_timer
 from app.store.road import Met
 from app.webhooks import events, tell
@@ -95,12 +96,15 @@ def _message(load: Load, conversation: Conversation, carriage: Carriage, source:
 
 def _drafted(draft: Draft, columns: dict[str, Any]) -> dict[str, Any]:
     created = draft.date_created or columns["date_created"]
+    content_type, content = content_of(draft.template)
     return {
         "body": draft.body,
         "subject": draft.subject,
         "attributes": draft.attributes,
         "content_sid": draft.content_sid,
         "content_variables": draft.content_variables,
+        "content_type": content_type,
+        "content": content,
         "channel_metadata": None,
         "date_created": created,
         "date_updated": draft.date_updated or created,
@@ -123,6 +127,8 @@ def _received(arrival: Arrival, bytes_max: int) -> dict[str, Any]:
         "attributes": attributes,
         "content_sid": None,
         "content_variables": None,
+        "content_type": None,
+        "content": None,
         "channel_metadata": arrival.inbound.channel_metadata,
     }
 

@@ -27,6 +27,7 @@ BAD_VARIABLES, VARIABLES_TOO_LONG = 50527, 50529
 KEY_TOO_LONG, VALUE_TOO_LONG, UNSUPPORTED = 50540, 50541, 50542
 NOT_ON_CHANNEL, TOO_LONG, MISSING_VARIABLE = 216602, 63021, 63028
 APPROVED_CHARS_MAX = 1024
+RICH = "application/x-vnd.com.twilio.rich."
 PLAIN = frozenset({"sms", "mms", "email"})
 """Channels that are texts and files only."""
 
@@ -63,6 +64,17 @@ def body_of(template: ContentTemplate) -> str | None:
     """What a message made of this template says: the text of its richest type."""
     kind = shown.richest(template.types)
     return shown.main_text(kind, _filled(template, kind).fields) if kind else None
+
+
+def content_of(template: ContentTemplate | None) -> tuple[str, str] | tuple[None, None]:
+    """What a message made of this template says, as the SDKs read it (`Message.getContentData`): a
+    media type that names the richest type, and JSON with its fields, filled in, as `data`."""
+    kind = shown.richest(template.types) if template else None
+    if template is None or kind is None:
+        return None, None
+    filled = _filled(template, kind)
+    said = {"data": filled.fields, "variables": filled.variables}
+    return RICH + kind.replace("/", "."), orjson.dumps(said).decode()
 
 
 def fitted(

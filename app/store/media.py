@@ -21,6 +21,8 @@ from app.model import Media
 from app.store.database import Tx
 from app.store.scope import Scope
 
+MEDIA, BODY = "media", "body"
+"""Categories."""
 BATCH_MAX = 500
 COMING_S = 3600.0
 """How long a file may take to come in, all told; then its name is removed."""
@@ -58,6 +60,10 @@ FROM media WHERE sid = ANY ($1::text[]) ORDER BY sid FOR UPDATE
 """
 
 NAMED = "SELECT * FROM media WHERE sid = ANY ($1::text[])"
+SAID = "SELECT * FROM messages m WHERE m.sid = ANY ($1::text[]) AND m.content IS NOT NULL"
+SAID_TO = f"""{SAID} AND m.account_sid = $2 AND m.chat_service_sid = $3 AND EXISTS (
+  SELECT FROM participants p WHERE p.conversation_sid = m.conversation_sid AND p.identity = $4)
+"""
 FETCHING = "SELECT sid, content_type, filename, source_url, message_sid, status FROM media"
 
 STORED = """
@@ -94,11 +100,14 @@ FORGET = "DELETE FROM doomed_files WHERE key = ANY ($1::text[])"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A media row, on which shelf its file lies (None: it is not ours) and who sent it."""
+    """A media row, on which shelf its file lies (None: it is not ours) and who sent it. What a
+    message says by a template is one of the category `body`, whose bytes are `content`."""
 
     row: Any
     shelf: str | None
     author: str | None
+    category: str = MEDIA
+    content: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,19 +124,23 @@ async def find(tx: Tx, sid: str, scope: Scope | None = None) -> Found | None:
     """The media with this SID, of this service; without a scope of anybody's."""
     if not ids.is_sid(sid, ids.MEDIA):
         return None
-    row = await tx.sql.fetchrow(FIND, sid[:2] + sid[2:].lower())
-    if row is None:
-        return None
-    if scope is not None and (row["account_sid"], row["chat_service_sid"]) != tuple(scope):
-        return None
-    return _found(row)
+    sid = sid[:2] + sid[2:].lower()
+    row = await tx.sql.fetchrow(FIND, sid)
+    said = await tx.sql.fetchrow(SAID, _messages([sid])) if row is None else None
+    found = _found(row) if row else _said(said) if said else None
+    if found is None or scope is None:
+        return found
+    return found if (found.row.account_sid, found.row.chat_service_sid) == tuple(scope) else None
 
 
 async def seen_by(tx: Tx, scope: Scope, identity: str, sids: Sequence[str]) -> dict[str, Found]:
     """Those of these media that this identity may see, by SID."""
     wanted = [sid[:2] + sid[2:].lower() for sid in sids if ids.is_sid(sid, ids.MEDIA)]
     rows = await tx.sql.fetch(SEEN, wanted, *scope, identity)
-    return {row["sid"]: _found(row) for row in rows}
+    found = {row["sid"]: _found(row) for row in rows}
+    others = _messages([sid for sid in wanted if sid not in found])
+    rows = await tx.sql.fetch(SAID_TO, others, *scope, identity) if others else []
+    return found | {one.row.sid: one for one in map(_said, rows)}
 
 
 async def add(tx: Tx, media: Media) -> None:
@@ -217,6 +230,29 @@ async def forget(sql: asyncpg.Connection, keys: Sequence[str]) -> None:
 
 def _found(row: Any) -> Found:
     return Found(SimpleNamespace(**row), row["shelf"], row["sender"])
+
+
+def _messages(sids: Sequence[str]) -> list[str]:
+    return [ids.twin(ids.MESSAGE, sid) for sid in sids]
+
+
+def _said(row: Any) -> Found:
+    content = row["content"].encode()
+    shown = SimpleNamespace(
+        sid=ids.twin(ids.MEDIA, row["sid"]),
+        account_sid=row["account_sid"],
+        chat_service_sid=row["chat_service_sid"],
+        conversation_sid=row["conversation_sid"],
+        message_sid=row["sid"],
+        content_type=row["content_type"],
+        filename=None,
+        size=len(content),
+        status="stored",
+        error=None,
+        date_created=row["date_created"],
+        date_updated=row["date_created"],
+    )
+    return Found(shown, None, row["author"], BODY, content)
 
 
 def _waits(row: Any) -> bool:

@@ -31,6 +31,14 @@ DELETE FROM participants WHERE conversation_sid = ANY ($1::text[]) AND identity 
   AND (projected_address IS NULL OR conversation_sid = ANY ($3::text[]))
 RETURNING *
 """
+COUNTED_MAX = 1000
+# Messages beyond read horizons, as far as they are counted.
+BEYOND = f"""
+SELECT p.sid, (SELECT count(*) FROM (SELECT FROM messages m
+    WHERE m.conversation_sid = p.conversation_sid AND m.index > p.last_read_message_index
+    ORDER BY m.index LIMIT {COUNTED_MAX}) AS there) AS count
+FROM participants p WHERE p.sid = ANY ($1::text[]) AND p.last_read_message_index IS NOT NULL
+"""
 TOUCH = "UPDATE conversations SET revision = revision + 1 WHERE sid = ANY ($1::text[])"
 
 
@@ -56,6 +64,13 @@ async def one(tx: Tx, scope: Scope, identity: str, conversation_sid: str) -> Mem
 async def of_address(tx: Tx, scope: Scope, address: str, wanted: Slice) -> list[Membership]:
     """A slice of the memberships of somebody's own (normalised) address."""
     return await _page(tx, scope, P.address == address, wanted)
+
+
+async def beyond(tx: Tx, found: Sequence[Membership]) -> dict[str, int]:
+    """How many messages, at most COUNTED_MAX, lie beyond what these have read, by participant;
+    those who have no read horizon are left out."""
+    sids = [one.participant.sid for one in found]
+    return {row["sid"]: row["count"] for row in await tx.sql.fetch(BEYOND, sids)}
 
 
 def key(membership: Membership) -> Key:

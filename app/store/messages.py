@@ -23,6 +23,12 @@ SELECT message_sid, carrier, external_id, address, proxy_address FROM decisions
 WHERE message_sid = ANY ($1::text[]) AND outcome <> 'duplicate'
 """
 
+COUNTED_MAX = 100_000
+COUNT = f"""
+SELECT count(*) FROM (SELECT FROM messages WHERE conversation_sid = $1
+  ORDER BY index LIMIT {COUNTED_MAX}) AS there
+"""
+
 EDITABLE = {
     "author",
     "participant_sid",
@@ -47,6 +53,13 @@ async def page(tx: Tx, conversation_sid: str, wanted: Slice, *, descending: bool
     """A slice of the messages of a conversation, by index."""
     inside = select(MESSAGES).where(M.conversation_sid == conversation_sid)
     return await tx.every(Message, cut(inside, (M.index,), wanted, descending=descending))
+
+
+async def count(tx: Tx, conversation_sid: str, ever: int) -> int:
+    """How many messages this conversation has, of which there were `ever` so many: exact up to
+    COUNTED_MAX; beyond, those that were removed count, too."""
+    there: int = await tx.sql.fetchval(COUNT, conversation_sid)
+    return there if there < COUNTED_MAX else ever
 
 
 def key(message: Message) -> Key:

@@ -2,15 +2,16 @@
 WITH message AS (
   INSERT INTO messages (
     sid, account_sid, chat_service_sid, conversation_sid, index, author, participant_sid, body,
-    subject, attributes, content_sid, content_variables, channel_metadata, source,
-    revision, date_created, date_updated)
+    subject, attributes, content_sid, content_variables, content_type, content, channel_metadata,
+    source, revision, date_created, date_updated)
   SELECT sid, account_sid, chat_service_sid, conversation_sid, index, author, participant_sid, body,
-    subject, attributes, content_sid, content_variables, channel_metadata, source,
-    revision, date_created, date_updated
+    subject, attributes, content_sid, content_variables, content_type, content, channel_metadata,
+    source, revision, date_created, date_updated
   FROM json_to_recordset($1::text::json) AS m (
     sid text, account_sid text, chat_service_sid text, conversation_sid text, index int,
     author text, participant_sid text, body text, subject text, attributes text, content_sid text,
-    content_variables text, channel_metadata jsonb, source text, revision bigint,
+    content_variables text, content_type text, content text, channel_metadata jsonb, source text,
+    revision bigint,
     date_created timestamptz, date_updated timestamptz)
 ), conversation AS (
   UPDATE conversations c SET message_count = n.message_count, revision = n.revision,

@@ -41,7 +41,7 @@ ACCESSES = ACCESS.replace("c.sid = $2", "c.sid = ANY ($2::text[])")
 MESSAGE = """
 m.sid, m.conversation_sid, m.index, m.author, m.participant_sid, m.body, m.subject, m.attributes,
   m.content_sid, m.date_created, m.date_updated, m.revision,
-  m.channel_metadata IS NOT NULL AS told,
+  m.content_type, octet_length(m.content) AS content_size, m.channel_metadata IS NOT NULL AS told,
   (SELECT json_agg(json_build_array(f.sid, f.content_type, f.filename, f.size) ORDER BY f.position)
    FROM media f WHERE f.message_sid = m.sid)::text AS media,
   ARRAY (SELECT r.status FROM receipts r WHERE r.message_sid = m.sid) AS statuses

@@ -64,6 +64,9 @@ FROM services WHERE sid = $1 AND reachability_enabled
 """
 
 
+FORGET = "DELETE FROM push_bindings WHERE chat_service_sid = $1 AND identity = $2"
+
+
 class Reach(NamedTuple):
     """Whether somebody is connected, and has a device for push. None where the service shows no
     reachability, and for who has not been online since it does, or has no device (docs/44)."""
@@ -157,7 +160,8 @@ async def write(tx: Tx, user: User) -> None:
 
 
 async def remove(tx: Tx, user: User) -> None:
-    """Delete a locked user that is in no conversation any more."""
+    """Delete a locked user that is in no conversation any more, with its devices."""
+    await tx.sql.execute(FORGET, user.chat_service_sid, user.identity)
     await tx.run(delete(USERS).where(U.sid == user.sid))
     _moved(tx, user)
 

@@ -65,6 +65,14 @@ async def test_another_device_channel_or_person_is_another_binding(world) -> Non
     assert len(await shown(world, "?Identity=alice")) == 3
 
 
+async def test_who_is_deleted_has_no_devices_any_more(world) -> None:
+    await world.call("POST", "/v1/Users", {"Identity": "alice"})
+    for who in ("alice", "bob"):
+        await registrations.register(world.runtime, grant(world, who), device())
+    assert (await world.call("DELETE", "/v1/Users/alice"))[0] == 204
+    assert [one["identity"] for one in await shown(world)] == ["bob"]
+
+
 async def test_a_device_is_forgotten_by_its_binding_or_its_address(world) -> None:
     runtime, alice, bob = world.runtime, grant(world), grant(world, "bob")
     sids = [await registrations.register(runtime, alice, device(f"{n}")) for n in range(3)]

@@ -21,6 +21,12 @@ REFUSALS = [
     ({"LastReadTimestamp": "then"}, 50405, WHEN),
     ({"LastReadTimestamp": "0000-01-01T00:00:00Z"}, 50405, WHEN),
 ]
+FILL = """
+INSERT INTO messages (sid, account_sid, chat_service_sid, conversation_sid, index, author, source,
+  date_created, date_updated)
+SELECT 'IM' || md5(sid || n), account_sid, chat_service_sid, sid, n, 'system', 'API', now(), now()
+FROM conversations, generate_series(0, $2::int - 1) AS n WHERE sid = $1
+"""
 
 
 @pytest.fixture(params=["account", "service"])
@@ -104,6 +110,12 @@ async def test_unread_messages_are_counted_beyond_the_horizon(world) -> None:
     assert await unread(LastReadMessageIndex="2") == 0
     assert await unread(LastReadMessageIndex="9") == 0
     assert await unread(LastReadMessageIndex="null") is None
+    # What was removed is not unread.
+    _, page = await world.call("GET", f"{parent['url']}/Messages")
+    await world.call("DELETE", page["messages"][1]["url"])
+    assert await unread(LastReadMessageIndex="0") == 1
+    _, page = await world.call("GET", "/v1/Users/ann/Conversations")
+    assert [one["unread_messages_count"] for one in page["conversations"]] == [1]
 
 
 @pytest.mark.parametrize(("profile", "shown"), [("twilio", 1000), ("relaxed", 4999)])
@@ -113,6 +125,7 @@ async def test_the_count_is_capped_as_the_original_caps_it(
     async with a_world(limits=LimitSettings(profile=profile).model_dump()) as world:
         parent = await joined(world)
         async with world.runtime.db.begin() as tx:
+            await tx.sql.execute(FILL, parent["sid"], 5000)
             await tx.sql.execute(
                 "UPDATE conversations SET message_count = 5000 WHERE sid = $1", parent["sid"]
             )

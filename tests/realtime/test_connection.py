@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import Any
 
 import aiohttp
@@ -11,7 +12,7 @@ import pytest
 
 from app.observe import Failed
 from app.realtime.frames import pack
-from tests.realtime.town import Town, joined, town
+from tests.realtime.town import ACCOUNT, KEY, SECRET, Town, joined, town
 from tests.support import sdk
 from tests.support.sdk import Sdk, raw
 
@@ -36,7 +37,7 @@ async def test_requests_before_a_token_end_the_socket(dsn: str) -> None:
         request = {"method": "GET", "path": "/Client/v2/Configuration", "host": "x"}
         header = {"method": "message", "id": "1", "http_request": request}
         await client.socket.send_bytes(pack(header))
-        await asyncio.wait_for(client.closed.wait(), 5)
+        await client.until(client.closed.is_set)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,7 @@ async def test_requests_before_a_token_end_the_socket(dsn: str) -> None:
 async def test_bytes_that_are_no_frame_end_the_socket(dsn: str, junk: bytes) -> None:
     async with town(dsn) as place, place.client("alice") as alice:
         await alice.socket.send_bytes(junk)
-        await asyncio.wait_for(alice.closed.wait(), 5)
+        await alice.until(alice.closed.is_set)
         assert clean(place)
 
 
@@ -64,6 +65,7 @@ async def test_bytes_that_are_no_frame_end_the_socket(dsn: str, junk: bytes) -> 
         ("POST", "/Client/v2/Typing", b"ChannelSid=1"),
         ("GET", "/Client/v2/MyConversations", None),
         ("POST", "/v1/registrations", {"channel_type": 1}),
+        ("GET", "/Client/v2/Conversations/CHx/MessageRecipients", None),
         ("PUT", "/nowhere", None),
     ],
 )
@@ -89,8 +91,8 @@ async def test_the_token_is_renewed_on_a_live_socket(dsn: str) -> None:
 
 
 async def test_a_token_that_ends_ends_its_socket(dsn: str) -> None:
-    async with town(dsn) as place, place.client("alice", 3) as alice:
-        await alice.until(lambda: alice.closed.is_set())
+    async with town(dsn) as place, place.client("alice", 6) as alice:
+        await alice.until(alice.closed.is_set)
         closing = [one for one in alice.frames if one.method == "close"]
         assert [one.header["status"]["code"] for one in closing] == [410]
 
@@ -116,7 +118,7 @@ async def test_who_reads_too_slowly_is_let_go_and_holds_nobody_up(dsn: str) -> N
                 await place.say(sid, body, "bob")
                 sent += 1
             assert len(place.hub_sessions()) == 1
-        await bob.until(lambda: len(messages.items) == sent, 20)
+        await bob.until(lambda: len(messages.items) == sent)
         assert clean(place)
 
 
@@ -134,11 +136,29 @@ async def test_a_drain_finishes_requests_and_closes_sockets(dsn: str) -> None:
         ]
         await asyncio.sleep(0)
     answered = await asyncio.gather(*posts, return_exceptions=True)
-    await asyncio.wait_for(alice.closed.wait(), 10)
+    await alice.until(alice.closed.is_set)
     assert alice.socket.close_code == 1001
     indexes = [one["index"] for one in answered if isinstance(one, dict)]
     assert len(set(indexes)) == len(indexes)
     await client.__aexit__(None, None, None)
+
+
+async def test_a_drain_tells_those_who_are_too_many_when_to_come_back(dsn: str) -> None:
+    async with AsyncExitStack() as stack:
+        async with town(dsn, realtime={"connections_per_s": 2}) as place:
+            clients = [await stack.enter_async_context(raw(place.url)) for _ in range(5)]
+            for number, client in enumerate(clients):
+                await admitted(client, place.token(f"agent {number}"))
+        for client in clients:
+            await client.until(client.closed.is_set)
+            assert client.socket.close_code == 1001
+        hints = []
+        for client in clients:
+            told = [one for one in client.frames if one.method == "close"]
+            assert [one.header["status"]["code"] for one in told] in ([], [308])
+            said = [orjson.loads(one.payload)["backoff_policy"] for one in told]
+            hints.append(said[0]["reconnect_min_ms"] if said else 0)
+        assert sorted(hints) == [0, 0, 1000, 1000, 2000]
 
 
 def clean(place: Town) -> bool:
@@ -177,3 +197,72 @@ async def test_a_connection_that_asks_too_much_is_told_so(dsn: str) -> None:
         assert sorted({status for status, _, _ in answers}) == [200, 429]
         async with place.client("bob") as bob:
             assert (await bob.request("GET", "/Client/v2/Configuration"))[0] == 200
+
+
+async def test_an_account_has_so_many_connections_and_another_has_its_own(dsn: str) -> None:
+    other = {"sid": "AC" + "b" * 32, "auth_token": "another"}
+    keys = [{"sid": "SK" + "d" * 32, "secret": SECRET}]
+    limits = {"account_connections_max": 2}
+    async with (
+        town(dsn, realtime=limits, accounts=[other | {"api_keys": keys}]) as place,
+        place.client("alice"),
+        place.client("bob") as bob,
+        raw(place.url) as third,
+    ):
+        refused = await third.init(place.token("carol"))
+        assert refused.header["status"]["code"] == 429
+        assert orjson.loads(refused.payload)["backoff_policy"]["reconnect_min_ms"] >= 1000
+        # Who is in may renew a token; another account has room of its own.
+        renewed = await bob.ask({"method": "update", "token": place.token("bob")})
+        assert renewed.header["status"]["code"] == 200
+        login = {"Authorization": aiohttp.encode_basic_auth(*other.values())}
+        async with place.http.get(f"{place.url}/v1/Configuration", headers=login) as response:
+            theirs = (await response.json())["default_chat_service_sid"]
+        granted = sdk.token(other["sid"], keys[0]["sid"], SECRET, theirs, "dave")
+        async with sdk.connected(place.url, granted):
+            pass
+        # The room of somebody who leaves is free again.
+        await bob.socket.close()
+        await admitted(third, place.token("carol"))
+
+
+async def test_who_is_refused_takes_no_room(dsn: str) -> None:
+    async with town(dsn, realtime={"account_connections_max": 1}) as place:
+        nowhere = sdk.token(ACCOUNT, KEY, SECRET, "IS" + "0" * 32, "alice")
+        async with raw(place.url) as alice:
+            for _ in range(2):
+                assert (await alice.init(nowhere)).header["status"]["code"] == 401
+            assert (await alice.init(place.token("alice"))).header["status"]["code"] == 200
+
+
+async def admitted(client: Sdk, token: str) -> None:
+    """Ask until there is room."""
+    async with asyncio.timeout(sdk.WITHIN_S):
+        while (await client.init(token)).header["status"]["code"] != 200:
+            pass
+
+
+async def test_all_accounts_together_come_only_so_fast(dsn: str) -> None:
+    few = {"all_connections_per_s": 0.01}
+    async with (
+        town(dsn, realtime=few) as place,
+        place.client("alice"),
+        raw(place.url) as other,
+    ):
+        refused = await other.init(place.token("bob"))
+        assert refused.header["status"]["code"] == 429
+
+
+async def test_an_account_that_asks_too_much_is_told_so_on_every_connection(dsn: str) -> None:
+    few = {"account_requests_per_s": 0.5}
+    async with (
+        town(dsn, realtime=few) as place,
+        place.client("alice") as alice,
+        place.client("bob") as bob,
+    ):
+        answers = await asyncio.gather(
+            *(one.request("GET", "/Client/v2/Configuration") for one in (alice, bob) * 4)
+        )
+        assert sorted({status for status, _, _ in answers}) == [200, 429]
+        [too_many] = {said for status, _, said in answers if status == 429}
+        assert too_many == "Too Many Requests"

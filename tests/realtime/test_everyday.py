@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from app.observe import Failed
-from tests.realtime.town import Town, joined, town
+from tests.realtime.town import SMS, Town, joined, town
 from tests.support.sdk import Sdk
+
+PHONE = "+15551230001"
 
 
 async def refused(client: Sdk, method: str, path: str, body: object = None) -> tuple[int, int]:
@@ -71,6 +73,8 @@ async def test_messages_are_edited_and_removed(dsn: str) -> None:
         page = await alice.items(messages, PageSize="30", Order="desc")
         assert [one["index"] for one in page["items"]] == [1]
         assert page["meta"]["next_token"] is None and page["meta"]["previous_token"] is None
+        counted = await alice.aim("GET", f"Conversations/{sid}")
+        assert (counted["messages_count"], counted["participants_count"]) == (1, 2)
         assert clean(place)
 
 
@@ -94,6 +98,31 @@ async def test_the_read_horizon_and_the_notification_level_move(dsn: str) -> Non
         assert moved["unread_messages_count"] is None
         await alice.aim("POST", f"MyConversations/{sid}", {"notification_level": "muted"})
         await alice.until(lambda: mine.items[sid][1]["notificationLevel"] == "muted")
+        assert clean(place)
+
+
+async def test_recipients_are_listed_by_pages_of_messages(dsn: str) -> None:
+    async with town(dsn) as place, place.client("alice") as alice:
+        sid = await place.conversation("alice")
+        pair = {"MessagingBinding.Address": PHONE, "MessagingBinding.ProxyAddress": SMS}
+        await place.rest("POST", f"/Conversations/{sid}/Participants", pair)
+        said = [(await place.say(sid, f"{n}", "alice"))["sid"] for n in range(3)]
+        path = f"Conversations/{sid}/MessageRecipients"
+
+        async def listed(**params: str) -> tuple[list[str], dict[str, str | None]]:
+            found = await alice.aim("GET", path, params=params)
+            return [one["message_sid"] for one in found["message_recipients"]], found["meta"]
+
+        found, meta = await listed(PageSize="2")
+        assert found == said[:2] and meta["previous_token"] is None
+        found, meta = await listed(PageSize="2", PageToken=meta["next_token"] or "")
+        assert found == said[2:] and meta["next_token"] is None
+        found, meta = await listed(PageSize="1", PageToken=meta["previous_token"] or "")
+        assert found == said[1:2] and meta["next_token"] and meta["previous_token"]
+        for one, wanted in ((said[0], said[:1]), ("IMx", []), ("%00", [])):
+            assert (await listed(MessageSid=one))[0] == wanted
+        status, _, _ = await alice.request("GET", f"/Client/v2/{path}", params={"PageToken": "x"})
+        assert status == 400
         assert clean(place)
 
 

@@ -37,3 +37,12 @@ async def test_a_client_connects_lists_reads_hears_and_sends(dsn: str) -> None:
             await alice.until(lambda: ("added", 2) in messages.raised)
             assert messages.items[2][1]["author"] == "alice"
         assert [one for one in place.observed if isinstance(one, Failed)] == []
+
+
+async def test_a_client_is_told_how_much_a_file_may_have(dsn: str) -> None:
+    media = {"fetch": False, "bytes_max": 5 << 20}
+    for changes, most in (({}, 150), ({"media": media}, 5)):
+        async with town(dsn, **changes) as place, place.client("alice") as alice:
+            options = (await alice.aim("GET", "Configuration"))["options"]
+            assert options["media_attachment_size_limit_in_mb"] == most
+            assert options["media_attachments_total_size_limit_in_mb"] == most

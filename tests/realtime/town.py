@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 
+from app.clock import Clock
 from app.observe import Observation, Observe
 from app.service import Service, running
 from tests.support import sdk
@@ -76,7 +77,7 @@ class Town:
 
 
 @asynccontextmanager
-async def town(dsn: str, **changes: Any) -> AsyncIterator[Town]:
+async def town(dsn: str, clock: Clock | None = None, **changes: Any) -> AsyncIterator[Town]:
     """The service on a database, with a key that signs tokens."""
     account = {
         "sid": ACCOUNT,
@@ -87,7 +88,10 @@ async def town(dsn: str, **changes: Any) -> AsyncIterator[Town]:
     observed: list[Observation] = []
     observe = Observe()
     observe.to(observed.append)
-    async with running(chosen, dsn, observe=observe) as service, aiohttp.ClientSession() as http:
+    async with (
+        running(chosen, dsn, observe=observe, clock=clock) as service,
+        aiohttp.ClientSession() as http,
+    ):
         yield Town(service, http, observed)
 
 

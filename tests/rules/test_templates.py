@@ -16,7 +16,7 @@ from app.errors import Invalid
 from app.model.traffic import ContentTemplate, MediaPart, Member
 from app.rules.content import Deliver, Fail
 from app.rules.fanout import plan
-from app.rules.templates import body_of, check_supported, check_variables, fitted
+from app.rules.templates import body_of, check_supported, check_variables, content_of, fitted
 from app.settings.content_types import check_types
 from app.settings.models import LimitSettings
 
@@ -367,6 +367,22 @@ def test_the_message_says_what_its_richest_type_says() -> None:
     assert body_of(made(ALONE["twilio/quick-reply"], variables={"1": "Bob"})) == "Well, Bob?"
     assert body_of(made(ALONE["twilio/location"])) == "Us"
     assert body_of(made({"twilio/media": {"media": [PNG]}})) is None
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_sdks_read_what_the_richest_type_says(kind: str) -> None:
+    types = {"twilio/text": TYPES["twilio/text"], kind: TYPES[kind]}
+    media_type, content = content_of(made(types, variables={"1": "Bob", "3": "of no use"}))
+    assert media_type == f"application/x-vnd.com.twilio.rich.{kind.replace('/', '.')}"
+    said = json.loads(content or "")
+    filled = json.dumps(TYPES[kind]).replace("{{1}}", "Bob").replace("{{2}}", "s")
+    assert said["data"] == check_types({kind: json.loads(filled)})[kind]
+    used = {"1": "Bob"} if "Bob" in filled else {}
+    assert said["variables"] == used | ({"2": "s"} if kind == "twilio/call-to-action" else {})
+
+
+def test_a_message_of_no_template_has_no_content() -> None:
+    assert content_of(None) == (None, None)
 
 
 @pytest.mark.parametrize("text", ["{{1}}", "{{ 1 }}", "{{1 }}"])

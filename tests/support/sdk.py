@@ -18,7 +18,7 @@ from twilio.jwt.access_token.grants import ChatGrant
 from app.realtime.frames import Frame, pack, unpack
 
 AIM, CDS = "aim.us1.twilio.com", "cds.us1.twilio.com"
-WITHIN_S = 10.0
+WITHIN_S = 30.0
 numbers = count(1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -12,10 +13,11 @@ CHUNK_BYTES = 65_536
 
 
 class Balancer:
-    """Takes connections and gives each to the next process that takes it. `cut` breaks those there
-    are; while it is `down` it takes none."""
+    """Takes connections (by TLS, if it has that) and gives each to the next process that takes it.
+    `cut` breaks those there are; while it is `down` it takes none."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.ports: Sequence[int] = ()
         self._turns = count()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -40,7 +42,7 @@ class Balancer:
 
     async def open(self) -> None:
         """Take connections from now on."""
-        self._server = await asyncio.start_server(self._taken, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._taken, "127.0.0.1", 0, ssl=self._tls)
 
     async def close(self) -> None:
         """Take none any more, and break those there are."""
@@ -81,13 +83,16 @@ async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
             writer.write(chunk)
             await writer.drain()
     with suppress(OSError, RuntimeError):
-        writer.write_eof()
+        if writer.can_write_eof():
+            writer.write_eof()
+        else:
+            writer.close()  # TLS knows no half of an end
 
 
 @asynccontextmanager
-async def balancer() -> AsyncIterator[Balancer]:
-    """One, while the block runs; what is behind it is said later."""
-    one = Balancer()
+async def balancer(tls: ssl.SSLContext | None = None) -> AsyncIterator[Balancer]:
+    """One, while the block runs; what is behind it is said later. With `tls` it ends that."""
+    one = Balancer(tls)
     await one.open()
     try:
         yield one

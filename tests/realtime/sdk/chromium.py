@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ import aiohttp
 
 from tests.realtime.sdk import installed
 
+BLANK = "about:blank"
 LISTENING = "DevTools listening on "
 FLAGS = (
     "--headless=new",
@@ -65,23 +66,28 @@ class Browser:
     async def open(self, url: str) -> Page:
         """A page of a person who was never here."""
         context = (await self.send("Target.createBrowserContext"))["browserContextId"]
-        target = await self.send("Target.createTarget", url="about:blank", browserContextId=context)
+        target = await self.send("Target.createTarget", url=BLANK, browserContextId=context)
         attached = await self.send(
             "Target.attachToTarget", targetId=target["targetId"], flatten=True
         )
-        page = self.pages[attached["sessionId"]] = Page(self, attached["sessionId"])
+        page = self.pages[attached["sessionId"]] = Page(self, attached["sessionId"], context)
         for domain in ("Page", "Runtime", "DOM", "Log"):
             await page.send(f"{domain}.enable")
-        await page.send("Page.navigate", url=url)
+        await page.send("Runtime.addBinding", name="said")
+        if url != BLANK:
+            await page.send("Page.navigate", url=url)
         return page
 
 
 @dataclass
 class Page:
-    """One tab. `wrong` is what its scripts threw; `answers` are given to its prompts."""
+    """One tab. `wrong` is what its scripts threw; `answers` are given to its prompts; `said` hears
+    what they say by the function of that name."""
 
     browser: Browser
     session: str
+    context: str
+    said: Callable[[str], None] = print
     wrong: list[str] = field(default_factory=list)
     answers: list[str] = field(default_factory=list)
     _tasks: set[asyncio.Task[Any]] = field(default_factory=set)
@@ -96,11 +102,17 @@ class Page:
             details = params["exceptionDetails"]
             said = details.get("exception", {}).get("description", details["text"])
             self.wrong.append(said)
+        elif method == "Runtime.bindingCalled":
+            self.said(params["payload"])
         elif method == "Page.javascriptDialogOpening":
             answer = {"accept": True, "promptText": self.answers.pop(0) if self.answers else ""}
             task = asyncio.create_task(self.send("Page.handleJavaScriptDialog", **answer))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Its person goes, with everything that is kept of them."""
+        await self.browser.send("Target.disposeBrowserContext", browserContextId=self.context)
 
     async def value(self, expression: str) -> Any:
         """What a piece of JavaScript gives."""
@@ -151,12 +163,12 @@ class Page:
 
 
 @asynccontextmanager
-async def chromium(folder: Path) -> AsyncIterator[Browser]:
+async def chromium(folder: Path, *flags: str) -> AsyncIterator[Browser]:
     """A browser while the block runs; what it keeps goes into this folder."""
     program = installed.chromium()
     assert program is not None
     process = await asyncio.create_subprocess_exec(
-        *(program, *FLAGS, f"--user-data-dir={folder}", "about:blank"),
+        *(program, *FLAGS, *flags, f"--user-data-dir={folder}", BLANK),
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )

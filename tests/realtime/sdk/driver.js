@@ -1,13 +1,11 @@
-// Clients of the unmodified SDK, driven by lines of JSON: one request, one answer, and what the
-// clients hear in between. A request is a piece of JavaScript, so that a test says what it does.
+// Clients of the unmodified SDK, driven by JSON: one request, one answer, and what the clients hear
+// in between. A request is a piece of JavaScript, so that a test says what it does. In Node the
+// JSON comes by lines (driver-node.js), in a page by DevTools (driver.html).
 //
 //   in   {"id": 1, "who": "alice", "code": "return client.version", "args": {}}
 //   out  {"id": 1, "value": ...} | {"id": 1, "error": {"message", "status", "code", "name"}}
 //        {"who": "alice", "event": "messageAdded", "data": {...}}
 "use strict";
-
-const readline = require("node:readline");
-const { Client } = require("@twilio/conversations");
 
 const EVENTS = [
   "initialized", "initFailed", "connectionStateChanged", "connectionError",
@@ -18,11 +16,6 @@ const EVENTS = [
   "tokenAboutToExpire", "tokenExpired",
 ];
 const AsyncFunction = (async () => {}).constructor;
-const people = new Map();
-
-function say(line) {
-  process.stdout.write(JSON.stringify(line) + "\n");
-}
 
 /** What a test may want to know of an object of the SDK. */
 function brief(value) {
@@ -93,32 +86,41 @@ function wrong(error) {
   };
 }
 
-function open(who, { token, uri, options }) {
-  const client = new Client(token, { Twilsock: { uri }, ...options });
-  people.set(who, client);
-  for (const event of EVENTS) {
-    client.on(event, (data) => say({ who, event, data: brief(data) ?? null }));
+/** Drives clients of this SDK: gives what takes a request. `helpers` are there for its code. */
+function driving(Client, say, helpers) {
+  const people = new Map();
+
+  function open(who, { token, uri, options }) {
+    const given = uri === null ? options : { Twilsock: { uri }, ...options };
+    const client = Object.keys(given).length ? new Client(token, given) : new Client(token);
+    people.set(who, client);
+    for (const event of EVENTS) {
+      client.on(event, (data) => say({ who, event, data: brief(data) ?? null }));
+    }
+    return null;
   }
-  return null;
+
+  async function perform({ who, code, args }) {
+    if (code === "open") return open(who, args);
+    const context = { client: people.get(who), brief, ...helpers };
+    const names = [...Object.keys(context), ...Object.keys(args)];
+    const values = [...Object.values(context), ...Object.values(args)];
+    return brief((await new AsyncFunction(...names, code)(...values)) ?? null);
+  }
+
+  return async (request) => {
+    try {
+      say({ id: request.id, value: await perform(request) });
+    } catch (error) {
+      say({ id: request.id, error: wrong(error) });
+    }
+  };
 }
 
-async function perform({ who, code, args }) {
-  if (code === "open") return open(who, args);
-  const context = { client: people.get(who), Buffer, brief };
-  const names = [...Object.keys(context), ...Object.keys(args)];
-  const values = [...Object.values(context), ...Object.values(args)];
-  return brief((await new AsyncFunction(...names, code)(...values)) ?? null);
+/** A promise that nobody took care of: the SDK leaves one alone when its socket drops while it opens
+ *  a conversation. */
+function unhandled(error) {
+  return { who: null, event: "unhandled", data: wrong(error) };
 }
 
-// The SDK leaves a promise alone when the socket drops while it opens a conversation.
-process.on("unhandledRejection", (error) => say({ who: null, event: "unhandled", data: wrong(error) }));
-
-readline.createInterface({ input: process.stdin }).on("line", async (line) => {
-  const request = JSON.parse(line);
-  try {
-    say({ id: request.id, value: await perform(request) });
-  } catch (error) {
-    say({ id: request.id, error: wrong(error) });
-  }
-}).on("close", () => process.exit(0));
-say({ who: null, event: "ready", data: process.version });
+if (typeof module === "object") module.exports = { driving, unhandled };

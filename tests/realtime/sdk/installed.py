@@ -36,5 +36,5 @@ def missing(browser: bool) -> str | None:
     if not PACKAGE.is_dir():
         return "the official SDK is not installed: run `npm ci` in tests/realtime"
     if browser and chromium() is None:
-        return "Chromium is not installed: the page cannot be opened"
+        return "Chromium is not installed: no page can be opened"
     return None

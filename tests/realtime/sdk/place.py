@@ -18,7 +18,7 @@ from app import ids
 from tests.faults.ground import Ground
 from tests.faults.town import SMS, Town, town
 from tests.realtime.sdk.balancer import Balancer, balancer
-from tests.realtime.sdk.node import Node, Person, node
+from tests.realtime.sdk.clients import WITHIN_S, Clients, Drive, Person
 from tests.support.settings import ACCOUNT, TOKEN
 
 KEY = ("SK" + "5" * 32, "the-secret-of-the-key-that-signs-tokens")
@@ -37,18 +37,14 @@ _numbers = count(1)
 
 @dataclass
 class Place:
-    """A service, and a Node process with its clients."""
+    """A service, and its clients. `uri` is the one option that they are given, if any."""
 
     town: Town
     front: Balancer
-    node: Node
+    clients: Clients
+    uri: str | None
     service_sid: str = ""
     _people: dict[str, Person] = field(default_factory=dict)
-
-    @property
-    def uri(self) -> str:
-        """The one option that the SDK is given."""
-        return f"ws://{self.front.origin}/v3/wsconnect"
 
     def token(self, identity: str, ttl: int = 3600, key: tuple[str, str] = KEY, **more: Any) -> str:
         """What the customer's server would give this person."""
@@ -72,7 +68,7 @@ class Place:
         """Somebody's application starts, and has started when this returns."""
         identity = who if "-" in who else self.stranger(who)
         name = f"{identity}/{next(_numbers)}"
-        one = Person(self.node, name, identity)
+        one = Person(self.clients, name, identity)
         since = one.mark
         await one.open(self.token(identity, **token), self.uri)
         if ready:
@@ -141,7 +137,7 @@ class Place:
         sid: str = (await self.rest("POST", "/v1/Roles", form))["sid"]
         return sid
 
-    async def until(self, done: Any, within_s: float = 20.0) -> Any:
+    async def until(self, done: Any, within_s: float = WITHIN_S) -> Any:
         """Ask again until the answer is not empty."""
         async with asyncio.timeout(within_s):
             while not (answer := await done()):
@@ -151,9 +147,17 @@ class Place:
 
 @asynccontextmanager
 async def place(
-    ground: Ground, folder: Path, *, services: int = 1, seed: int | None = None, **sections: Any
+    ground: Ground,
+    folder: Path,
+    drive: Drive,
+    *,
+    services: int = 1,
+    seed: int | None = None,
+    public_url: str | None = None,
+    **sections: Any,
 ) -> AsyncIterator[Place]:
-    """A place whose service is ready, of so many processes behind one port."""
+    """A place whose service is ready, of so many processes behind one port. With a `public_url` its
+    clients find it by themselves."""
     seed = SystemRandom().randrange(1_000_000) if seed is None else seed
     print(f"seed {seed}")  # shown with what fails
     keys = [{"sid": KEY[0], "secret": KEY[1]}]
@@ -173,13 +177,14 @@ async def place(
                 folder,
                 seed,
                 services=services,
-                public_url=f"http://{front.origin}",
+                public_url=public_url or f"http://{front.origin}",
                 **settings,
             )
         )
         front.ports = [child.port for child in around.services]
-        clients = await stack.enter_async_context(node())
-        one = Place(around, front, clients)
+        clients = await stack.enter_async_context(drive())
+        uri = None if public_url else f"ws://{front.origin}/v3/wsconnect"
+        one = Place(around, front, clients, uri)
         one.service_sid = (await one.rest("GET", "/v1/Configuration"))["default_chat_service_sid"]
         assert ids.is_sid(one.service_sid, ids.SERVICE)
         yield one

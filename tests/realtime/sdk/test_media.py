@@ -6,17 +6,14 @@ from hashlib import sha256
 
 import pytest
 
-from tests.realtime.sdk.node import SdkError
+from tests.realtime.sdk.clients import SdkError
 from tests.realtime.sdk.place import Place
 
 OPEN = "const it = await client.getConversationBySid(sid); "
-BYTES = "const bytes = (size) => Buffer.from(Array.from({length: size}, (_, i) => (i * 7) % 251)); "
-PNG = (
-    "const png = (n) => Buffer.concat([Buffer.from('89504e470d0a1a0a', 'hex'), Buffer.from([n])]); "
-)
+BYTES = "const bytes = (size) => Array.from({length: size}, (_, i) => (i * 7) % 251); "
+PNG = "const png = (n) => file([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, n]); "
 FETCH = (
-    "const load = async (url) => Buffer.from(await (await fetch(url)).arrayBuffer())"
-    ".toString('base64'); "
+    "const load = async (url) => base64(new Uint8Array(await (await fetch(url)).arrayBuffer())); "
 )
 
 
@@ -26,8 +23,8 @@ async def test_one_file_is_sent_and_opened(here: Place) -> None:
     size = 300_000
     sent = await alice.run(
         OPEN + BYTES + "const media = bytes(size);"
-        "await it.sendMessage({contentType: 'application/octet-stream', media,"
-        " filename: 'ä b.bin'}); return media.toString('base64')",
+        "await it.sendMessage({contentType: 'application/octet-stream', media: file(media),"
+        " filename: 'ä b.bin'}); return base64(media)",
         sid=sid,
         size=size,
     )

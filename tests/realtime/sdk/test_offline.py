@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from tests.realtime.sdk.node import Person
+from tests.realtime.sdk.clients import Person
 from tests.realtime.sdk.place import HELLO, Place
 
 OPEN = "const it = await client.getConversationBySid(sid); "

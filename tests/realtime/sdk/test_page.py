@@ -13,11 +13,14 @@ from aiohttp import web
 from PIL import Image
 
 from tests.realtime.sdk import installed
-from tests.realtime.sdk.chromium import Browser, Page, chromium
+from tests.realtime.sdk.chromium import Browser, Page
 from tests.realtime.sdk.place import Place
 from tests.support.serving import serving
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [
+    pytest.mark.timeout(180),
+    pytest.mark.parametrize("drive", ["node"], indirect=True, scope="session"),
+]
 
 TTL_S = 12
 WATCH = (
@@ -29,13 +32,6 @@ UNREAD = "(document.querySelector('[data-sid=\"{}\"] .unread') || {{}}).textCont
 BODIES = (
     "[...document.querySelectorAll('#messages li')].map((one) => one.childNodes[1].textContent)"
 )
-
-
-@pytest.fixture(scope="session")
-async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
-    """One browser for all pages."""
-    async with chromium(tmp_path_factory.mktemp("chromium")) as one:
-        yield one
 
 
 @dataclass

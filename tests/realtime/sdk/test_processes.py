@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from tests.faults.ground import Ground
-from tests.realtime.sdk.node import Person, SdkError
+from tests.realtime.sdk.clients import Drive, Person, SdkError
 from tests.realtime.sdk.place import Place, place
 
 pytestmark = pytest.mark.timeout(240)
@@ -101,7 +101,7 @@ async def judge(here: Place, talk: Talk) -> None:
     assert len(set(bodies)) == len(bodies), "doubled"
     assert set(talk.said) <= set(bodies), "lost"
     assert len(talk.said) > 20, "they hardly talked"
-    assert here.node.unhandled() == []
+    assert here.clients.unhandled() == []
     last = (await here.say(talk.sid, "the end"))["index"]
     for one in talk.people:
         await one.saw("messageAdded", 60.0, body="the end")
@@ -116,17 +116,19 @@ async def judge(here: Place, talk: Talk) -> None:
 
 
 async def test_two_processes_behind_one_port_are_one_service(
-    ground: Ground, tmp_path: Path
+    ground: Ground, drive: Drive, tmp_path: Path
 ) -> None:
-    async with place(ground, tmp_path, services=2) as here:
+    async with place(ground, tmp_path, drive, services=2) as here:
         async with talking(here) as talk:
             await talk.goes_on(60)
         await judge(here, talk)
         assert min(here.front.served[port] for port in here.front.ports) >= 2
 
 
-async def test_nobody_notices_a_rolling_restart(ground: Ground, tmp_path: Path) -> None:
-    async with place(ground, tmp_path, services=2) as here:
+async def test_nobody_notices_a_rolling_restart(
+    ground: Ground, drive: Drive, tmp_path: Path
+) -> None:
+    async with place(ground, tmp_path, drive, services=2) as here:
         async with talking(here) as talk:
             for child in here.town.services:
                 await talk.goes_on(10)
@@ -140,8 +142,10 @@ async def test_nobody_notices_a_rolling_restart(ground: Ground, tmp_path: Path) 
             assert "denied" not in one.all("connectionStateChanged")
 
 
-async def test_kill_9_under_load_loses_and_doubles_nothing(ground: Ground, tmp_path: Path) -> None:
-    async with place(ground, tmp_path, services=2) as here:
+async def test_kill_9_under_load_loses_and_doubles_nothing(
+    ground: Ground, drive: Drive, tmp_path: Path
+) -> None:
+    async with place(ground, tmp_path, drive, services=2) as here:
         random = here.town.random
         async with talking(here) as talk:
             for _ in range(KILLS):

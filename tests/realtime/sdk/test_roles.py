@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.realtime.sdk.node import Person, SdkError
+from tests.realtime.sdk.clients import Person, SdkError
 from tests.realtime.sdk.place import HELLO, OURS, Place
 
 OPEN = "const it = await client.getConversationBySid(sid); "

@@ -8,7 +8,7 @@ import pytest
 
 from app.rules.templates import VALUE_TOO_LONG
 from tests.faults.town import WHATSAPP
-from tests.realtime.sdk.node import SdkError
+from tests.realtime.sdk.clients import SdkError
 from tests.realtime.sdk.place import DECLARED, HELLO, OURS, Place
 
 OPEN = "const it = await client.getConversationBySid(sid); "
@@ -176,3 +176,109 @@ async def test_a_variable_that_is_too_long_is_refused(here: Place) -> None:
         await alice.run(SEND, sid=sid, content=content, values={"1": "x" * 300})
     assert (caught.value.status, caught.value.code) == (400, VALUE_TOO_LONG)
     assert [one["body"] for one in await here.messages(sid)] == [HELLO]
+
+
+TOLD = (
+    OPEN
+    + "const one = (await it.getMessages()).items.find((one) => one.index === index);"
+    + "return {said: await one.getContentData(), attached: one.attachedMedia, type: one.type}"
+)
+SAYS: dict[str, dict[str, Any]] = {
+    "twilio/text": {"type": "text", "body": "Bo, how was the bench? Answer 1 to 5."},
+    "twilio/media": {
+        "type": "media",
+        "body": "A picture.",
+        "media": ["https://example.com/a.png"],
+    },
+    "twilio/location": {
+        "type": "location",
+        "latitude": 52.5,
+        "longitude": 13.25,
+        "label": "Our shop",
+    },
+    "twilio/quick-reply": {
+        "type": "quickReply",
+        "body": "Bo, how was the bench?",
+        "replies": [{"title": "Good", "id": "good"}, {"title": "Bad", "id": "bad"}],
+    },
+    "twilio/call-to-action": {
+        "type": "callToAction",
+        "body": "Bo, tell us how the bench was.",
+        "actions": [
+            {"type": "url", "title": "Here", "url": "https://example.com/Bo"},
+            {"type": "phone", "title": "By phone", "phone": "+15005550006"},
+        ],
+    },
+    "twilio/list-picker": {
+        "type": "listPicker",
+        "body": "Choose.",
+        "button": "Open",
+        "items": [{"item": "Tea", "id": "tea", "description": "green"}],
+    },
+    "twilio/card": {
+        "type": "card",
+        "title": "A bench",
+        "subtitle": "of oak",
+        "media": ["https://example.com/bench.png"],
+        "actions": [{"type": "reply", "title": "Mine", "id": "mine", "index": 0}],
+    },
+}
+"""What the SDK gives of each type of `MADE`, sent to Bo."""
+
+
+@pytest.mark.parametrize("kind", SAYS)
+async def test_what_a_message_says_by_a_template_is_read_as_it_was_sent(
+    here: Place, kind: str
+) -> None:
+    alice, bob = await here.arrive("alice"), await here.arrive("bob")
+    content = await made(here, types={kind: MADE["types"][kind]})
+    sid = await here.meeting(alice, bob)
+    index = await alice.run(SEND, sid=sid, content=content, values={"1": "Bo"})
+    for one in (alice, bob):
+        await one.saw("messageAdded", index=index)
+    # The original shows no media of it by REST.
+    shown = (await here.messages(sid))[-1]
+    assert (shown["media"], shown["content_sid"]) == (None, content)
+    await here.rest("DELETE", f"/v1/Content/{content}")
+    late = await here.arrive("late")
+    await here.join(sid, late.identity)
+    await late.saw("conversationJoined", sid=sid)
+    for one in (alice, bob, late):
+        told = await one.run(TOLD, sid=sid, index=index)
+        assert (told["attached"], told["type"]) == ([], "text")
+        assert _like(told["said"], SAYS[kind]), told["said"]
+
+
+async def test_a_message_without_a_template_says_nothing_by_one(here: Place) -> None:
+    alice = await here.arrive("alice")
+    sid = await here.meeting(alice)
+    assert (await alice.run(TOLD, sid=sid, index=0))["said"] is None
+
+
+async def test_who_is_not_in_the_conversation_reads_nothing_of_it(here: Place) -> None:
+    alice, mallory = await here.arrive("alice"), await here.arrive("mallory")
+    sid, content = await here.meeting(alice), await made(here)
+    await here.meeting(mallory)
+    index = await alice.run(SEND, sid=sid, content=content, values={})
+    await alice.saw("messageAdded", index=index)
+    medium = "return (await it.getMessages()).items[1].getMediaByCategories(['body'])[0].sid"
+    body = await alice.run(OPEN + medium, sid=sid)
+    urls = "return client.getTemporaryContentUrlsForMediaSids([medium])"
+    assert await alice.run(urls, medium=body)
+    with pytest.raises(SdkError):
+        await mallory.run(urls, medium=body)
+    # What is gone is gone for everybody.
+    message = (await here.messages(sid))[-1]["sid"]
+    await here.rest("DELETE", f"/v1/Conversations/{sid}/Messages/{message}")
+    with pytest.raises(SdkError):
+        await alice.run(urls, medium=body)
+
+
+def _like(found: Any, wanted: Any) -> bool:
+    """Whether it has these members, at every depth."""
+    if isinstance(wanted, dict):
+        return all(_like(found.get(name), one) for name, one in wanted.items())
+    if isinstance(wanted, list):
+        both = zip(found, wanted, strict=True)
+        return len(found) == len(wanted) and all(_like(*one) for one in both)
+    return bool(found == wanted)

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.realtime.sdk.node import SdkError
+from tests.realtime.sdk.clients import SdkError
 from tests.realtime.sdk.place import KEY, Place
 
+TTL_S = 12
+"""Long enough for everything that comes before its end."""
 UPDATE = "await client.updateToken(token); return client.connectionState"
 
 
@@ -43,7 +45,7 @@ async def test_a_token_is_renewed_before_it_ends(here: Place) -> None:
 
 
 async def test_a_token_that_ends_ends_the_connection_until_there_is_another(here: Place) -> None:
-    alice = await here.arrive("alice", ttl=5)
+    alice = await here.arrive("alice", ttl=TTL_S)
     sid = await here.meeting(alice)
     await alice.saw("tokenAboutToExpire")
     await alice.saw("tokenExpired")
@@ -87,7 +89,7 @@ async def test_a_revoked_key_ends_its_connections(here: Place) -> None:
 async def _arrived(here: Place, key: tuple[str, str]) -> Any:
     """Somebody with a token of a key that was just made: a server knows it within seconds."""
     alice = await here.arrive("alice", ready=False, key=key)
-    came = await alice.node.until(
+    came = await alice.clients.until(
         lambda one: one.who == alice.name and one.event in ("initialized", "initFailed"), 0, 30
     )
     return alice if came.event == "initialized" else None

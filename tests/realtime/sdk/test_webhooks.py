@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from tests.faults.ground import Ground
-from tests.realtime.sdk.node import SdkError
+from tests.realtime.sdk.clients import Drive, SdkError
 from tests.realtime.sdk.place import Place, place
 from tests.support.serving import serving
 
@@ -49,7 +49,7 @@ async def strict() -> Strict:
 
 @pytest.fixture(scope="module")
 async def asked(
-    ground: Ground, strict: Strict, tmp_path_factory: pytest.TempPathFactory
+    ground: Ground, drive: Drive, strict: Strict, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Place]:
     """A place whose customer wants to be asked."""
     application = web.Application()
@@ -57,7 +57,7 @@ async def asked(
     async with serving(application) as url:
         urls = {"pre_url": f"{url}/before", "post_url": f"{url}/after"}
         hooks = {"webhooks": urls | {"filters": FILTERS}}
-        async with place(ground, tmp_path_factory.mktemp("asked"), **hooks) as one:
+        async with place(ground, tmp_path_factory.mktemp("asked"), drive, **hooks) as one:
             yield one
 
 
