@@ -228,7 +228,7 @@ class Settler:
         for settled in batch.settled:
             if settled.dead is not None:
                 gone = settled.item.conversation_sid
-                self._runtime.observe(DeadLettered(DELIVERY, settled.outcome, gone))
+                self._runtime.observe(DeadLettered(DELIVERY, settled.outcome, gone, settled.dead))
         for turn in batch.turns:
             self._runtime.observe(turn)
         for item in items:

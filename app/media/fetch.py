@@ -181,7 +181,7 @@ async def settle(runtime: Runtime, fetched: Fetched) -> None:
         )
     )
     if settled.dead is not None:
-        runtime.observe(DeadLettered(MEDIA, fetched.outcome, item.conversation_sid))
+        runtime.observe(DeadLettered(MEDIA, fetched.outcome, item.conversation_sid, settled.dead))
 
 
 def verdict(runtime: Runtime, fetched: Fetched) -> Settled:

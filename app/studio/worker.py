@@ -180,7 +180,8 @@ class Worker:
             )
         )
         if walked.settled is not None and walked.settled.dead is not None:
-            self._runtime.observe(DeadLettered(FLOW, walked.outcome, item.conversation_sid))
+            gone, why = item.conversation_sid, walked.settled.dead
+            self._runtime.observe(DeadLettered(FLOW, walked.outcome, gone, why, flow_of(item)))
 
 
 def _done(item: Claimed, outcome: str, detail: str) -> Walked:
