@@ -91,6 +91,7 @@ async def test_a_file_that_cannot_be_a_script_is_named(tmp_path: Path) -> None:
     ("lines", "said"),
     [
         (["hi", "/timeout"], ["flow: Hi, do you like bots?", "(completed)"]),
+        (["hi", "/undelivered"], ["flow: Hi, do you like bots?", "(the flow is still waiting)"]),
         (["hi"], ["flow: Hi, do you like bots?", "(the flow is still waiting)"]),
         (["hi", "/quit", "yes"], ["flow: Hi, do you like bots?", "(the flow is still waiting)"]),
         ([], []),
