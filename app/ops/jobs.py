@@ -203,6 +203,7 @@ class Jobs:
             (retention.dropped, days.dropped_days),
             (retention.gap_finds, days.dropped_days),
             (retention.executions, days.executions_days),
+            (retention.sessions, days.sessions_days),
             (retention.early_statuses, retention.EARLY_DAYS),
             (retention.changes, days.changes_days),
             (retention.idempotency_keys, retention.IDEMPOTENCY_DAYS),

@@ -151,6 +151,7 @@ class RetentionSettings(Model):
     dead_letters_days: Annotated[int, Field(ge=1)] = 90
     dropped_days: Annotated[int, Field(ge=1)] = 90
     executions_days: Annotated[int, Field(ge=1)] = 30
+    sessions_days: Annotated[int, Field(ge=2)] = 30
     changes_days: Annotated[int, Field(ge=2)] = 30
 
 
