@@ -161,6 +161,9 @@ def _changing(
 
 
 def _flow(options: argparse.Namespace) -> int:
+    if options.file is None and options.action != "widgets":
+        print(f"parley: flow {options.action} wants a FILE or a SID", file=sys.stderr)
+        return 2
     if options.action != "trace":
         return _run(flow_command.run(options, print))
     ask = partial(flow_trace.run, name=options.file, say=print)
