@@ -1,4 +1,4 @@
-"""`parley flow`: check a definition, talk with it in the terminal, and say what widgets there are.
+"""`parley flow`: check a definition, and talk with it in the terminal.
 
 What is typed is what the other side writes. `/timeout` lets the wait pass, `/undelivered` says that
 the last message did not arrive, `/variables` shows what the flow remembers, `/quit` leaves.
@@ -44,13 +44,11 @@ from app.flows.machine import hears, message_event
 from app.flows.memory import TRIGGERS, Trigger
 from app.flows.stack import Stack
 from app.flows.states import Flow, FlowErrors
-from app.flows.widgets import table
 from app.settings.models import EgressSettings
 
 TEXT = (
     "Check a flow's definition (`flow check FILE`: every mistake with its line), talk with it "
-    "(`flow run FILE`; neither needs a database), see what it did (`flow trace FN...|FW...`), or "
-    "what widgets there are, how they are left and what they take (`flow widgets`)."
+    "(`flow run FILE`; neither needs a database), or see what it did (`flow trace FN...|FW...`)."
 )
 ANSWER = 'a status and a body (200 {"a": 1}), or /fail'
 COMMANDS = (
@@ -59,15 +57,8 @@ COMMANDS = (
 CONTACT, ADDRESS = "+15550100", "+15550199"
 
 ARGUMENTS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
-    (("action",), {"choices": ("check", "run", "trace", "widgets"), "help": "what to do"}),
-    (
-        ("file",),
-        {
-            "metavar": "FILE|SID",
-            "nargs": "?",
-            "help": "the definition, JSON; of trace, FN... or FW...",
-        },
-    ),
+    (("action",), {"choices": ("check", "run", "trace"), "help": "what to do"}),
+    (("file",), {"metavar": "FILE|SID", "help": "the definition, JSON; of trace, FN... or FW..."}),
     (("--script",), {"metavar": "LINES", "help": "a file of what to type, line by line"}),
     (
         ("--param",),
@@ -120,10 +111,6 @@ def check(path: Path, say: Print) -> int:
 
 async def run(options: argparse.Namespace, say: Print) -> int:
     """Do what was asked; gives the exit status: 1 for a wrong definition or a flow that failed."""
-    if options.action == "widgets":
-        for line in table.lines():
-            say(line)
-        return 0
     if options.action == "check":
         return check(Path(options.file), say)
     flow = _read(Path(options.file), say)

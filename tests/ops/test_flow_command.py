@@ -37,14 +37,17 @@ async def talk(folder: Path, text: str, lines: list[str], *flags: str) -> tuple[
     return await run(file, "--script", str(script), *flags)
 
 
-async def test_widgets_are_listed_and_a_file_is_asked_for_where_one_is_wanted() -> None:
-    status, out, _ = await parley("flow", "widgets")
+async def test_widgets_are_listed() -> None:
+    status, out, _ = await parley("widgets")
     assert status == 0
     assert "\nsend-message\n    Sends a message into the conversation" in out
     assert "    leaves by: sent, failed\n" in out
-    for action in ("check", "run", "trace"):
-        status, out, said = await parley("flow", action)
-        assert (status, out, said) == (2, "", f"parley: flow {action} wants a FILE or a SID\n")
+
+
+async def test_the_configuration_may_stand_between_what_to_do_and_of_what() -> None:
+    status, _, said = await parley("flow", "trace", "--config", "none.yaml", "FW" + "0" * 32)
+    assert status == 1
+    assert "none.yaml:1:1: file: does not exist" in said
 
 
 async def test_the_documented_flow_is_checked_and_talked_with(tmp_path: Path) -> None:

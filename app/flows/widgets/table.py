@@ -1,4 +1,4 @@
-"""What `parley flow widgets` prints: every widget that is run, and those that are refused."""
+"""What `parley widgets` prints: every widget that is run, and those that are refused."""
 
 from __future__ import annotations
 
