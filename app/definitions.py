@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TypeVar
 
+from app import ids
 from app.flows.definition import parse
 from app.flows.fuel import Slow, hurried
 from app.flows.stack import Find
@@ -103,7 +104,7 @@ class Finder:
     async def read(self, named: str, revision: str) -> tuple[str, Flow] | None:
         """A flow of this account, in LatestPublished, LatestDraft or a number, and which number
         that is."""
-        sid = named[:2] + named[2:].lower()
+        sid = ids.lowered(named)
         if sid in self._mine and revision.isdecimal():
             return await self._numbered(sid, int(revision))
         async with self._definitions.db.read() as tx:

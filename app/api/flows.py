@@ -14,7 +14,6 @@ from app.api.declared import owned
 from app.api.flow_definition import DEFINITION, check, problems
 from app.api.forms import INVALID, Parameter
 from app.api.page import Listing
-from app.api.parameters import lowered
 from app.clock import iso_seconds
 from app.errors import Invalid
 from app.model import Flow, FlowRevision
@@ -165,7 +164,7 @@ def path_sid(call: Call, segment: str, prefix: str) -> str:
     text = call.key(segment)
     if not ids.is_sid(text, prefix):
         raise call.missing()
-    return lowered(text)
+    return ids.lowered(text)
 
 
 def url_of(call: Call, flow_sid: str) -> str:

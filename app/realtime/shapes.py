@@ -20,7 +20,7 @@ from app.rules.receipts import aggregate
 Row = Any
 Data = dict[str, Any]
 
-EMAIL, SMS = "email", "sms"
+SMS = "sms"
 
 
 def document(row: Row) -> Data:

@@ -140,7 +140,7 @@ async def find(tx: Tx, sid: str, scope: Scope | None = None) -> Found | None:
     """The media with this SID, of this service; without a scope of anybody's."""
     if not ids.is_sid(sid, ids.MEDIA):
         return None
-    row = await tx.sql.fetchrow(FIND, sid[:2] + sid[2:].lower())
+    row = await tx.sql.fetchrow(FIND, ids.lowered(sid))
     if row is None:
         return None
     if scope is not None and (row["account_sid"], row["chat_service_sid"]) != tuple(scope):
@@ -150,7 +150,7 @@ async def find(tx: Tx, sid: str, scope: Scope | None = None) -> Found | None:
 
 async def seen_by(tx: Tx, scope: Scope, identity: str, sids: Sequence[str]) -> dict[str, Found]:
     """Those of these media that this identity may see, by SID."""
-    wanted = [sid[:2] + sid[2:].lower() for sid in sids if ids.is_sid(sid, ids.MEDIA)]
+    wanted = [ids.lowered(sid) for sid in sids if ids.is_sid(sid, ids.MEDIA)]
     rows = await tx.sql.fetch(SEEN, wanted, *scope, identity)
     return {row["sid"]: _found(row) for row in rows}
 
