@@ -15,6 +15,7 @@ from app import VERSION, demo
 from app.carriers import discover
 from app.clock import Clock
 from app.errors import ParleyError
+from app.flows.widgets import table
 from app.observe import Observe
 from app.ops import (
     explain,
@@ -165,6 +166,11 @@ def _flow(options: argparse.Namespace) -> int:
         return _run(flow_command.run(options, print))
     ask = partial(flow_trace.run, name=options.file, say=print)
     return _run(_asking(_settings(options), ask))
+
+
+def _widgets(_: argparse.Namespace) -> int:
+    print("\n".join(table.lines()))
+    return 0
 
 
 def _migrate(options: argparse.Namespace) -> int:
@@ -320,6 +326,7 @@ _COMMANDS: tuple[
     ("hooks", _hooks, hooks_command.TEXT, (_CONFIG, *hooks_command.ARGUMENTS)),
     ("keys", _keys, keys_command.TEXT, (_CONFIG, *keys_command.ARGUMENTS)),
     ("flow", _flow, flow_command.TEXT, (_CONFIG, *flow_command.ARGUMENTS)),
+    ("widgets", _widgets, "What widgets flows may have, how each is left and what it takes.", ()),
     ("token", _token, token_command.TEXT, (_CONFIG, *token_command.ARGUMENTS)),
     (
         "migrate",

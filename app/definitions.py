@@ -1,12 +1,16 @@
-"""Definitions as they are walked: read once, since a revision never changes."""
+"""Definitions as they are walked: read once, since a revision never changes; and walking them
+without holding up whatever else this process does."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import TypeVar
 
+from app import ids
 from app.flows.definition import parse
+from app.flows.fuel import Slow, hurried
 from app.flows.stack import Find
 from app.flows.states import Flow, FlowErrors
 from app.store import running
@@ -19,15 +23,20 @@ TEXT_MAX = 4_000_000
 NUMBER_MAX = 2**31 - 1
 READS_MAX = 200
 """Definitions that one event may need."""
+QUICK_S = 0.01
+"""How long a walk may hold the event loop; what takes longer is made again beside it. Nearly all
+take a tenth of that."""
 
 
 class Definitions:
-    """The definitions that this process walked last."""
+    """The definitions that this process walked last. Whoever walks one slowly has `slow`: threads
+    that compute share one processor with the loop."""
 
     def __init__(self, db: Database) -> None:
         self.db = db
         self._known: OrderedDict[tuple[str, int], tuple[Flow | None, int]] = OrderedDict()
         self._size = 0
+        self.slow = asyncio.Semaphore(1)
 
     async def of(self, flow_sid: str, revision: int) -> Flow | None:
         """A flow in one of its revisions; None: there is none, or it cannot be walked."""
@@ -40,7 +49,7 @@ class Definitions:
         if text is None:
             return None
         try:
-            flow: Flow | None = parse(text)
+            flow: Flow | None = await asyncio.to_thread(parse, text)  # of 1 MB: seconds
         except FlowErrors:
             flow = None
         self._keep(place, flow, len(text))
@@ -78,16 +87,24 @@ class Finder:
         """What a pure step gives; the definitions that it needs are read, and it is made again."""
         for _ in range(READS_MAX):
             try:
-                return step(self._find)
+                return await self._made(step)
             except Missing as missing:
                 named = missing.sid, missing.revision
                 self._found[named] = await self.read(*named)
         raise RuntimeError("one event needs too many definitions")
 
+    async def _made(self, step: Callable[[Find], T]) -> T:
+        try:
+            with hurried(QUICK_S):
+                return step(self._find)
+        except Slow:
+            async with self._definitions.slow:
+                return await asyncio.to_thread(step, self._find)
+
     async def read(self, named: str, revision: str) -> tuple[str, Flow] | None:
         """A flow of this account, in LatestPublished, LatestDraft or a number, and which number
         that is."""
-        sid = named[:2] + named[2:].lower()
+        sid = ids.lowered(named)
         if sid in self._mine and revision.isdecimal():
             return await self._numbered(sid, int(revision))
         async with self._definitions.db.read() as tx:

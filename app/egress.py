@@ -1,11 +1,9 @@
 """Outgoing HTTP to URLs that users give: one guarded client.
 
 The check is made on the address that a socket is about to connect to, so no spelling of a host
-(decimal or octal IPv4, IPv4 inside IPv6, a name that changes its answer) gets around it. Two tiers
-are refused: *forbidden* (loopback, link-local and metadata, multicast, unspecified, reserved),
-opened only by an exact entry in `egress.open`, and *private* (RFC 1918, CGNAT, unique local),
-opened by `egress.private`. No redirects, no proxy from the environment, no cookies. What each part
-of a call took is written down (`Timing`).
+(decimal or octal IPv4, IPv4 inside IPv6, a name that changes its answer) gets around it
+(`app/settings/targets.py` says which are closed). No redirects, no proxy from the environment, no
+cookies. What each part of a call took is written down (`Timing`).
 """
 
 from __future__ import annotations
@@ -18,7 +16,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,23 +24,9 @@ from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from app.settings.models import EgressSettings
+from app.settings.targets import Targets, unwrapped
 
-PRIVATE = tuple(
-    ip_network(text)
-    for text in (
-        "10.0.0.0/8",
-        "172.16.0.0/12",
-        "192.168.0.0/16",
-        "100.64.0.0/10",
-        "fc00::/7",
-        "fec0::/10",
-        "64:ff9b:1::/48",
-    )
-)
-NAT64 = IPv6Network("64:ff9b::/96")
 ANSWER_BYTES_MAX = 65_536
-
-Address = IPv4Address | IPv6Address
 
 
 class Refused(OSError):
@@ -57,22 +40,16 @@ class Guard:
     """Which addresses may be connected to."""
 
     def __init__(self, settings: EgressSettings) -> None:
-        self._private = settings.private
-        self._networks = tuple(
-            ip_network(entry, strict=False) for entry in settings.open if _is_network(entry)
-        )
-        self._hosts = frozenset(entry.lower() for entry in settings.open if not _is_network(entry))
+        self._targets = Targets(settings.private, settings.open)
 
     def check(self, address: str, host: str = "") -> None:
         """Raises Refused for an address that is closed. `host` is the name that led there."""
-        ip = _unwrapped(ip_address(address.partition("%")[0]))
-        if host in self._hosts or any(ip in net for net in self._networks):
-            return
-        if any(ip in net for net in PRIVATE):
-            if not self._private:
-                raise Refused(f"{ip} is a private address: set egress.private or egress.open")
-            return
-        if not ip.is_global or ip.is_multicast or ip.is_reserved:
+        tier = self._targets.closed(address, host)
+        if tier == "private":
+            ip = unwrapped(address)
+            raise Refused(f"{ip} is a private address: set egress.private or egress.open")
+        if tier == "forbidden":
+            ip = unwrapped(address)
             raise Refused(f"{ip} is a forbidden address: only an entry in egress.open opens it")
 
     def socket(self, info: Any) -> socket.socket:
@@ -248,21 +225,3 @@ def _traces() -> aiohttp.TraceConfig:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
-
-
-def _unwrapped(ip: Address) -> Address:
-    """The IPv4 address inside an IPv6 one (mapped, 6to4, Teredo, NAT64), else the address."""
-    if isinstance(ip, IPv4Address):
-        return ip
-    if ip in NAT64:
-        return IPv4Address(int(ip) & 0xFFFF_FFFF)
-    teredo = ip.teredo[1] if ip.teredo else None
-    return ip.ipv4_mapped or ip.sixtofour or teredo or ip
-
-
-def _is_network(entry: str) -> bool:
-    try:
-        ip_network(entry, strict=False)
-    except ValueError:
-        return False
-    return True

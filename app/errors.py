@@ -23,6 +23,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+NOT_LET_IN = frozenset({20003, 20005})
+"""The original's numbers for wrong credentials and for an account that is not active."""
+
 
 class ParleyError(Exception):
     """Everything that Parley raises on purpose."""
@@ -97,7 +100,8 @@ class Unsealable(ParleyError):
 
 class CarrierError(ParleyError):
     """What a carrier says of a send that did not simply succeed. `down`: it says that the carrier
-    itself fails, and nothing of this message: no connection, no answer, an error of its server."""
+    itself fails, and nothing of this message: no connection, no answer, an error of its server, or
+    that it does not let us in."""
 
     down = False
 
@@ -109,7 +113,8 @@ class CarrierError(ParleyError):
 
 
 class Temporary(CarrierError):
-    """The send is known not to have happened and may be tried again (not before retry_after_s)."""
+    """The send is known not to have happened and may be tried again (not before retry_after_s).
+    Who is not let in (NOT_LET_IN) can send nothing by that carrier: it is `down`."""
 
     def __init__(
         self,
@@ -119,7 +124,7 @@ class Temporary(CarrierError):
         *,
         down: bool = False,
     ) -> None:
-        super().__init__(message, code, down=down)
+        super().__init__(message, code, down=down or code in NOT_LET_IN)
         self.retry_after_s = retry_after_s
 
 

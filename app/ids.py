@@ -77,6 +77,11 @@ def is_sid(text: str, prefix: str) -> bool:
     return text.startswith(prefix) and SID.fullmatch(text) is not None
 
 
+def lowered(sid: str) -> str:
+    """A SID as it is kept: its digits may come in either case."""
+    return sid[:2] + sid[2:].lower()
+
+
 def secret() -> str:
     """A secret of 256 random bits, for people to copy: 43 characters that no shell minds."""
     return urlsafe_b64encode(urandom(32)).rstrip(b"=").decode()

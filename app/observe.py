@@ -221,11 +221,14 @@ class MediaFetched:
 
 @dataclass(frozen=True, slots=True)
 class DeadLettered:
-    """An item was given up after its schedule. kind: delivery, hook or media."""
+    """An item was given up after its schedule. kind: delivery, hook, media or flow. reason is its
+    last outcome, `detail` why in words; `flow_sid` is the flow whose item it was."""
 
     kind: str
     reason: str
     conversation_sid: str | None
+    detail: str | None = None
+    flow_sid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

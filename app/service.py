@@ -75,6 +75,8 @@ async def running(
         async with db.begin() as tx:
             await check_server(tx.sql, observe, clock.now())
             await declare(tx, settings)
+        for doubtful in settings.warnings:
+            observe(Said("warning", "configuration", doubtful))
         for unregistered in registration.warnings(settings):
             observe(Said("warning", "A2P 10DLC", unregistered))
         listening = front.listen(settings.server.host, settings.server.port)

@@ -26,6 +26,8 @@ from app.errors import Forbidden, Unsealable
 
 FORM, TEXT_FORM = b"\x01", "v1"
 ID_BYTES, NONCE_BYTES, KEY_BYTES, TAG_BYTES = 4, 12, 32, 16
+HEAD_BYTES = len(FORM) + ID_BYTES
+"""By which the key can be told."""
 OVERHEAD_BYTES = len(FORM) + ID_BYTES + NONCE_BYTES + TAG_BYTES
 """By how much a sealed thing is longer than the plain one."""
 KEY_CHARS_MIN = 32
@@ -45,6 +47,12 @@ class Vault:
         """How a text begins that the first key sealed; None while there is no key."""
         first = next(iter(self._ciphers), None)
         return None if first is None else f"{TEXT_FORM}.{first.hex()}."
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What the keys are known by: first the one that seals, then those that it takes the place
+        of."""
+        return tuple(key_id.hex() for key_id in self._ciphers)
 
     def ready(self) -> None:
         """Make sure that there is a key. Raises Forbidden when there is none and no place for
@@ -115,6 +123,13 @@ class Vault:
     def _take(self, keys: Sequence[str]) -> None:
         self._ciphers: Mapping[bytes, AESGCM] = dict(map(_cipher, keys))
         self._signers = [_derived(key, KEY_BYTES, b"parley signatures") for key in keys]
+
+
+def sealed_by(sealed: bytes) -> str:
+    """What the key is known by that sealed what begins so. Raises Unsealable."""
+    if sealed[:1] != FORM or len(sealed) < HEAD_BYTES:
+        raise Unsealable("this is not sealed")
+    return sealed[1:HEAD_BYTES].hex()
 
 
 def is_sealed(text: str) -> bool:

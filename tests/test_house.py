@@ -14,6 +14,10 @@ from app.ops.metrics import Metrics
 ROOT = Path(__file__).parents[1]
 APP = sorted((ROOT / "app").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
+REVISIONS = sorted((ROOT / "migrations" / "versions").glob("[0-9]*.py"))
+LOCKING = 19
+"""Up to this revision some indexes were made while their tables were locked: nothing had been
+released."""
 LINES_MAX = 350
 FUNCTION_LINES_MAX = 60
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "base", "core"}
@@ -104,3 +108,13 @@ def test_no_page_of_the_repository_names_its_workplace() -> None:
     pages += [path for path in TESTS if path.name != "test_house.py"]
     found = [name(path) for path in pages if path.is_file() and words.search(path.read_text())]
     assert found == []
+
+
+@pytest.mark.parametrize("path", REVISIONS[LOCKING:], ids=name)
+def test_a_revision_locks_no_table_while_it_makes_an_index(path: Path) -> None:
+    """Only those of tables that it makes itself, where nothing is yet."""
+    text = path.read_text()
+    new = set(re.findall(r'create_table\(\s*"(\w+)"', text))
+    indexed = re.findall(r'create_index\(\s*(?:op\.f\()?"\w+"\)?,\s*"(\w+)"', text)
+    assert set(indexed) <= new
+    assert not re.search(r"CREATE (UNIQUE )?INDEX (?!CONCURRENTLY)", text)

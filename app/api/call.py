@@ -25,7 +25,6 @@ from app.api.forms import Form, Parameter
 from app.api.limits import SERVICE as OF_SERVICE
 from app.api.limits import Counting
 from app.api.page import Listing, Wanted, wanted
-from app.api.parameters import lowered
 from app.api.scope import Links, host
 from app.errors import Invalid, NotFound, Unavailable
 from app.road.items import Road
@@ -118,7 +117,7 @@ class Call:
             return None
         if not ids.is_sid(sid, ids.SERVICE):
             raise self.missing()
-        return lowered(sid)
+        return ids.lowered(sid)
 
     @cached_property
     def links(self) -> Links:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from app import ids
 from app.api.joining import claim, refuse_held
 from app.model import Participant
 from app.rules import pools
@@ -82,7 +83,7 @@ def _place(choice: Choice) -> tuple[str, str]:
 
 
 async def _choice(tx: Tx, participant: Participant, settings: Settings) -> Choice:
-    sid, address = pools.lower(participant.proxy_address or ""), participant.address or ""
+    sid, address = ids.lowered(participant.proxy_address or ""), participant.address or ""
     senders = pools.able(pools.pools(settings)[sid], address)
     wanted = Wanted(participant.account_sid, participant.chat_service_sid, sid, address, senders)
     sticky = pools.is_sticky(settings, sid)

@@ -19,6 +19,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from app import ids
 from app.api import errors, media, uploads
 from app.api import parameters as kinds
 from app.api.access_tokens import Tokens, scope_of
@@ -111,7 +112,7 @@ async def create(call: Call) -> dict[str, Any]:
 async def fetch(call: Call) -> dict[str, Any]:
     """One file."""
     sid = call.key("Sid")
-    found = (await _seen(call, [sid])).get(kinds.lowered(sid))
+    found = (await _seen(call, [sid])).get(ids.lowered(sid))
     if found is None:
         raise NotFound(*NOT_FOUND)
     return show(call, found.row, found.author, found.category)
@@ -122,7 +123,7 @@ async def several(call: Call) -> web.StreamResponse:
     """Files, in the order in which they were asked for."""
     sids = call.form[LIST]
     found = await _seen(call, sids)
-    body = [_one(call, sid, found.get(kinds.lowered(sid))) for sid in sids]
+    body = [_one(call, sid, found.get(ids.lowered(sid))) for sid in sids]
     return web.Response(body=orjson.dumps(body), content_type="application/json", charset="utf-8")
 
 
@@ -165,7 +166,7 @@ def _bearer(tokens: Tokens) -> Any:
             raise Denied(*INVALID, {"reason": f"the header {BEARER} is missing"})
         grant = await tokens.read(token)
         named = request.match_info.get(SERVICE)
-        if named is not None and kinds.lowered(named) != grant.service_sid:
+        if named is not None and ids.lowered(named) != grant.service_sid:
             raise Denied(*GRANTS, {"reason": f"they are of {grant.service_sid}"})
         request[CALLER], request[GRANT] = Caller(grant.account_sid), grant
         return await handler(request)

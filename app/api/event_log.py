@@ -43,7 +43,6 @@ then its credentials are looked at again."""
 WRITE_S = 30.0
 """How long a reader may take to take what it is sent."""
 AGAIN_MS = 1000
-POSITION_MAX = 2**63 - 1
 
 READERS = web.AppKey("readers", Readers)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.api.call import Call, takes
 from app.api.flows import PATH as FLOWS_PATH
-from app.api.flows import judged, named, url_of
+from app.api.flows import UNJUDGED, judged, named, url_of
 from app.api.page import Listing
 from app.api.parameters import whole
 from app.clock import iso_seconds
@@ -38,7 +38,7 @@ async def fetch(call: Call) -> dict[str, Any]:
     async with call.begin() as (tx, scope):
         flow = await named(call, tx, scope.account_sid)
         revision = call.found((number and await flows.revision(tx, flow, number)) or None)
-    return show(call, flow, revision) | judged(revision)
+    return show(call, flow, revision) | await judged(revision)
 
 
 def show(call: Call, flow: Flow, revision: FlowRevision) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def show(call: Call, flow: Flow, revision: FlowRevision) -> dict[str, Any]:
         "status": revision.status,
         "revision": revision.revision,
         "commit_message": revision.commit_message,
-        **judged(None),
+        **UNJUDGED,
         "date_created": made,
         "date_updated": made,
         "url": f"{url_of(call, flow.sid)}/Revisions/{revision.revision}",

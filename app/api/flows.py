@@ -14,7 +14,6 @@ from app.api.declared import owned
 from app.api.flow_definition import DEFINITION, check, problems
 from app.api.forms import INVALID, Parameter
 from app.api.page import Listing
-from app.api.parameters import lowered
 from app.clock import iso_seconds
 from app.errors import Invalid
 from app.model import Flow, FlowRevision
@@ -46,6 +45,9 @@ TEST_USERS: Parameter[list[str]] = Parameter(
     required=True,
 )
 
+UNJUDGED = {"definition": None, "valid": None, "errors": None}
+"""What lists say of definitions."""
+
 LISTING = Listing("flows", (str,), size=50, size_max=1000)
 
 
@@ -62,7 +64,7 @@ async def page(call: Call) -> dict[str, Any]:
 async def create(call: Call) -> dict[str, Any]:
     """A new flow: a draft, or one that is published at once."""
     form = call.form
-    check(form[NEW_DEFINITION], form[STATUS])
+    await check(form[NEW_DEFINITION], form[STATUS])
     async with call.begin() as (tx, scope):
         flow = Flow(
             sid=ids.new(ids.FLOW),
@@ -76,7 +78,7 @@ async def create(call: Call) -> dict[str, Any]:
         )
         flows.advanced(flow, form[STATUS])
         revision = await flows.add(tx, flow, form[NEW_DEFINITION])
-    return show(call, flow, revision)
+    return await shown(call, flow, revision)
 
 
 @takes()
@@ -84,8 +86,8 @@ async def fetch(call: Call) -> dict[str, Any]:
     """One flow, with its latest definition."""
     async with call.begin() as (tx, scope):
         flow = await named(call, tx, scope.account_sid)
-        revision = await flows.revision(tx, flow, flow.revision)
-    return show(call, flow, revision)
+        revision = call.found(await flows.revision(tx, flow, flow.revision))
+    return await shown(call, flow, revision)
 
 
 @takes(FRIENDLY_NAME, STATUS, DEFINITION, COMMIT_MESSAGE)
@@ -97,13 +99,13 @@ async def update(call: Call) -> dict[str, Any]:
         flow = await named(call, tx, scope.account_sid, change=True)
         latest = call.found(await flows.revision(tx, flow, flow.revision))
         definition = form.get(DEFINITION, latest.definition)
-        check(definition, form[STATUS])
+        await check(definition, form[STATUS])
         flow.friendly_name = form.get(FRIENDLY_NAME, flow.friendly_name)
         flow.commit_message = form.get(COMMIT_MESSAGE)
         flow.date_updated = tx.now
         flows.advanced(flow, form[STATUS])
         revision = await flows.revise(tx, flow, definition)
-    return show(call, flow, revision)
+    return await shown(call, flow, revision)
 
 
 @takes()
@@ -117,7 +119,7 @@ async def delete(call: Call) -> None:
 @takes(NEW_NAME, STATUS, NEW_DEFINITION, COMMIT_MESSAGE)
 async def validate(call: Call) -> dict[str, Any]:
     """Whether a definition can be published; if not, the refusal's details say why."""
-    check(call.form[NEW_DEFINITION], PUBLISHED)
+    await check(call.form[NEW_DEFINITION], PUBLISHED)
     return {"valid": True}
 
 
@@ -162,7 +164,7 @@ def path_sid(call: Call, segment: str, prefix: str) -> str:
     text = call.key(segment)
     if not ids.is_sid(text, prefix):
         raise call.missing()
-    return lowered(text)
+    return ids.lowered(text)
 
 
 def url_of(call: Call, flow_sid: str) -> str:
@@ -170,8 +172,13 @@ def url_of(call: Call, flow_sid: str) -> str:
     return f"{call.links.host}/v2{PATH}/{flow_sid}"
 
 
-def show(call: Call, flow: Flow, revision: FlowRevision | None = None) -> dict[str, Any]:
-    """The resource; in lists without definition and what is wrong with it."""
+async def shown(call: Call, flow: Flow, revision: FlowRevision) -> dict[str, Any]:
+    """The resource, with its definition and what is wrong with it."""
+    return show(call, flow) | await judged(revision) | {"warnings": []}
+
+
+def show(call: Call, flow: Flow) -> dict[str, Any]:
+    """The resource as lists show it."""
     url = url_of(call, flow.sid)
     return {
         "sid": flow.sid,
@@ -181,8 +188,8 @@ def show(call: Call, flow: Flow, revision: FlowRevision | None = None) -> dict[s
         "status": flow.status,
         "revision": flow.revision,
         "commit_message": flow.commit_message,
-        **judged(revision),
-        "warnings": None if revision is None else [],
+        **UNJUDGED,
+        "warnings": None,
         "webhook_url": None,
         "date_created": iso_seconds(flow.date_created),
         "date_updated": iso_seconds(flow.date_updated),
@@ -195,11 +202,9 @@ def show(call: Call, flow: Flow, revision: FlowRevision | None = None) -> dict[s
     }
 
 
-def judged(revision: FlowRevision | None) -> dict[str, Any]:
-    """A definition and what is wrong with it; of a list's rows nothing."""
-    if revision is None:
-        return {"definition": None, "valid": None, "errors": None}
-    wrong = [] if revision.status == PUBLISHED else problems(revision.definition)
+async def judged(revision: FlowRevision) -> dict[str, Any]:
+    """A definition and what is wrong with it."""
+    wrong = [] if revision.status == PUBLISHED else await problems(revision.definition)
     return {"definition": orjson.loads(revision.definition), "valid": not wrong, "errors": wrong}
 
 

@@ -63,7 +63,7 @@ def sid(name: str, prefix: str, code: int, said: str) -> Parameter[str]:
     def read(texts: Sequence[str]) -> str:
         if not ids.is_sid(texts[-1], prefix):
             raise Invalid(code, said)
-        return lowered(texts[-1])
+        return ids.lowered(texts[-1])
 
     pattern = f"^{prefix}[0-9a-fA-F]{{32}}$"
     return Parameter(
@@ -215,11 +215,6 @@ def instant(text: str) -> datetime | None:
     if found.year not in YEARS:
         return None
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-
-
-def lowered(sid: str) -> str:
-    """A SID as it is stored: its hexadecimal digits may come in either case."""
-    return sid[:2] + sid[2:].lower()
 
 
 def cleared(text: str) -> bool:

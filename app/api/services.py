@@ -112,7 +112,7 @@ def _sid(call: Call) -> str:
     key = call.key("Sid")
     if not ids.is_sid(key, ids.SERVICE):
         raise call.missing()
-    return kinds.lowered(key)
+    return ids.lowered(key)
 
 
 async def _check_removable(call: Call, tx: Tx, service: Service) -> None:

@@ -69,7 +69,7 @@ def _webhook(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _kinesis(given: Mapping[str, Any]) -> dict[str, Any]:
     if not kinesis.installed():
-        said = "SinkType kinesis needs an extra that is not installed: pip install parley[kinesis]"
+        said = "SinkType kinesis needs an extra that is not installed: kinesis"
         raise Invalid(SINK_NOT_MADE, said)
     kept: dict[str, Any] = {}
     for name, pattern, needed in (

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 from app import ids
 from app.api.call import Call
 from app.api.page import Listing, Wanted
-from app.api.parameters import lowered
 from app.errors import Invalid, NotFound
 from app.store.slices import Key
 
@@ -22,7 +21,7 @@ NO_SINK, BAD_PAGE, SINKS_FULL, BAD_TEST, BAD_SID, SINK_USED = (
     91006,
     91007,
 )
-SINK_NOT_MADE, SUBSCRIPTION_NOT_MADE, EVENT_NOT_MADE = 91000, 91100, 91101
+SINK_NOT_MADE, SUBSCRIPTION_NOT_MADE = 91000, 91100
 NO_SUBSCRIPTION, NO_TYPES, NO_TYPE, BAD_REQUEST = 91102, 91103, 91104, 91201
 
 DESCRIPTION_CHARS_MAX = 1024
@@ -40,7 +39,7 @@ def sid(call: Call, segment: str, prefix: str) -> str:
     text = call.key(segment)
     if not ids.is_sid(text, prefix):
         raise Invalid(BAD_SID, f"{segment} is not a SID that starts with {prefix}")
-    return lowered(text)
+    return ids.lowered(text)
 
 
 def found(call: Call, row: R | None, code: int) -> R:

@@ -38,7 +38,7 @@ def _role_sid(text: str) -> str:
         raise Invalid(50103, "Role SID not provided")
     if not ids.is_sid(text, ids.ROLE):
         raise NotFound(50100, "Role not found")
-    return kinds.lowered(text)
+    return ids.lowered(text)
 
 
 def _identity(text: str, limits: LimitSettings) -> str:

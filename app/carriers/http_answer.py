@@ -5,7 +5,8 @@
 | 2xx with the id | accepted |
 | 2xx without it | unknown: something was accepted, and nobody knows its name |
 | 429 | throttled |
-| 3xx, 401, 403, 404, 405, 407, 425 | temporary: not about the message, the operator mends it |
+| 3xx, 401, 403, 404, 405, 407, 425 | temporary: not about the message, the operator mends it; |
+|       | with 401, 403 and 407 (20003) the carrier counts as failing |
 | 408, 5xx | unknown: the request had arrived |
 | any other 4xx | permanent |
 """
@@ -27,6 +28,8 @@ from app.errors import Permanent, Temporary, Unknown
 from app.model.traffic import Accepted
 
 OPERATORS = frozenset({401, 403, 404, 405, 407, 425})
+NOT_LET_IN = frozenset({401, 403, 407})
+UNAUTHORISED_CODE = 20003
 TIMED_OUT = 408
 TOO_MANY = 429
 TOO_MANY_CODE = 20429
@@ -59,6 +62,8 @@ class Judge:
         if means == "throttled":
             raise Temporary(text, code or TOO_MANY_CODE, wait_s)
         if means == "temporary":
+            if reply.status in NOT_LET_IN:
+                code = code or UNAUTHORISED_CODE
             raise Temporary(text, code, wait_s, down=reply.status >= 500)
         if means == "permanent":
             raise Permanent(text, code or UNKNOWN_CODE)

@@ -192,7 +192,8 @@ def _good(reply: Reply, now: datetime) -> dict[str, Any]:
         code is not None and meta_errors.is_temporary(code, subcode)
     )
     if passes:
-        raise Temporary(text, raised, _wait_s(reply, now))
+        down = code in meta_errors.NOT_LET_IN
+        raise Temporary(text, raised, _wait_s(reply, now), down=down)
     if reply.status >= 500 and not (code and meta_errors.is_known(code, subcode)):
         raise Unknown(text, raised)
     if reply.status >= 400 and code:

@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import SecretStr
 
-from app.settings.types import Secret
-
-
-def _several(given: Any) -> Any:
-    return [given] if isinstance(given, str | SecretStr) else given
-
-
-Secrets = Annotated[tuple[Secret, ...], BeforeValidator(_several), Field(min_length=1)]
+from app.carriers.options import Secrets as Secrets
 
 
 def plain(secrets: Sequence[SecretStr]) -> tuple[str, ...]:

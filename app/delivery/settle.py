@@ -22,6 +22,7 @@ from app.delivery.pauses import Pauses, Turn
 from app.delivery.tried import Tried, told_of
 from app.errors import CarrierError, Permanent, Temporary
 from app.model import Receipt
+from app.model.flows import FLOW
 from app.model.outbox import DELIVERY, HOOK
 from app.model.parts import reference
 from app.model.traffic import Accepted, Status
@@ -31,11 +32,12 @@ from app.rules.receipts import advance
 from app.rules.schedule import next_attempt
 from app.runtime import Runtime
 from app.settings.models import Settings
-from app.store import deliveries, outbox, webhooks
-from app.store.outbox import Settled
+from app.store import deliveries, outbox, running, webhooks
+from app.store.outbox import NewItem, Settled
 from app.webhooks import events, tell
 
 DETAIL_CHARS_MAX = 500
+LOST = ("failed", "undelivered")
 
 Settling = Convoy[Tried | Status, bool]
 """True: the receipt was found (for an attempt: the lease still held)."""
@@ -55,6 +57,7 @@ class Batch:
     accepted: list[deliveries.External] = field(default_factory=list)
     grouped: set[str] = field(default_factory=set)
     turns: list[Turn] = field(default_factory=list)
+    flowing: list[NewItem] = field(default_factory=list)
 
     def together(self, receipt: Receipt | None) -> list[Receipt]:
         """All receipts of the send that this is one of."""
@@ -80,6 +83,8 @@ class Settler:
         self._runtime.wakes.ring(DELIVERY)
         if batch.steps:
             self._runtime.wakes.ring(HOOK)
+        if batch.flowing:
+            self._runtime.wakes.ring(FLOW)
         if batch.moved:
             moved = {receipt.conversation_sid for receipt in batch.moved.values()}
             self._runtime.db.moved(moved)
@@ -221,14 +226,18 @@ class Settler:
                 for receipt, status, code in batch.steps
             ]
             told = tell.items(happened, targets, self._runtime.settings, batch.now)
+        lost = [receipt for receipt, status, _ in batch.steps if status in LOST]
+        if lost:
+            # These lanes come first by name; whoever holds one waits for its conversation, not us.
+            batch.flowing = await running.undelivered(sql, lost)
         await outbox.settle(sql, batch.settled, batch.now)
-        await outbox.add(sql, told, batch.now)
+        await outbox.add(sql, [*told, *batch.flowing], batch.now)
 
     def _observe(self, batch: Batch, items: Sequence[Tried | Status]) -> None:
         for settled in batch.settled:
             if settled.dead is not None:
                 gone = settled.item.conversation_sid
-                self._runtime.observe(DeadLettered(DELIVERY, settled.outcome, gone))
+                self._runtime.observe(DeadLettered(DELIVERY, settled.outcome, gone, settled.dead))
         for turn in batch.turns:
             self._runtime.observe(turn)
         for item in items:
@@ -302,7 +311,7 @@ def _advance(
     if not advance(receipt.status, status):  # type: ignore[arg-type]
         return
     receipt.status = status
-    if status in ("failed", "undelivered"):
+    if status in LOST:
         if code == registration.NOT_REGISTERED:
             whose = receipt.account_sid, receipt.proxy_address
             message = registration.reason(batch.settings, *whose, message)[:DETAIL_CHARS_MAX]

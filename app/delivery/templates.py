@@ -8,7 +8,7 @@ template cannot go either, the receipt fails as it would without one.
 from __future__ import annotations
 
 from app.channels.facts import FACTS
-from app.ids import CONTENT, is_sid
+from app.ids import CONTENT, is_sid, lowered
 from app.model.outbox import REPLY
 from app.rules.content import Deliver, Fail, left_out, named
 from app.rules.standing import SESSION_CLOSED
@@ -72,7 +72,7 @@ def _neither(parcel: Parcel, reason: str) -> Fail:
 def _sid(house: Settings, name: str) -> str:
     if name in house.contents:
         return content_sid(house, name)
-    return name[:2] + name[2:].lower() if is_sid(name, CONTENT) else name
+    return lowered(name) if is_sid(name, CONTENT) else name
 
 
 def _variables(fallback: FallbackSettings, body: str, house: Settings) -> dict[str, str]:

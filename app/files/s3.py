@@ -1,6 +1,6 @@
 """Files in a bucket of S3, or of what speaks like it.
 
-The driver is an extra (`pip install parley[s3]`) and is imported with the first call; credentials
+The driver is an extra (`pip install '.[s3]'`) and is imported with the first call; credentials
 come from the environment, as AWS's own tools take them. What arrives there is sealed already. A
 large file goes in parts, of which few are in memory; the parts of an upload that a dying process
 left are for the bucket's lifecycle rule (AbortIncompleteMultipartUpload) to remove.

@@ -15,7 +15,7 @@ from app.files import frames
 from app.files.disk import Disk
 from app.files.draft import Draft
 from app.files.shelf import Shelf
-from app.vault import Vault
+from app.vault import HEAD_BYTES, Vault, sealed_by
 
 DISK = "disk"
 NOWHERE = (20403, "Media cannot be kept: this server has no place for files")
@@ -59,6 +59,25 @@ class Files:
         finally:
             made.close()
 
+    async def sealed_by(self, kept: Kept) -> str:
+        """What the key is known by that sealed a file. Raises Unsealable, FileNotFoundError,
+        Unavailable."""
+        head = bytearray()
+        async for chunk in self._shelf(kept).read(kept.key, 0, HEAD_BYTES):
+            head += chunk
+        return sealed_by(bytes(head))
+
+    async def reseal(self, kept: Kept) -> None:
+        """Seal a file by the first key, in its own place: its name and size stay, and as each frame
+        says by which key it was sealed, whoever reads it meanwhile notices nothing. Raises
+        Unsealable, FileNotFoundError, FileExistsError (another process is at it), Forbidden,
+        NoRoom, Unavailable."""
+        async with self.draft(kept.key) as made:
+            async for chunk in self.read(kept):
+                await made.write(chunk)
+            await made.finish()
+            await self._shelf(kept).put(kept.key, made.path)
+
     async def put(self, draft: Draft) -> Kept:
         """Finish a draft and keep it on the usual shelf. Raises NoRoom, Unavailable."""
         await draft.finish()
@@ -70,10 +89,7 @@ class Files:
         FileNotFoundError, Unavailable."""
         stop = kept.size if end is None else end
         offset, length = frames.place_of(kept.size, start, stop)
-        shelf = self.shelves.get(kept.shelf)
-        if shelf is None:
-            raise FileNotFoundError(f"the shelf {kept.shelf} is not in the configuration")
-        raw = shelf.read(kept.key, offset, length)
+        raw = self._shelf(kept).read(kept.key, offset, length)
         return frames.opened(self.vault, kept.key, kept.size, start, stop, raw)
 
     async def remove(self, key: str, shelf: str) -> bool:
@@ -93,6 +109,12 @@ class Files:
         """Let connections go."""
         for shelf in self.shelves.values():
             await shelf.close()
+
+    def _shelf(self, kept: Kept) -> Shelf:
+        shelf = self.shelves.get(kept.shelf)
+        if shelf is None:
+            raise FileNotFoundError(f"the shelf {kept.shelf} is not in the configuration")
+        return shelf
 
     def _draft(self, folder: Path, key: str) -> Draft:
         with drafts.room():

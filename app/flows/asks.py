@@ -3,7 +3,7 @@
 | ask   | what to do                                     | answers                              |
 |-------|------------------------------------------------|--------------------------------------|
 | Say   | send a message into the conversation           | Said, Refused                        |
-| Wait  | nothing, until a reply comes or the time is up | Replied, TimedOut                    |
+| Wait  | nothing, until a reply comes or the time is up | Replied, TimedOut, Undelivered       |
 | Call  | one HTTP request through the guarded client    | Answered, CallFailed                 |
 | Enter | run another flow to its end                    | Returned, Refused                    |
 | Add   | add a participant to the conversation          | Added, Refused                       |
@@ -40,9 +40,11 @@ class Say:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Wait for the other side's next message until this moment (None: for ever)."""
+    """Wait for the other side's next message until this moment (None: for ever). `after` is the
+    message that was said first: that it does not arrive is worth knowing, too."""
 
     until: datetime | None
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,17 @@ class TimedOut(_Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Undelivered(_Event):
+    """The message that stands before Wait did not reach the other side: its receipt is failed or
+    undelivered. It answers only the Wait that names it."""
+
+    sid: str
+    status: str
+    code: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Answered(_Event):
     """The HTTP answer; names of headers in either case."""
 
@@ -145,11 +158,11 @@ class Refused(_Event):
     code: int | None = None
 
 
-Event = Said | Replied | TimedOut | Answered | CallFailed | Returned | Added | Refused
+Event = Said | Replied | TimedOut | Undelivered | Answered | CallFailed | Returned | Added | Refused
 
 ANSWERS: Mapping[type, tuple[type, ...]] = {
     Say: (Said, Refused),
-    Wait: (Replied, TimedOut),
+    Wait: (Replied, TimedOut, Undelivered),
     Call: (Answered, CallFailed),
     Enter: (Returned, Refused),
     Add: (Added, Refused),

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from math import isfinite
 from typing import Any
 
@@ -20,11 +23,27 @@ VALUE_BYTES_MAX = 65_536  # what one widget may remember
 CONTEXT_BYTES_MAX = 262_144  # what all of them may, with the trigger
 DEPTH_MAX = 16
 
+_until: ContextVar[float | None] = ContextVar("until", default=None)
 _UNTEXT = re.compile("[\x00\ud800-\udfff]")
 
 
 class Exceeded(ParleyError):
     """A bound was reached, or a template cannot be made into a text: the execution fails."""
+
+
+class Slow(BaseException):
+    """A walk takes longer than whoever makes it can wait: it is no fault of the flow, so nobody on
+    the way may take it for one."""
+
+
+@contextmanager
+def hurried(within_s: float) -> Iterator[None]:
+    """Walks that begin in here raise Slow when they are not done within so many seconds."""
+    token = _until.set(Clock().monotonic() + within_s)
+    try:
+        yield
+    finally:
+        _until.reset(token)
 
 
 class Fuel:
@@ -34,9 +53,12 @@ class Fuel:
         self._left = FUEL
         self._patterns_s = PATTERNS_S
         self._clock = Clock()
+        self._until = _until.get()
 
     def burn(self, amount: float) -> None:
-        """Raises Exceeded when nothing is left."""
+        """Raises Exceeded when nothing is left, and Slow."""
+        if self._until is not None and self.now() > self._until:
+            raise Slow
         self._left -= int(amount)
         if self._left < 0:
             raise Exceeded(f"the templates of one event may not cost more than {FUEL:,} steps")
@@ -45,7 +67,14 @@ class Fuel:
         """How many seconds the next regular expression may take. Raises Exceeded."""
         if self._patterns_s <= 0:
             raise Exceeded(f"the patterns of one event may not take more than {PATTERNS_S:g} s")
-        return min(PATTERN_S, self._patterns_s)
+        most_s = min(PATTERN_S, self._patterns_s)
+        return most_s if self._until is None else min(most_s, max(self._until - self.now(), 0.001))
+
+    def late(self) -> None:
+        """A regular expression took longer than it may. Raises Slow when that was only so little
+        because of whoever waits."""
+        if self._until is not None:
+            raise Slow
 
     def took(self, began: float) -> None:
         """A regular expression that began then (`now`) has ended."""

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from app.clock import iso_seconds
-from app.flows.asks import ANSWERS, Ask, Event
+from app.flows.asks import ANSWERS, Ask, Event, Undelivered, Wait
 from app.flows.fuel import CONTEXT_BYTES_MAX, VALUE_BYTES_MAX, Exceeded, Fuel, clean, weight
 from app.flows.memory import Ended, Memory, Step, Trigger
 from app.flows.states import Flow, State
@@ -65,6 +65,8 @@ def answers(memory: Memory, event: Event) -> bool:
     """Whether this event answers what is asked."""
     if memory.ask is None or event.ask not in (None, memory.asked):
         return False
+    if isinstance(event, Undelivered) and isinstance(memory.ask, Wait):
+        return event.sid == memory.ask.after
     return isinstance(event, ANSWERS[type(memory.ask)])
 
 

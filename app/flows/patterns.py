@@ -56,6 +56,7 @@ def matches(pattern: str, text: str, fuel: Fuel) -> bool:
             raise Exceeded(f"the pattern {pattern[:60]!r}: {said}")
         return _compiled(pattern).fullmatch(text[:SUBJECT_MAX], timeout=limit_s) is not None
     except TimeoutError:
+        fuel.late()
         raise Exceeded(f"the pattern {pattern[:60]!r} takes more than {limit_s:.1f} s") from None
     except MemoryError:
         raise Exceeded(f"the pattern {pattern[:60]!r} needs too much memory") from None

@@ -187,7 +187,7 @@ async def settle(runtime: Runtime, fetched: Fetched) -> None:
         )
     )
     if settled.dead is not None:
-        runtime.observe(DeadLettered(MEDIA, fetched.outcome, item.conversation_sid))
+        runtime.observe(DeadLettered(MEDIA, fetched.outcome, item.conversation_sid, settled.dead))
 
 
 def verdict(runtime: Runtime, fetched: Fetched) -> Settled:

@@ -5,22 +5,27 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import Index
-from sqlmodel import SQLModel
+from sqlmodel import Field, SQLModel
 
 from app.model import columns as c
 
 
 class File(SQLModel, table=True):
     """One content, kept once however many media have it: `sha256` is of what it says, `key` its
-    name in the store `shelf`. The row goes when no media refer to it."""
+    name in the store `shelf`. `sealed_by` is what its key is known by; empty until somebody looked,
+    which is when one takes the place of another. The row goes when no media refer to it."""
 
     __tablename__ = "files"
-    __table_args__ = (Index("files_sha256", "sha256", unique=True),)
+    __table_args__ = (
+        Index("files_sha256", "sha256", unique=True),
+        Index("files_sealed", "sealed_by", "key"),
+    )
 
     key: str = c.sid_key()
     shelf: str
     sha256: str = c.sid()
     size: int
+    sealed_by: str = Field(default="", sa_column_kwargs={"server_default": ""})
     date_created: datetime = c.moment()
 
 

@@ -17,11 +17,12 @@ PLACE = "flow:"
 DRAFT, PUBLISHED = "draft", "published"
 ACTIVE, ENDED = "active", "ended"
 
-REQUEST, TIMEOUT = "request", "timeout"
-"""Events of items that are no message: an execution by REST; nobody replied in time."""
+REQUEST, TIMEOUT, UNDELIVERED = "request", "timeout", "undelivered"
+"""Events of items that are no message: an execution by REST; nobody replied in time; what a flow
+said did not arrive."""
 EXECUTION, VERSION = "execution", "version"
-"""Parameters of these: which execution, and which version of it waited. A message has the first
-when the execution that took it in was deleted."""
+"""Parameters of these: which execution, and (of a timeout) which version of it waited. A message
+has the first when the execution that took it in was deleted."""
 
 
 def flow_lane(flow_sid: str, conversation_sid: str) -> str:

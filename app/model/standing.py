@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
 from app.model import columns as c
@@ -11,10 +12,14 @@ from app.model import columns as c
 
 class MessagingWindow(SQLModel, table=True):
     """When somebody last wrote to one of our addresses, on a channel where that opens a session.
-    It is closed again once the channel's `session_s` is over."""
+    It is closed again once the channel's `session_s` is over; then the row says no more than none
+    does, and goes by its age."""
 
     __tablename__ = "messaging_windows"
-    __table_args__ = ({"postgresql_with": {"fillfactor": 80}},)
+    __table_args__ = (
+        Index("messaging_windows_age", "last_inbound_at"),
+        {"postgresql_with": {"fillfactor": 80}},
+    )
 
     account_sid: str = Field(primary_key=True, sa_type=c.SID)
     proxy_address: str = Field(primary_key=True)

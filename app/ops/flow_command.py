@@ -1,9 +1,10 @@
 """`parley flow`: check a definition, and talk with it in the terminal.
 
-What is typed is what the other side writes. `/timeout` lets the wait pass, `/variables` shows what
-the flow remembers, `/quit` leaves. Requests are really made, through the guarded client; with
-`--offline` the person answers them instead: a status and a body (`200 {"name": "Ann"}`), or
-`/fail`. A message that begins with a slash is typed with two.
+What is typed is what the other side writes. `/timeout` lets the wait pass, `/undelivered` says that
+the last message did not arrive, `/variables` shows what the flow remembers, `/quit` leaves.
+Requests are really made, through the guarded client; with `--offline` the person answers them
+instead: a status and a body (`200 {"name": "Ann"}`), or `/fail`. A message that begins with a slash
+is typed with two.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from app.flows.asks import (
     Said,
     Say,
     TimedOut,
+    Undelivered,
     Wait,
 )
 from app.flows.definition import parse
@@ -49,7 +51,9 @@ TEXT = (
     "(`flow run FILE`; neither needs a database), or see what it did (`flow trace FN...|FW...`)."
 )
 ANSWER = 'a status and a body (200 {"a": 1}), or /fail'
-COMMANDS = "/timeout, /variables, /quit; a message that begins with / is written with //"
+COMMANDS = (
+    "/timeout, /undelivered, /variables, /quit; a message that begins with / is written with //"
+)
 CONTACT, ADDRESS = "+15550100", "+15550199"
 
 ARGUMENTS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
@@ -214,6 +218,8 @@ class _Talk:
             if line == "/timeout" and ask.until:
                 self._now = ask.until
                 return TimedOut()
+            if line == "/undelivered" and ask.after:
+                return Undelivered(ask.after, "undelivered")
             if line == "/variables":
                 shown = {key: held.memory.context[key] for key in ("flow", "widgets")}
                 self._say(json.dumps(shown, indent=2, ensure_ascii=False))

@@ -27,7 +27,7 @@ async def trace(
 ) -> Traced | None:
     """An execution with its steps, or a flow with its executions, for programs; None when nothing
     (of this account) is known by this name."""
-    sid = name[:2] + name[2:].lower()
+    sid = ids.lowered(name)
     if ids.is_sid(sid, ids.EXECUTION):
         return await _execution(sql, sid, account_sid)
     if ids.is_sid(sid, ids.FLOW):

@@ -17,7 +17,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from app.errors import Unavailable
-from app.media import collection
+from app.media import collection, sealing
 from app.model.flows import FLOW
 from app.model.outbox import ASK, DELIVERY, HOOK, MEDIA
 from app.model.streams import KINESIS, STREAM, WEBHOOK
@@ -203,6 +203,7 @@ class Jobs:
             (retention.dropped, days.dropped_days),
             (retention.gap_finds, days.dropped_days),
             (retention.executions, days.executions_days),
+            (retention.sessions, days.sessions_days),
             (retention.early_statuses, retention.EARLY_DAYS),
             (retention.changes, days.changes_days),
             (retention.idempotency_keys, retention.IDEMPOTENCY_DAYS),
@@ -237,6 +238,20 @@ class Jobs:
             if lost:
                 said = f"{lost} {what} were sealed by a key that is not given (secrets.key)"
                 self._runtime.observe(Said("warning", "sealed secrets", said))
+        await self._reseal_files()
+
+    async def _reseal_files(self) -> None:
+        found = await sealing.reseal(self._runtime, lambda: self._stopping)
+        if found.missing:
+            said = f"files were sealed by keys that are not given (secrets.key): {found.missing}"
+            self._runtime.observe(Said("warning", "sealed files", said))
+        if found.unread:
+            said = f"{found.unread} files could not be read, and so not be sealed anew"
+            self._runtime.observe(Said("warning", "sealed files", said))
+        if found.done:
+            rest = "still need" if found.needed else "no longer need"
+            said = f"{found.done} files were sealed anew; files {rest} the keys after the first"
+            self._runtime.observe(Said("info", "sealed files", said))
 
 
 def _closed(elapsed: Elapsed) -> bool:

@@ -145,6 +145,8 @@ class Log:
             for name, value in zip(names, values_of(observation), strict=True)
             if value is not None
         }
+        if isinstance(observation, DeadLettered) and observation.detail is not None:
+            values["detail"] = hidden(observation.detail)  # a stranger's server may have said it
         loud = values.get("outcome") in LOUD or isinstance(observation, ALARMS)
         self.write(logging.WARNING if loud else logging.INFO, EVENTS[kind], values)
 

@@ -1,6 +1,6 @@
 """Metrics for Prometheus: a consumer of observations, and the page that shows them.
 
-Names and labels are those of the operators' manual (README, "Metrics"): prefix `parley_`, base
+Names and labels are those of the operators' manual (README): prefix `parley_`, base
 units, every label value there from the start with 0, and never a number, SID or URL as a label.
 """
 

@@ -2,6 +2,38 @@
 
 Attempts and decisions are numbered as they are written, so the oldest are found at the low end of
 their primary keys: no index on a date is needed, and a run with nothing to do reads one batch.
+
+Every table, and when its rows go:
+
+| tables                                      | rows go                                            |
+|---------------------------------------------|----------------------------------------------------|
+| attempts, stream_losses                     | after `attempts_days`                              |
+| decisions                                   | after `decisions_days`                             |
+| dead_letters                                | after `dead_letters_days`                          |
+| gap_finds                                   | when they came in; else after `dropped_days`       |
+| executions, execution_steps                 | `executions_days` after the end                    |
+| changes                                     | after `changes_days`                               |
+| messaging_windows                           | after `sessions_days`                              |
+| idempotency_keys                            | after 24 hours                                     |
+| early_statuses                              | with their send; else after EARLY_DAYS             |
+| stream_events                               | by `streams.retention_days`, `retention_events`    |
+| inbox                                       | never: no doubles; what was dropped is forgotten   |
+|                                             | after `dropped_days`                               |
+| opt_outs, sticky_senders                    | never: STOP holds, and who was given which sender  |
+| outbox, lanes, stream_intake, hook_endpoints| when it is done                                    |
+| presences                                   | with the connection, or 20 s after its process     |
+| doomed_files                                | with their file                                    |
+| conversations, participants, bindings,      | when the customer deletes them, or what they are   |
+| number_groups, scoped_webhooks, messages,   | part of (a file with the last media that have it)  |
+| receipts, media, files, users, roles,       |                                                    |
+| push_bindings, credentials, api_keys,       |                                                    |
+| services, address_configurations,           |                                                    |
+| webhook_configurations, flows,              |                                                    |
+| flow_revisions, contents, content_approvals,|                                                    |
+| sinks, subscriptions, subscribed_events     |                                                    |
+| accounts, senders, sender_paces,            | never: a few for each account, carrier, sender or  |
+| messaging_services, carrier_pauses,         | sink                                               |
+| gap_looks, stream_heads, stream_followers   |                                                    |
 """
 
 from __future__ import annotations
@@ -93,6 +125,12 @@ DELETE FROM executions WHERE sid IN (
   ORDER BY date_updated LIMIT $2 FOR UPDATE SKIP LOCKED)
 """
 
+SESSIONS = """
+DELETE FROM messaging_windows WHERE (account_sid, proxy_address, address) IN (
+  SELECT account_sid, proxy_address, address FROM messaging_windows WHERE last_inbound_at < $1
+  ORDER BY last_inbound_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+"""
+
 # A later status may have taken the place of the one that was settled: that one stays.
 FORGET_EARLY = """
 DELETE FROM early_statuses e
@@ -157,6 +195,11 @@ async def executions(sql: asyncpg.Connection, now: datetime, days: int) -> int:
     """Delete a batch of executions of flows that ended more than `days` ago, with their steps;
     gives how many."""
     return await _trim(sql, EXECUTIONS, now, days)
+
+
+async def sessions(sql: asyncpg.Connection, now: datetime, days: int) -> int:
+    """Delete a batch of what says that somebody wrote last more than `days` ago; gives how many."""
+    return await _trim(sql, SESSIONS, now, days)
 
 
 async def changes(sql: asyncpg.Connection, now: datetime, days: int) -> int:

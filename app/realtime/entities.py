@@ -90,5 +90,5 @@ def named(key: str, wanted: str) -> Named | None:
         if not of_conversation:
             return Named(kind, of, by_identity=True)
         if ids.is_sid(of, ids.CONVERSATION):
-            return Named(kind, of[:2] + of[2:].lower())
+            return Named(kind, ids.lowered(of))
     return None

@@ -22,7 +22,7 @@ from app.store.media import BODY
 Row = Any
 Data = dict[str, Any]
 
-EMAIL, SMS = "email", "sms"
+SMS = "sms"
 
 
 def document(row: Row) -> Data:

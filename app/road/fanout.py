@@ -13,6 +13,7 @@ from app.model.conversations import number_group
 from app.model.outbox import DELIVERY, REPLY, delivery_lane, group_lane, route
 from app.model.parts import stored
 from app.model.traffic import MediaPart, Member
+from app.road import flowing
 from app.road.convoy import Carriage, Load
 from app.road.items import Arrival, Draft
 from app.rules import fanout, opt_outs, paces, standing
@@ -119,7 +120,7 @@ def _receipt(
     load.receipts.append(receipt)
     carriage.statuses.append(receipt["status"])
     if isinstance(content, Fail) or sender is None:
-        _tell_failure(load, receipt)
+        _tell_failure(load, carriage, receipt)
         return None
     return receipt, sender
 
@@ -230,9 +231,10 @@ def _together(members: Sequence[Member], first: dict[str, Any], sender: SenderSe
     )
 
 
-def _tell_failure(load: Load, receipt: dict[str, Any]) -> None:
-    if load.wants(receipt["conversation_sid"], "onDeliveryUpdated"):
-        row = SimpleNamespace(**receipt, channel_message_sid=None, date_created=load.now)
-        load.events.append(
-            events.delivery_updated(cast(Receipt, row), "failed", receipt["error_code"], load.now)
-        )
+def _tell_failure(load: Load, carriage: Carriage, receipt: dict[str, Any]) -> None:
+    more = {"channel_message_sid": None, "date_created": load.now}
+    row = cast(Receipt, SimpleNamespace(**receipt, **more))
+    if load.wants(row.conversation_sid, "onDeliveryUpdated"):
+        load.events.append(events.delivery_updated(row, "failed", row.error_code, load.now))
+    if isinstance(carriage.item, Draft) and carriage.item.flow is not None:
+        load.items += flowing.failure(carriage.item.flow, row)

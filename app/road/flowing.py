@@ -11,10 +11,12 @@ from __future__ import annotations
 import asyncpg
 
 from app.errors import Conflict
+from app.model import Receipt
 from app.model.flows import FLOW
 from app.road.convoy import Carriage, Load, Stale
 from app.road.items import Draft
 from app.store import outbox, running
+from app.store.outbox import NewItem
 from app.store.running import Keeping
 
 CONFLICT = 20409
@@ -58,6 +60,15 @@ async def settle(sql: asyncpg.Connection, load: Load) -> None:
     await outbox.settle(sql, settled, load.now)
     if settled:
         load.flowed.add(FLOW)
+
+
+def failure(keeping: Keeping, receipt: Receipt) -> list[NewItem]:
+    """What a flow is told of a message of its own that fails at once, where it runs in that very
+    conversation."""
+    row = keeping.row
+    if row["conversation_sid"] != receipt.conversation_sid:
+        return []
+    return [running.failure(row["sid"], row["flow_sid"], receipt)]
 
 
 def _said(load: Load) -> list[tuple[Carriage, Keeping]]:

@@ -176,11 +176,7 @@ def _granted(grants: Any, identity_chars_max: int) -> tuple[str, str, str | None
         isinstance(credential_sid, str) and ids.is_sid(credential_sid, ids.CREDENTIAL)
     ):
         _deny(GRANTS, "`grants.chat.push_credential_sid` should be the SID of a credential")
-    return _lowered(service_sid), identity, credential_sid and _lowered(credential_sid)
-
-
-def _lowered(sid: str) -> str:
-    return sid[:2] + sid[2:].lower()
+    return ids.lowered(service_sid), identity, credential_sid and ids.lowered(credential_sid)
 
 
 def _moment(value: Any) -> float | None:

@@ -117,7 +117,7 @@ def check_proxy(address: str, proxy_address: str, ours: Ours) -> str:
     if channel_of(address) in WITHOUT_PROXY:
         raise Invalid(50453, "Proxy Address of participant is not supported for this channel")
     if pools.is_pool(proxy_address.strip()):
-        return _check_pool(address, pools.lower(proxy_address.strip()), ours)
+        return _check_pool(address, ids.lowered(proxy_address.strip()), ours)
     refused = (50408, "Invalid participant proxy address", PROXY_ADDRESS)
     if proxy_address.strip()[:2].upper() == ids.MESSAGING_SERVICE:
         _invalid(*refused, "it is no SID of a messaging service: MG and 32 hexadecimal digits")
@@ -178,7 +178,7 @@ def new_proxy(participant: Participant, wanted: str | None, ours: Ours) -> str |
         raise Invalid(50441, "Failed to add a proxy address to a participant")
     if wanted.strip() == participant.proxy_address:
         return participant.proxy_address
-    if participant.proxy_address in ours.pools.get(pools.lower(wanted.strip()), ()):
+    if participant.proxy_address in ours.pools.get(ids.lowered(wanted.strip()), ()):
         return participant.proxy_address
     return check_proxy(participant.address, wanted, ours)
 

@@ -27,20 +27,15 @@ def pools(house: Settings) -> Mapping[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for name in house.messaging_services:
         of = tuple(one.address for one in house.senders if one.messaging_service == name)
-        found[lower(house.messaging_service_sid(name))] = of
+        found[ids.lowered(house.messaging_service_sid(name))] = of
     return found
-
-
-def lower(sid: str) -> str:
-    """A SID as it is compared: its digits may come in either case."""
-    return sid[:2] + sid[2:].lower()
 
 
 def is_sticky(house: Settings, sid: str) -> bool:
     """Whether people keep the sender that they had of this messaging service."""
     names = house.messaging_services
     return any(
-        one.sticky and lower(house.messaging_service_sid(name)) == sid
+        one.sticky and ids.lowered(house.messaging_service_sid(name)) == sid
         for name, one in names.items()
     )
 

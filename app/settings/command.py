@@ -32,13 +32,14 @@ COUNTED = (
 def check(
     path: Path, kinds: Kinds, out: TextIO, environment: Mapping[str, str] = os.environ
 ) -> int:
-    """Print every problem of the file, one per line, and give 1; or one line that it is good, and
-    give 0: the exit status of the command."""
+    """Print every problem of the file, one per line, and give 1; or what it warns of and a line
+    that it is good, and give 0: the exit status of the command."""
     try:
         settings = load(path, kinds, environment)
     except ConfigErrors as errors:
         out.write(f"{errors}\n")
         return 1
+    out.writelines(f"{warning}\n" for warning in settings.warnings)
     out.write(f"{path}: ok ({summary(settings)})\n")
     return 0
 

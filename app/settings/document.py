@@ -19,7 +19,7 @@ class Document:
     `filled` are the values that came from the environment or a secret file, `veiled` these and what
     holds them: no message repeats them. `variables` of the environment stand in for values of the
     file: what is wrong with one is said of it. `broken` are those that a problem was reported for
-    already: nothing more is said of them.
+    already: nothing more is said of them. With `warnings` alone the file can be used.
     """
 
     file: str
@@ -30,6 +30,7 @@ class Document:
     filled: set[Steps] = field(default_factory=set)
     broken: set[Steps] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
     variables: dict[Steps, str] = field(default_factory=dict)
 
     def report(self, steps: Steps, message: str, *, at_key: bool = False) -> None:
@@ -38,10 +39,11 @@ class Document:
         whole = len(steps) if at_key else len(steps) + 1
         if any(steps[:length] in self.broken for length in range(whole)):
             return
-        line, column = self._place(steps, at_key)
-        if steps in self.variables:
-            message = f"{self.variables[steps]} {message}"
-        self.problems.append(Problem(self.file, line, column, dotted(steps), message))
+        self.problems.append(self._problem(steps, message, at_key))
+
+    def warn(self, steps: Steps, message: str) -> None:
+        """Note what is most likely not meant by the value at these steps; the file is good."""
+        self.warnings.append(self._problem(steps, message, at_key=False))
 
     def get(self, *steps: str | int) -> Any:
         """The value at these steps; None when there is none or it is broken."""
@@ -78,6 +80,12 @@ class Document:
     def is_veiled(self, steps: Steps) -> bool:
         """Whether this value, or one within it, must not be repeated."""
         return steps in self.veiled
+
+    def _problem(self, steps: Steps, message: str, at_key: bool) -> Problem:
+        line, column = self._place(steps, at_key)
+        if steps in self.variables:
+            message = f"{self.variables[steps]} {message}"
+        return Problem(self.file, line, column, dotted(steps), message)
 
     def _raw(self, steps: Steps) -> Any:
         value = self.data

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
 
+from app import ids
 from app.flows.definition import parse
 from app.flows.document import BYTES_MAX
 from app.flows.states import FlowErrors
@@ -71,7 +72,7 @@ def read(document: Document, folder: Path) -> dict[str, str]:
 def fill(settings: Any, definitions: Mapping[str, str]) -> None:
     """Put the definitions that were read into the settings."""
     for name, text in definitions.items():
-        settings.flows[name[:2] + name[2:].lower()]._definition = text
+        settings.flows[ids.lowered(name)]._definition = text
 
 
 def _said(state: str, widget: str, message: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from app.settings import flows, parse, reach, secrets, sense, shape
+from app.settings import flows, parse, reach, secrets, sense, shape, targets
 from app.settings.document import Document
 from app.settings.models import Settings
 from app.settings.problems import ConfigErrors, Problem
@@ -41,10 +41,12 @@ def load(
     sense.services(document)
     sense.addresses(document)
     sense.contents(document)
+    targets.check(document)
     definitions = flows.read(document, path.parent)
     if document.problems or settings is None:
         raise ConfigErrors(document.problems)
     flows.fill(settings, definitions)
+    settings.warned(map(str, sorted(document.warnings)))
     return settings
 
 

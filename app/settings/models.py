@@ -6,7 +6,7 @@ keys and never values: any of them may have come from a secret.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -152,6 +152,7 @@ class RetentionSettings(Model):
     dead_letters_days: Annotated[int, Field(ge=1)] = 90
     dropped_days: Annotated[int, Field(ge=1)] = 90
     executions_days: Annotated[int, Field(ge=1)] = 30
+    sessions_days: Annotated[int, Field(ge=2)] = 30
     changes_days: Annotated[int, Field(ge=2)] = 30
 
 
@@ -186,11 +187,21 @@ class Settings(Model):
     retention: RetentionSettings = RetentionSettings()
     ops: OpsSettings = OpsSettings()
     _whole: Settings | None = PrivateAttr(None)
+    _warnings: tuple[str, ...] = PrivateAttr(())
 
     @property
     def whole(self) -> Settings:
         """The whole file, also for one account's view of it."""
         return self._whole or self
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is most likely not meant, each with its place in the file."""
+        return self._warnings
+
+    def warned(self, warnings: Iterable[str]) -> None:
+        """This was found when the file was read."""
+        self._warnings = tuple(warnings)
 
     @cached_property
     def houses(self) -> Mapping[str, Settings]:

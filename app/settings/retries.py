@@ -36,8 +36,9 @@ class RetrySettings(Model):
 class DeliverySettings(RetrySettings):
     """How a message that a carrier did not take is tried again, and when the carrier is left alone.
 
-    A carrier is paused when `pause_after` lanes of it met no connection, no answer or an error of
-    its server and nothing was answered between (0: never), for `pauses_s` as with webhooks.
+    A carrier is paused when `pause_after` lanes of it met no connection, no answer, an error of its
+    server or were not let in, and nothing was answered between (0: never), for `pauses_s` as with
+    webhooks.
     """
 
     waits_s: tuple[Annotated[float, Field(gt=0, le=86_400)], ...] = (

@@ -17,7 +17,6 @@ from app.settings.document import Document, Steps
 from app.settings.models import DEFAULT, CarrierSettings
 from app.settings.problems import did_you_mean, dotted, shown
 from app.settings.shape import match
-from app.settings.types import flow_sid
 
 COMMON = frozenset(CarrierSettings.model_fields)
 # What each type of autocreation cannot do without.
@@ -94,7 +93,7 @@ def addresses(document: Document) -> None:
     owned = {address_at(document, place) for place in places}
     written = [address_at(document, each) or "" for each in places if not document.is_veiled(each)]
     known = document.names("services") or [DEFAULT]
-    flows = {flow_sid(name) for name in document.names("flows")}
+    flows = {ids.lowered(name) for name in document.names("flows")}
     holders = {address_at(document, place): place[:-1] for place in places}
     for steps in document.items("addresses"):
         mine = address_at(document, (*steps, "address"))
@@ -131,7 +130,7 @@ def contents(document: Document) -> None:
 def _flow(document: Document, steps: Steps, known: Collection[str]) -> None:
     """A rule's flow is declared: what is told to one that is not is told to nobody."""
     sid = document.text(*steps)
-    if sid is not None and ids.is_sid(sid, ids.FLOW) and flow_sid(sid) not in known:
+    if sid is not None and ids.is_sid(sid, ids.FLOW) and ids.lowered(sid) not in known:
         document.report(steps, "no such flow" + _known(document, steps, known))
 
 
@@ -140,7 +139,7 @@ def _flow_of(document: Document, owner: Steps, place: Steps) -> None:
     sid = document.text(*place)
     for name in document.names("flows"):
         here = document.get("flows", name, "file") is not None
-        if sid is None or flow_sid(name) != flow_sid(sid) or not here:
+        if sid is None or ids.lowered(name) != ids.lowered(sid) or not here:
             continue
         if _account(document, ("flows", name)) != _account(document, owner):
             document.report(place, "belongs to another account than the sender")

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_core import PydanticCustomError
 
+from app import ids
 from app.settings import address, overrides
 
 # The type of every error raised here: its message is ours and is shown as it is.
@@ -107,11 +108,6 @@ def time_zone(text: str) -> str:
     return text
 
 
-def flow_sid(text: str) -> str:
-    """A flow's (or a template's) SID as it is kept: its digits may come in either case."""
-    return text[:2] + text[2:].lower()
-
-
 def rated(key: str) -> tuple[str | None, str | None]:
     """The channel and the country that a key of `rates` names."""
     words = key.split(" ")
@@ -146,8 +142,8 @@ def _split(text: str) -> SplitResult:
 
 AccountSid = Annotated[str, Field(pattern=r"^AC[0-9a-fA-F]{32}$")]
 ApiKeySid = Annotated[str, Field(pattern=r"^SK[0-9a-fA-F]{32}$")]
-ContentSid = Annotated[str, Field(pattern=r"^HX[0-9a-fA-F]{32}$"), AfterValidator(flow_sid)]
-FlowSid = Annotated[str, Field(pattern=r"^FW[0-9a-fA-F]{32}$"), AfterValidator(flow_sid)]
+ContentSid = Annotated[str, Field(pattern=r"^HX[0-9a-fA-F]{32}$"), AfterValidator(ids.lowered)]
+FlowSid = Annotated[str, Field(pattern=r"^FW[0-9a-fA-F]{32}$"), AfterValidator(ids.lowered)]
 MessagingServiceSid = Annotated[str, Field(pattern=r"^MG[0-9a-fA-F]{32}$")]
 ServiceSid = Annotated[str, Field(pattern=r"^IS[0-9a-fA-F]{32}$")]
 CarrierName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]

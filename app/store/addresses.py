@@ -22,7 +22,7 @@ async def find(
 ) -> AddressConfiguration | None:
     """The configuration with this SID or (normalised) address; locked for a change."""
     by_sid = ids.is_sid(key, ids.ADDRESS_CONFIGURATION)
-    named = A.sid == key[:2] + key[2:].lower() if by_sid else A.address == key
+    named = A.sid == ids.lowered(key) if by_sid else A.address == key
     statement = select(ADDRESSES).where(A.account_sid == account_sid, named)
     if lock:
         statement = statement.with_for_update(key_share=True)

@@ -78,7 +78,7 @@ async def find(tx: Tx, account_sid: str, sid: str, *, lock: bool = False) -> Con
     """The template of this account with this SID; locked for a change."""
     if not ids.is_sid(sid, ids.CONTENT):
         return None
-    statement = _within(account_sid).where(C.sid == sid[:2] + sid[2:].lower())
+    statement = _within(account_sid).where(C.sid == ids.lowered(sid))
     if lock:
         statement = statement.with_for_update(key_share=True)
     return await tx.first(Content, statement)

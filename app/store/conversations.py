@@ -84,7 +84,7 @@ EVERY = Filter()
 async def find(tx: Tx, scope: Scope, key: str) -> Conversation | None:
     """The conversation with this SID or unique name."""
     if ids.is_sid(key, ids.CONVERSATION):
-        return await tx.row(Conversation, BY_SID, *scope, key[:2] + key[2:].lower())
+        return await tx.row(Conversation, BY_SID, *scope, ids.lowered(key))
     return await tx.row(Conversation, BY_NAME, *scope, key)
 
 

@@ -25,7 +25,7 @@ async def find(tx: Tx, account_sid: str, sid: str, *, lock: bool = False) -> Cre
     """The credential of this account with this SID; locked for a change."""
     if not ids.is_sid(sid, ids.CREDENTIAL):
         return None
-    statement = _within(account_sid).where(C.sid == sid[:2] + sid[2:].lower())
+    statement = _within(account_sid).where(C.sid == ids.lowered(sid))
     if lock:
         statement = statement.with_for_update(key_share=True)
     return await tx.first(Credential, statement)
@@ -49,7 +49,7 @@ async def write(tx: Tx, credential: Credential) -> None:
 
 async def remove(tx: Tx, account_sid: str, sid: str) -> int:
     """Delete a credential; gives how many there were."""
-    named = C.sid == sid[:2] + sid[2:].lower()
+    named = C.sid == ids.lowered(sid)
     return await tx.run(delete(CREDENTIALS).where(C.account_sid == account_sid, named))
 
 

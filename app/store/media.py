@@ -89,11 +89,36 @@ WITH gone AS (
     AND NOT EXISTS (SELECT FROM media m WHERE m.file_key = f.key)
   RETURNING key, shelf
 )
-INSERT INTO doomed_files (key, shelf, due) SELECT key, shelf, $2 FROM gone
+INSERT INTO doomed_files AS d (key, shelf, due) SELECT key, shelf, $2 FROM gone
+ON CONFLICT (key) DO UPDATE SET due = greatest(d.due, excluded.due)
 """
 DOOMED = """
-SELECT key, shelf FROM doomed_files WHERE due <= $1 AND shelf = ANY ($3::text[])
+SELECT key, shelf FROM doomed_files d WHERE due <= $1 AND shelf = ANY ($3::text[])
+  AND NOT EXISTS (SELECT FROM files f WHERE f.key = d.key)
 ORDER BY due LIMIT $2
+"""
+# One step from each key to the next in the index: there are few, and many files under each.
+SEALS = """
+WITH RECURSIVE seals AS (
+  (SELECT sealed_by FROM files ORDER BY sealed_by LIMIT 1)
+  UNION ALL
+  SELECT (SELECT f.sealed_by FROM files f WHERE f.sealed_by > s.sealed_by
+    ORDER BY f.sealed_by LIMIT 1)
+  FROM seals s WHERE s.sealed_by IS NOT NULL
+)
+SELECT sealed_by FROM seals WHERE sealed_by IS NOT NULL
+"""
+SEALED = """
+SELECT key, shelf, size FROM files WHERE sealed_by = $1 AND key > $2 ORDER BY key LIMIT $3
+"""
+# The file is written in its own place: if it goes meanwhile, what was written after it must go too.
+RISK = """
+INSERT INTO doomed_files AS d (key, shelf, due) VALUES ($1, $2, $3)
+ON CONFLICT (key) DO UPDATE SET due = greatest(d.due, excluded.due)
+"""
+RESEALED = """
+WITH found AS (UPDATE files SET sealed_by = $2 WHERE key = $1 RETURNING key)
+DELETE FROM doomed_files d USING found WHERE d.key = found.key
 """
 FORGET = "DELETE FROM doomed_files WHERE key = ANY ($1::text[])"
 
@@ -124,7 +149,7 @@ async def find(tx: Tx, sid: str, scope: Scope | None = None) -> Found | None:
     """The media with this SID, of this service; without a scope of anybody's."""
     if not ids.is_sid(sid, ids.MEDIA):
         return None
-    sid = sid[:2] + sid[2:].lower()
+    sid = ids.lowered(sid)
     row = await tx.sql.fetchrow(FIND, sid)
     said = await tx.sql.fetchrow(SAID, _messages([sid])) if row is None else None
     found = _found(row) if row else _said(said) if said else None
@@ -135,7 +160,7 @@ async def find(tx: Tx, sid: str, scope: Scope | None = None) -> Found | None:
 
 async def seen_by(tx: Tx, scope: Scope, identity: str, sids: Sequence[str]) -> dict[str, Found]:
     """Those of these media that this identity may see, by SID."""
-    wanted = [sid[:2] + sid[2:].lower() for sid in sids if ids.is_sid(sid, ids.MEDIA)]
+    wanted = [ids.lowered(sid) for sid in sids if ids.is_sid(sid, ids.MEDIA)]
     rows = await tx.sql.fetch(SEEN, wanted, *scope, identity)
     found = {row["sid"]: _found(row) for row in rows}
     others = _messages([sid for sid in wanted if sid not in found])
@@ -221,6 +246,28 @@ async def doomed(
 ) -> list[tuple[str, str]]:
     """A batch of names on these shelves whose files are to be removed, with their shelves."""
     return [tuple(row) for row in await sql.fetch(DOOMED, now, BATCH_MAX, shelves)]
+
+
+async def seals(sql: asyncpg.Connection) -> list[str]:
+    """What the keys are known by that sealed any file; empty for those that nobody looked at."""
+    return [row["sealed_by"] for row in await sql.fetch(SEALS)]
+
+
+async def sealed(sql: asyncpg.Connection, by: str, after: str, limit: int) -> list[Any]:
+    """The next files beyond this name that were sealed by this key: name, shelf and size."""
+    found: list[Any] = await sql.fetch(SEALED, by, after, limit)
+    return found
+
+
+async def risk(sql: asyncpg.Connection, key: str, shelf: str, now: datetime) -> None:
+    """A file that is kept is about to be written anew: should it be nobody's by then, what is
+    written will be removed."""
+    await sql.execute(RISK, key, shelf, now + timedelta(seconds=COMING_S))
+
+
+async def resealed(sql: asyncpg.Connection, key: str, by: str) -> None:
+    """This file, if it is still kept, is sealed by that key."""
+    await sql.execute(RESEALED, key, by)
 
 
 async def forget(sql: asyncpg.Connection, keys: Sequence[str]) -> None:

@@ -44,7 +44,7 @@ async def find(tx: Tx, conversation_sid: str, sid: str) -> Message | None:
     """The message of this conversation with this SID."""
     if not ids.is_sid(sid, ids.MESSAGE):
         return None
-    named = M.sid == sid[:2] + sid[2:].lower()
+    named = M.sid == ids.lowered(sid)
     inside = M.conversation_sid == conversation_sid
     return await tx.first(Message, select(MESSAGES).where(inside, named))
 

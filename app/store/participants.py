@@ -38,7 +38,7 @@ async def find(tx: Tx, conversation_sid: str, key: str) -> Participant | None:
     """The participant of this conversation with this SID or identity."""
     if not ids.is_sid(key, ids.PARTICIPANT):
         return await identified(tx, conversation_sid, key)
-    named = P.sid == key[:2] + key[2:].lower()
+    named = P.sid == ids.lowered(key)
     inside = P.conversation_sid == conversation_sid
     return await tx.first(Participant, select(PARTICIPANTS).where(inside, named))
 

@@ -33,7 +33,7 @@ async def find(tx: Tx, scope: Scope, sid: str) -> PushBinding | None:
     """The binding of this service with this SID."""
     if not ids.is_sid(sid, ids.PUSH_BINDING):
         return None
-    named = B.sid == sid[:2] + sid[2:].lower()
+    named = B.sid == ids.lowered(sid)
     return await tx.first(PushBinding, _within(scope).where(named))
 
 

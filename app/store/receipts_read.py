@@ -23,7 +23,7 @@ async def find(tx: Tx, message_sid: str, sid: str) -> Receipt | None:
     """The receipt of this message with this SID."""
     if not ids.is_sid(sid, ids.RECEIPT):
         return None
-    named = R.sid == sid[:2] + sid[2:].lower()
+    named = R.sid == ids.lowered(sid)
     return await tx.first(Receipt, select(RECEIPTS).where(R.message_sid == message_sid, named))
 
 

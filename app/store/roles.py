@@ -139,7 +139,7 @@ async def remove(tx: Tx, role: Role) -> None:
 
 
 def _named(service_sid: str, sid: str) -> Select[tuple[object, ...]]:
-    lowered = sid[:2] + sid[2:].lower()
+    lowered = ids.lowered(sid)
     return select(ROLES).where(R.sid == lowered, R.chat_service_sid == service_sid)
 
 

@@ -14,7 +14,8 @@ import asyncpg
 import orjson
 
 from app import ids
-from app.model.flows import EXECUTION, FLOW, PLACE, TIMEOUT, VERSION, flow_lane
+from app.model import Receipt
+from app.model.flows import EXECUTION, FLOW, PLACE, TIMEOUT, UNDELIVERED, VERSION, flow_lane
 from app.store import outbox
 from app.store.database import sentence
 from app.store.outbox import Claimed, NewItem, Settled
@@ -31,7 +32,7 @@ SELECT i.seq, c.state, c.chat_service_sid, p.address, p.proxy_address,
     WHERE o.conversation_sid = c.sid AND o.projected_address IS NOT NULL) END AS ours,
   f.sid IS NOT NULL AS known, f.published, f.revision,
   coalesce(coalesce(p.address, i.author) = ANY (f.test_users), false) AS tests,
-  e.sid AS execution_sid, e.memory, e.version, e.taken,
+  e.sid AS execution_sid, e.contact_channel_address, e.memory, e.version, e.taken,
   EXISTS (SELECT FROM executions t WHERE t.conversation_sid = c.sid AND t.flow_sid = f.sid
     AND t.taken = i.seq) AS taken_in
 FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])
@@ -75,6 +76,15 @@ WHERE e.flow_sid = i.flow_sid COLLATE "C" AND e.status = 'active'
   AND e.conversation_sid = i.conversation_sid COLLATE "C"
 """
 
+# The memory of who said a message names it; whether it waits there still is found out in its lane.
+SAID = """
+SELECT i.n, e.sid, e.flow_sid
+FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS i (conversation_sid, message_sid, n)
+JOIN executions e ON e.conversation_sid = i.conversation_sid COLLATE "C" AND e.status = 'active'
+WHERE strpos(e.memory, i.message_sid) > 0
+ORDER BY i.n, e.sid
+"""
+
 CLOSE = """
 WITH held AS (
   SELECT sid FROM executions WHERE conversation_sid = ANY ($1::text[]) AND status = 'active'
@@ -90,9 +100,10 @@ FROM held h WHERE e.sid = h.sid
 class Parcel:
     """What a worker must know of an item. `state` None: the conversation is gone; `known`: the
     account has the flow; `revision` is the one that its author would run (None: only drafts).
-    `memory` is that of the active execution, if there is one. `taken_in`: some execution, which may
-    have ended, knows of this item already. `address` and `proxy_address` are the author's pair;
-    `ours` is who we are in a group text (None: it is none)."""
+    `memory` is that of the active execution, if there is one, and `contact` whom it talks with.
+    `taken_in`: some execution, which may have ended, knows of this item already. `address` and
+    `proxy_address` are the author's pair; `ours` is who we are in a group text (None: it is
+    none)."""
 
     state: str | None
     service_sid: str
@@ -102,6 +113,7 @@ class Parcel:
     known: bool
     revision: int | None
     execution_sid: str | None
+    contact: str | None
     memory: str | None
     version: int
     taken: int
@@ -203,6 +215,35 @@ async def time_out(sql: asyncpg.Connection, now: datetime, limit: int = STEP_MAX
     return len(items)
 
 
+async def undelivered(sql: asyncpg.Connection, receipts: Sequence[Receipt]) -> list[NewItem]:
+    """What the flows are told that said the messages of these receipts, which did not arrive."""
+    given = [one.conversation_sid for one in receipts], [one.message_sid for one in receipts]
+    rows = await sql.fetch(SAID, *given)
+    return [failure(row["sid"], row["flow_sid"], receipts[row["n"] - 1]) for row in rows]
+
+
+def failure(execution_sid: str, flow_sid: str, receipt: Receipt) -> NewItem:
+    """What an execution is told of a message of its own that did not reach somebody."""
+    return NewItem(
+        lane=flow_lane(flow_sid, receipt.conversation_sid),
+        kind=FLOW,
+        token=ids.token(),
+        account_sid=receipt.account_sid,
+        conversation_sid=receipt.conversation_sid,
+        message_sid=receipt.message_sid,
+        event=UNDELIVERED,
+        scope="studio",
+        url=PLACE + flow_sid,
+        params={
+            EXECUTION: execution_sid,
+            "Address": receipt.address,
+            "Status": receipt.status,
+            "ErrorCode": str(receipt.error_code or ""),
+            "ErrorMessage": receipt.error_message or "",
+        },
+    )
+
+
 async def lock(
     sql: asyncpg.Connection, keeping: Sequence[Keeping], ending: Sequence[Ending]
 ) -> None:
@@ -235,6 +276,7 @@ def _parcel(row: Any) -> Parcel:
         known=row["known"],
         revision=row["revision"] if row["tests"] else row["published"],
         execution_sid=row["execution_sid"],
+        contact=row["contact_channel_address"],
         memory=row["memory"],
         version=row["version"] or 0,
         taken=row["taken"] or 0,

@@ -22,7 +22,7 @@ async def find(tx: Tx, conversation_sid: str, sid: str) -> ScopedWebhook | None:
     """The webhook of this conversation with this SID."""
     if not ids.is_sid(sid, ids.WEBHOOK):
         return None
-    named = W.sid == sid[:2] + sid[2:].lower()
+    named = W.sid == ids.lowered(sid)
     inside = W.conversation_sid == conversation_sid
     return await tx.first(ScopedWebhook, select(WEBHOOKS).where(inside, named))
 

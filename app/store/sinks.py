@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Select, delete, exists, select, update
 from sqlmodel import SQLModel
 
+from app import ids
 from app.model import Sink
 from app.model.streams import PULL
 from app.store.database import Tx
@@ -27,7 +28,7 @@ IN_USE = exists().where(SUBSCRIPTIONS.c.sink_sid == S.sid).correlate(SINKS)
 
 async def find(tx: Tx, account_sid: str, sid: str, *, lock: bool = False) -> Sink | None:
     """The sink of this account with this SID; locked for a change."""
-    statement = _within(account_sid).where(S.sid == sid[:2] + sid[2:].lower())
+    statement = _within(account_sid).where(S.sid == ids.lowered(sid))
     if lock:
         statement = statement.with_for_update(key_share=True)
     return await tx.first(Sink, statement)

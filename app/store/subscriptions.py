@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Select, delete, select, update
 from sqlmodel import SQLModel
 
+from app import ids
 from app.model import SubscribedEvent, Subscription
 from app.store.database import Tx
 from app.store.slices import Key, Slice, cut
@@ -53,7 +54,7 @@ async def lock(tx: Tx, account_sid: str) -> None:
 
 async def find(tx: Tx, account_sid: str, sid: str) -> Subscription | None:
     """The subscription of this account with this SID."""
-    named = S.sid == sid[:2] + sid[2:].lower()
+    named = S.sid == ids.lowered(sid)
     return await tx.first(Subscription, _within(account_sid).where(named))
 
 

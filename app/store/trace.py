@@ -139,7 +139,7 @@ async def find(sql: asyncpg.Connection, name: str) -> Found | None:
     if is_reference(name):
         name = referred(name)[0]
     if ids.SID.fullmatch(name):
-        name = name[:2] + name[2:].lower()
+        name = ids.lowered(name)
     found = await _by_sid(sql, name) or await _by_carrier(sql, name)
     if found is None:
         return None

@@ -176,7 +176,7 @@ def _within(scope: Scope) -> Select[Any]:
 
 def _named(scope: Scope, key: str) -> Select[Any]:
     if ids.is_sid(key, ids.USER):
-        return _within(scope).where(U.sid == key[:2] + key[2:].lower())
+        return _within(scope).where(U.sid == ids.lowered(key))
     return _within(scope).where(U.identity == key)
 
 

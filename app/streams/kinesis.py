@@ -1,7 +1,7 @@
 """The Kinesis sink: PutRecords, each event one record, its partition key what the event is about.
 
 The stream and its region are in the ARN; with a `role_arn` that role is assumed, else the process's
-own credentials are used. The driver is an extra (`pip install parley[kinesis]`) and is imported
+own credentials are used. The driver is an extra (`pip install '.[kinesis]'`) and is imported
 when the first event goes there. Where requests go is for AWS's host names to say, which the
 region's form keeps within amazonaws.com, or for the operator (`streams.kinesis_url`): never for who
 made the sink.

@@ -119,4 +119,4 @@ def _check_url(url: str) -> None:
 
 def _sid(text: str, prefix: str) -> str | None:
     """A SID as it is stored; None for any other text (a template that came to nothing)."""
-    return text[:2] + text[2:].lower() if ids.is_sid(text, prefix) else None
+    return ids.lowered(text) if ids.is_sid(text, prefix) else None

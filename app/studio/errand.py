@@ -79,6 +79,10 @@ class Errand:
         """The run that somebody may answer."""
         return self.run if self.run is not None and self.run.ended is None else None
 
+    def awaits(self, event: Event) -> bool:
+        """Whether this would answer what the run asks."""
+        return self.active is not None and machine.answers(self.active.memory, event)
+
     async def begin(self, revision: int) -> bool:
         """Start the flow with this message; False when it cannot be walked."""
         item, parcel = self._item, self._parcel

@@ -6,6 +6,8 @@ conversation, many at once.
 | a message                  | answers the wait of the active execution, or starts a new one      |
 | a request (by REST)        | starts the execution that the API has made                         |
 | a wait that is over        | answers that wait, if nobody wrote before                          |
+| a message of its own that  | answers the wait that follows on it, if it still waits             |
+| did not arrive             |                                                                    |
 
 What was begun under an item goes on with it: after a crash, or when an attempt was cut in time.
 """
@@ -17,9 +19,9 @@ from datetime import datetime, timedelta
 
 from app.definitions import Definitions
 from app.errors import Unavailable
-from app.flows.asks import Replied, TimedOut
+from app.flows.asks import Replied, TimedOut, Undelivered
 from app.lanes import LaneLoop
-from app.model.flows import EXECUTION, FLOW, REQUEST, TIMEOUT, VERSION
+from app.model.flows import EXECUTION, FLOW, REQUEST, TIMEOUT, UNDELIVERED, VERSION
 from app.observe import DeadLettered, FlowWalked
 from app.road.flowing import Overtaken
 from app.road.items import Road
@@ -39,6 +41,7 @@ ATTEMPTS_MAX = 20
 """Attempts at one item; then it is given up, and what the flow runs there ends."""
 AGAIN_S, AGAIN_S_MAX = 0.5, 60.0
 GONE, IGNORED, REPLIED, OVERTAKEN, BROKEN = "gone", "ignored", "replied", "overtaken", "broken"
+OURS = (REQUEST, TIMEOUT, UNDELIVERED)
 UNPUBLISHED = "the flow has no revision that can be run"
 
 
@@ -118,7 +121,12 @@ class Worker:
         going_on = errand.active is not None and parcel.taken == item.seq
         if item.event == REQUEST and not mine:
             return _done(item, GONE, "the execution has ended")
-        if item.event in (REQUEST, TIMEOUT) or going_on:
+        if item.event == UNDELIVERED and not going_on:
+            failed = _undelivered(item)
+            if not (mine and params["Address"] == parcel.contact and errand.awaits(failed)):
+                return _done(item, IGNORED, "nobody waits behind that message")
+            await errand.feed(failed)
+        elif item.event in (REQUEST, TIMEOUT) or going_on:
             late = not mine or params.get(VERSION) != str(parcel.version)
             if item.event == TIMEOUT and not going_on:
                 if late:
@@ -170,7 +178,7 @@ class Worker:
         item = walked.item
         self._runtime.observe(
             FlowWalked(
-                event=item.event if item.event in (REQUEST, TIMEOUT) else "message",
+                event=item.event if item.event in OURS else "message",
                 outcome=walked.outcome,
                 steps=walked.steps,
                 took_s=walked.took_s,
@@ -180,7 +188,20 @@ class Worker:
             )
         )
         if walked.settled is not None and walked.settled.dead is not None:
-            self._runtime.observe(DeadLettered(FLOW, walked.outcome, item.conversation_sid))
+            gone, why = item.conversation_sid, walked.settled.dead
+            self._runtime.observe(DeadLettered(FLOW, walked.outcome, gone, why, flow_of(item)))
+
+
+def _undelivered(item: Claimed) -> Undelivered:
+    """What the item says of a message of the flow's own."""
+    said = item.params or {}
+    code = said["ErrorCode"]
+    return Undelivered(
+        sid=item.message_sid or "",
+        status=said["Status"],
+        code=int(code) if code else None,
+        reason=said["ErrorMessage"],
+    )
 
 
 def _done(item: Claimed, outcome: str, detail: str) -> Walked:

@@ -210,7 +210,7 @@ class Teller:
         for one in settled.values():
             if one.dead is not None:
                 gone = one.item.conversation_sid
-                self._runtime.observe(DeadLettered(HOOK, one.outcome, gone))
+                self._runtime.observe(DeadLettered(HOOK, one.outcome, gone, one.dead))
         self._observe(turns, now)
         lost = Unavailable("the lease ran out")
         return [None if one.item.seq in ours else lost for one in told]

@@ -1,5 +1,5 @@
-"""`python -m tests.api.compatibility` prints README's table: each operation of the contract, called
-in a living world just now."""
+"""`python -m tests.api.compatibility` prints a table: each operation of the contract, called in a
+living world just now."""
 
 from __future__ import annotations
 

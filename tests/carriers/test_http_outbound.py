@@ -210,7 +210,7 @@ ANSWERS: list[tuple[str, Answer, type[CarrierError], int | None, float | None]] 
     ("a translated code", says(400, {"error": {"code": "e9"}}), Permanent, 30007, None),
     ("a code without a translation", says(400, {"error": {"code": 1}}), Permanent, 30008, None),
     ("a refusal without a word", says(422), Permanent, 30008, None),
-    ("wrong credentials", says(401), Temporary, None, None),
+    ("wrong credentials", says(401), Temporary, 20003, None),
     ("a wrong URL", says(404), Temporary, None, None),
     ("a redirect", says(302, None, Location="/x"), Temporary, None, None),
     ("a server error", says(500), Unknown, None, None),
@@ -247,6 +247,7 @@ async def test_an_answer_means(
     found = await outcome(context, answer, answer=ANSWER, codes={"e9": 30007})
     assert (type(found), getattr(found, "code", None)) == (error, code)
     assert getattr(found, "retry_after_s", None) == wait_s
+    assert getattr(found, "down", False) is (error is Unknown or code == 20003 or wait_s == 3)
 
 
 @pytest.mark.parametrize(

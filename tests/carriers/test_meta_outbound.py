@@ -261,6 +261,15 @@ async def test_what_an_answer_means(
     same(await outcome(TEXT, answer, context), expected)
 
 
+@pytest.mark.parametrize(
+    ("code", "down"), [(190, True), (131031, True), (131056, False), (10, False)]
+)
+async def test_who_is_not_let_in_finds_the_carrier_failing(
+    code: int, down: bool, context: Context
+) -> None:
+    assert (await outcome(TEXT, says(401, error(code)), context)).down is down
+
+
 CHAT_OUTCOMES: list[tuple[str, Answer, CarrierError]] = [
     ("accepted without a name", says(200, {"recipient_id": "5678"}), Unknown("")),
     ("outside the window", says(403, error(10, 2018278)), Permanent("", 63016)),

@@ -140,6 +140,23 @@ async def test_a_key_that_takes_anothers_place_leaves_files_readable(made: Made)
     assert await got(files, kept) == b"old"
 
 
+@pytest.mark.parametrize("shelf", ["disk", "s3"])
+async def test_a_file_is_sealed_anew_in_its_place_under_who_reads_it(made: Made, shelf) -> None:
+    files, data = made(shelf), os.urandom(2 * FRAME_BYTES + 5)
+    kept = await put(files, data)
+    files.vault = Vault([KEY + "new", KEY])
+    first, old = files.vault.keys
+    assert await files.sealed_by(kept) == old
+    reading = files.read(kept)
+    begun = await anext(reading)
+    await files.reseal(kept)
+    assert await files.sealed_by(kept) == first
+    assert begun + b"".join([chunk async for chunk in reading]) == data
+    files.vault = Vault([KEY + "new"])
+    assert await got(files, kept) == data
+    await files.close()
+
+
 async def test_without_a_key_or_a_place_nothing_is_kept(made: Made) -> None:
     files = made("disk")
     files.vault = Vault()

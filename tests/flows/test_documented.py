@@ -30,7 +30,7 @@ def test_it_asks_waits_an_hour_and_ends_after_its_answer() -> None:
     assert asked.ask.conversation == FORM["ConversationSid"]
     assert asked.ask.service == FORM["ChatServiceSid"]
     waiting = machine.advance(bots, asked, Said("IM1"), NOW)
-    assert waiting.ask == Wait(NOW + timedelta(hours=1))
+    assert waiting.ask == Wait(NOW + timedelta(hours=1), "IM1")
     ended = talk(bots, Said("IM1"), Replied({"Body": "yes"}), Said("IM2"))
     assert ended.ask is None
     assert ended.ended is not None

@@ -1,18 +1,14 @@
-"""README's table of widgets is the one that the widgets print."""
+"""The table of widgets."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from app.flows.widgets import discover, table
 
-README = Path(__file__).parents[2] / "README.md"
 
-
-def test_readme_has_the_table_of_widgets() -> None:
-    assert "\n".join(table.lines()) in README.read_text(), (
-        "print it anew: python -m app.flows.widgets.table"
-    )
+def test_the_table_has_every_widget_once() -> None:
+    named = [line for line in table.lines() if not line.startswith(" ")]
+    words = [word for line in named for word in line.split(", ")]
+    assert sorted(words) == sorted([*discover.kinds(), *discover.REFUSED])
 
 
 def test_no_widget_is_run_and_refused() -> None:

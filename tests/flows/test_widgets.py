@@ -23,6 +23,7 @@ from app.flows.asks import (
     Said,
     Say,
     TimedOut,
+    Undelivered,
     Wait,
 )
 from app.flows.memory import Memory
@@ -138,6 +139,35 @@ def test_send_and_wait_goes_on(events: tuple[Event, ...], shown: str) -> None:
     assert after(made, template, *events) == shown
 
 
+LOST = Undelivered("IM7", "undelivered", 30003, "Unreachable")
+
+
+def test_send_and_wait_is_left_when_its_message_does_not_arrive() -> None:
+    made = state("it", "send-and-wait-for-reply", WAITS, body="hello")
+    names = ("Sid", "Body", "Status", "ErrorCode", "ErrorMessage")
+    template = " ".join(f"{{{{widgets.it.outbound.{name}}}}}" for name in names)
+    shown = after(made, template, Said("IM7"), LOST)
+    assert shown == "deliveryFailure: IM7 hello undelivered 30003 Unreachable"
+
+
+def test_that_another_message_does_not_arrive_is_nothing_to_a_wait() -> None:
+    made = flow(state("it", "send-and-wait-for-reply", WAITS, body="hello"))
+    waiting = talk(made, Said("IM8"))
+    assert machine.advance(made, waiting, LOST, NOW) is waiting
+
+
+def test_who_has_drawn_nothing_for_it_goes_on_waiting() -> None:
+    ways = {"incomingMessage": "thanks", "deliveryFailure": None}
+    made = flow(state("it", "send-and-wait-for-reply", ways, body="hello"), say("thanks", "yes"))
+    waiting = talk(made, Said("IM7"))
+    still = machine.advance(made, waiting, LOST, NOW + timedelta(seconds=9))
+    assert still.ask == waiting.ask == Wait(NOW + timedelta(seconds=3_600), "IM7")
+    assert still.context["widgets"]["it"]["outbound"]["Status"] == "undelivered"
+    answered = machine.advance(made, still, Replied(FORM), NOW)
+    assert isinstance(answered.ask, Say)
+    assert answered.ask.body == "yes"
+
+
 @pytest.mark.parametrize(
     ("timeout", "seconds"),
     [("60", 60), (90, 90), (None, 3_600), ("{{nothing}}", 3_600), ("{{trigger.message.n}}", 7)],
@@ -145,7 +175,7 @@ def test_send_and_wait_goes_on(events: tuple[Event, ...], shown: str) -> None:
 def test_send_and_wait_waits_as_long_as_it_says(timeout: Any, seconds: int) -> None:
     made = state("it", "send-and-wait-for-reply", WAITS, body="hello", timeout=timeout)
     waiting = talk(flow(made), Said("IM1"), fields=FORM | {"n": "7"})
-    assert waiting.ask == Wait(NOW + timedelta(seconds=seconds))
+    assert waiting.ask == Wait(NOW + timedelta(seconds=seconds), "IM1")
 
 
 def test_a_widget_that_is_entered_again_has_not_heard_yet() -> None:

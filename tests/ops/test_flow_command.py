@@ -37,6 +37,19 @@ async def talk(folder: Path, text: str, lines: list[str], *flags: str) -> tuple[
     return await run(file, "--script", str(script), *flags)
 
 
+async def test_widgets_are_listed() -> None:
+    status, out, _ = await parley("widgets")
+    assert status == 0
+    assert "\nsend-message\n    Sends a message into the conversation" in out
+    assert "    leaves by: sent, failed\n" in out
+
+
+async def test_the_configuration_may_stand_between_what_to_do_and_of_what() -> None:
+    status, _, said = await parley("flow", "trace", "--config", "none.yaml", "FW" + "0" * 32)
+    assert status == 1
+    assert "none.yaml:1:1: file: does not exist" in said
+
+
 async def test_the_documented_flow_is_checked_and_talked_with(tmp_path: Path) -> None:
     status, out, _ = await parley("flow", "check", str(BOTS))
     assert (status, out) == (
@@ -91,6 +104,7 @@ async def test_a_file_that_cannot_be_a_script_is_named(tmp_path: Path) -> None:
     ("lines", "said"),
     [
         (["hi", "/timeout"], ["flow: Hi, do you like bots?", "(completed)"]),
+        (["hi", "/undelivered"], ["flow: Hi, do you like bots?", "(the flow is still waiting)"]),
         (["hi"], ["flow: Hi, do you like bots?", "(the flow is still waiting)"]),
         (["hi", "/quit", "yes"], ["flow: Hi, do you like bots?", "(the flow is still waiting)"]),
         ([], []),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import asyncpg
 import pytest
+from sqlmodel import SQLModel
 
 from app import ids
 from app.clock import Clock
@@ -352,8 +354,31 @@ async def test_jobs_that_were_never_started_stop_at_once(house: House) -> None:
     await Jobs(house.runtime, Reports()).stop()
 
 
+async def test_who_wrote_long_ago_is_forgotten(house: House, clock: TurnedClock) -> None:
+    many = retention.BATCH_MAX + 10
+    await house.sql.execute(
+        "INSERT INTO messaging_windows (account_sid, proxy_address, address, last_inbound_at)"
+        " SELECT $1, 'whatsapp:a', 'whatsapp:' || n,"
+        " $2::timestamptz + make_interval(days => n / $3)"
+        " FROM generate_series(0, $3) n",
+        ACCOUNT,
+        house.now,
+        many,
+    )
+    clock.turn(30.5 * 86_400)
+    await Jobs(house.runtime, Reports()).retain()
+    left = await house.sql.fetch("SELECT address FROM messaging_windows")
+    assert [row["address"] for row in left] == [f"whatsapp:{many}"]
+
+
+def test_every_table_says_when_its_rows_go() -> None:
+    listed = [line.split("|")[1] for line in (retention.__doc__ or "").splitlines() if "|" in line]
+    said = [word for cell in listed for word in re.findall(r"[a-z_]+", cell)][1:]
+    assert sorted(said) == sorted(SQLModel.metadata.tables)
+
+
 async def test_retention_reads_no_more_than_a_batch(house: House, sql: asyncpg.Connection) -> None:
-    for statement in (retention.ATTEMPTS, retention.DECISIONS):
+    for statement in (retention.ATTEMPTS, retention.DECISIONS, retention.SESSIONS):
         await sql.execute("SET enable_seqscan = off")
         plan = await sql.fetch(f"EXPLAIN {statement}", house.now, 10)
         assert "Seq Scan" not in "\n".join(row[0] for row in plan)

@@ -13,7 +13,7 @@ import asyncpg
 import orjson
 import pytest
 
-from app.observe import DeliveryTried, Failed, HookTried, InboundSeen, Measured, Said
+from app.observe import DeadLettered, DeliveryTried, Failed, HookTried, InboundSeen, Measured, Said
 from app.ops import logging
 from app.ops.hiding import hidden
 from app.ops.sink import HELD_S
@@ -74,6 +74,15 @@ def test_attempts_are_one_line_each_and_measurements_none() -> None:
     first, second = lines(stream)
     assert (first["event"], first["level"], first["reason"]) == ("delivery", "warning", "30003")
     assert (second["event"], second["told"], second["status"]) == ("hook", "onMessageAdded", 204)
+
+
+def test_a_dead_letter_says_why_and_whose_it_was_but_nobodys_number() -> None:
+    made, stream = log()
+    flow = "FW" + "0123456789abcdef" * 2
+    made.consume(DeadLettered("flow", "dead", SID, f"no flow {flow} for +15551230001", flow))
+    [line] = lines(stream)
+    assert (line["level"], line["flow_sid"], line["reason"]) == ("warning", flow, "dead")
+    assert line["detail"] == f"no flow {flow} for ***0001"
 
 
 def test_lines_below_the_level_are_not_written() -> None:

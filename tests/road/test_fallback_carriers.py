@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import asyncpg
+import pytest
 
 from app.carriers.sandbox import HomeSandbox
 from app.carriers.sandbox_world import World
@@ -67,10 +68,13 @@ async def talk(one: House, *bodies: str) -> list[dict[str, Any]]:
     return said
 
 
-async def test_what_the_first_surely_did_not_take_goes_by_the_other_at_once(dsn: str) -> None:
+@pytest.mark.parametrize("code", [20503, 20003])  # it is away; it does not take our credentials
+async def test_what_the_first_surely_did_not_take_goes_by_the_other_at_once(
+    dsn: str, code: int
+) -> None:
     async with house(dsn, **duo(delivery=DELIVERY | {"waits_s": [3600], "pause_after": 0})) as one:
         ch = await one.conversation(PHONES[0])
-        one.world.behave(**AWAY, times=1)
+        one.world.behave(refuse="temporary", code=code, times=1)
         message = await one.say(ch, "first")
         await one.say(ch, "second")
         await one.world.until(lambda: got(one.world, PHONES[0]) == ["second"])

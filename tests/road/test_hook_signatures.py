@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
-import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -28,7 +27,7 @@ from tests.road.hooking import Hooking, hooking
 from tests.support.clock import TurnedClock
 from tests.support.settings import ACCOUNT, TOKEN
 
-README = Path(__file__).parents[2] / "README.md"
+RECEIVER = Path(__file__).parents[2] / "config" / "receivers" / "receiver.py"
 OLD, NEW = (f"whsec_{base64.b64encode(bytes([n] * 32)).decode()}" for n in (1, 2))
 SIGNED = {"sid": ACCOUNT, "auth_token": TOKEN, "webhook_secrets": [NEW, OLD]}
 
@@ -196,17 +195,10 @@ async def test_the_log_keeps_what_the_setting_says(
     assert (row["next_at"] is None) == (status == 200)
 
 
-async def run_receiver(
-    language: str, *command: str, **environment: str
-) -> asyncio.subprocess.Process:
-    """The README's example in this language."""
-    blocks = re.findall(
-        rf"```{language}\n(# receiver.*?|// receiver.*?)```", README.read_text(), re.S
-    )
-    assert len(blocks) == 1
+async def run_receiver(**environment: str) -> asyncio.subprocess.Process:
+    """The example in Python."""
     return await asyncio.create_subprocess_exec(
-        *command,
-        blocks[0],
+        *(sys.executable, str(RECEIVER)),
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, **environment, "PYTHONUNBUFFERED": "1"},
     )
@@ -215,14 +207,7 @@ async def run_receiver(
 async def test_the_receiver_of_the_manual_takes_what_is_signed_once(
     db: Database, sql: asyncpg.Connection
 ) -> None:
-    process = await run_receiver(
-        "python",
-        sys.executable,
-        "-c",
-        PARLEY_AUTH_TOKEN=TOKEN,
-        PARLEY_WEBHOOK_SECRET=OLD,
-        PORT="0",
-    )
+    process = await run_receiver(PARLEY_AUTH_TOKEN=TOKEN, PARLEY_WEBHOOK_SECRET=OLD, PORT="0")
     assert process.stdout is not None
     try:
         async with asyncio.timeout(20):

@@ -114,6 +114,24 @@ async def test_while_it_still_fails_one_send_is_let_through_after_each_pause(
         await all_got_both(one)
 
 
+async def test_a_carrier_that_does_not_let_us_in_is_left_alone_too(
+    dsn: str, sql: asyncpg.Connection
+) -> None:
+    """A token was changed there: everything waits until the new one is written here."""
+    clock, seen = AheadClock(), Seen()
+    async with house(dsn, seen.observe, clock, delivery=DELIVERY, carriers=LAB) as one:
+        chats = [await one.conversation(phone) for phone in PHONES]
+        one.world.behave(refuse="temporary", code=20003)
+        for body in ("first", "second"):
+            await asyncio.gather(*(one.say(ch, body) for ch in chats))
+        assert "20003" in (await until(lambda: paused(one)))["lab"]
+        await until(lambda: sql.fetchval(f"SELECT ({HELD}) = {len(PHONES)}"))
+        one.world.behave(refuse=None)
+        clock.ahead_s += 90
+        await all_got_both(one)
+        assert seen.words == ["Paused", "Resumed"]
+
+
 async def test_what_is_said_of_single_recipients_is_not_the_carriers_fault(dsn: str) -> None:
     seen = Seen()
     delivery = DELIVERY | {"waits_s": [0.02] * 3}

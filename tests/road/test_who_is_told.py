@@ -325,7 +325,9 @@ async def test_what_is_told_to_a_flow_that_is_not_there_is_a_dead_letter_at_once
             [tried] = await tx.sql.fetch("SELECT detail FROM attempts WHERE kind = 'flow'")
         assert tuple(dead) == ("studio", f"flow:{LOST}", 1)
         assert LOST in tried["detail"]
-        assert [one.kind for one in observed if isinstance(one, DeadLettered)] == ["flow"]
+        [gone] = [one for one in observed if isinstance(one, DeadLettered)]
+        assert (gone.kind, gone.flow_sid) == ("flow", LOST)
+        assert gone.detail == f"there is no flow {LOST}"
         tries = [one for one in observed if isinstance(one, FlowWalked)]
         assert [(one.event, one.outcome) for one in tries] == [("message", "dead")]
 

@@ -731,3 +731,77 @@ def test_what_is_wrong_with_a_template_is_said_at_its_place(
     tmp_path: Path, text: str, expected: list[str]
 ) -> None:
     assert wrong(tmp_path, text) == expected
+
+
+PRIVATE = "leads to a private address: set egress.private, or name its host in egress.open"
+FORBIDDEN = "leads to an address that only an entry in egress.open opens: name its host there"
+LEADING = (
+    SENDER.replace("carrier: lab}", "carrier: lab, webhook: {url: URL}}")
+    + """addresses:
+  - {address: "+15005550006", auto_creation: {type: webhook, webhook_url: URL}}
+webhooks: {pre_url: URL, post_url: URL}
+flows: {FW00000000000000000000000000000000: {url: URL}}
+accounts: [{sid: OTHER, auth_token: t, webhooks: {post_url: URL}}]
+""".replace("OTHER", "AC" + "2" * 32)
+)
+PLACES = [
+    "3:66: senders[0].webhook.url",
+    "5:75: addresses[0].auto_creation.webhook_url",
+    "6:21: webhooks.pre_url",
+    "6:50: webhooks.post_url",
+    f"7:51: flows.FW{'0' * 32}.url",
+    "8:90: accounts[0].webhooks.post_url",
+]
+
+
+def leading(url: str, egress: str = "{}") -> str:
+    return LEADING.replace("URL", f"'{url}'") + f"egress: {egress}\n"
+
+
+def test_every_url_that_is_sure_to_be_refused_is_said_at_its_place(tmp_path: Path) -> None:
+    said = wrong(tmp_path, leading("http://10.0.0.5"))
+    assert said == [f"{place}: {PRIVATE}" for place in PLACES]
+
+
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        ("localhost:3000", FORBIDDEN),
+        ("app.localhost", FORBIDDEN),
+        ("127.0.0.1", FORBIDDEN),
+        ("127.1", FORBIDDEN),
+        ("2130706433", FORBIDDEN),
+        ("0x7f.1", FORBIDDEN),
+        ("169.254.169.254", FORBIDDEN),
+        ("[::ffff:127.0.0.1]:80", FORBIDDEN),
+        ("[fd12::1]", PRIVATE),
+        ("192.168.1.7", PRIVATE),
+    ],
+)
+def test_an_address_is_known_in_any_spelling(tmp_path: Path, host: str, said: str) -> None:
+    text = HEAD + f"webhooks: {{post_url: 'http://{host}/hook'}}\n"
+    assert wrong(tmp_path, text) == [f"2:22: webhooks.post_url: {said}"]
+
+
+@pytest.mark.parametrize(
+    ("url", "egress"),
+    [
+        ("http://10.0.0.5", "{private: true}"),
+        ("http://10.0.0.5", "{open: [10.0.0.0/24]}"),
+        ("http://localhost:3000", "{open: [localhost]}"),
+        ("http://localhost:3000", "{open: [127.0.0.1]}"),
+        ("http://app:3000", "{open: [app]}"),
+        ("http://app.internal", "{private: true}"),
+        ("https://93.184.216.34", "{}"),
+        ("https://app.example.com", "{}"),
+    ],
+)
+def test_what_is_open_is_not_spoken_of(tmp_path: Path, url: str, egress: str) -> None:
+    assert read(tmp_path, leading(url, egress)).warnings == ()
+
+
+@pytest.mark.parametrize("host", ["app", "app.internal", "printer.local"])
+def test_a_name_of_a_private_network_is_warned_of(tmp_path: Path, host: str) -> None:
+    warnings = read(tmp_path, leading(f"http://{host}:3000/")).warnings
+    assert len(warnings) == len(PLACES)
+    assert f"{tmp_path}/p.yaml:6:21: webhooks.pre_url: warning: a name of a private" in warnings[2]

@@ -232,6 +232,14 @@ def test_check_says_what_a_good_file_declares_and_gives_0(tmp_path: Path) -> Non
     )
 
 
+def test_check_warns_of_what_is_most_likely_not_meant_and_gives_0(tmp_path: Path) -> None:
+    path, out = write(tmp_path, GOOD.replace("a.example.com", "app")), io.StringIO()
+    assert check(path, KINDS, out, ENVIRONMENT) == 0
+    warning, good = out.getvalue().splitlines()
+    assert warning.startswith(f"{path}:18:49: addresses[0].auto_creation.webhook_url: warning: a")
+    assert good.startswith(f"{path}: ok (")
+
+
 def test_the_schema_is_printed_as_json() -> None:
     out = io.StringIO()
     assert print_schema(KINDS, out) == 0

@@ -20,7 +20,7 @@ import asyncpg
 import pytest
 
 from app.store import embedded
-from app.store.embedded import Embedded, EmbeddedError
+from app.store.embedded import Embedded, EmbeddedError, privileges
 
 ROOT = Path(__file__).parents[2]
 Start = Callable[[Path], Awaitable[Embedded]]
@@ -193,6 +193,19 @@ async def test_below_a_private_folder_of_root_no_mode_is_loosened(public_path, s
     pid = postmaster(data)
     assert Path(f"/proc/{pid}").stat().st_uid != 0
     assert capabilities(pid) in (1 << 1, 1 << 2)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has to change its account")
+def test_programs_below_a_private_folder_of_root_find_each_other(public_path) -> None:
+    """As initdb does: it asks by access(2) whether it may run what lies beside it."""
+    private = public_path / "private"
+    private.mkdir(mode=0o700)
+    program = private / "postgres"
+    program.touch(mode=0o755)
+    asks = [sys.executable, "-c", "import os, sys; sys.exit(not os.access(sys.argv[1], os.X_OK))"]
+    account = privileges.account_for(public_path)
+    command = privileges.wrap([*asks, str(program)], account, [program])
+    assert subprocess.run(command, check=False).returncode == 0
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to change its account")

@@ -9,9 +9,12 @@ import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlmodel import col, select
 
+from app.model import Receipt
 from app.ops import retention
 from app.rules import executions as rules
+from app.store import outbox, running
 from app.store.database import Database
 from app.studio.worker import ATTEMPTS_MAX
 from tests.support.clock import TurnedClock
@@ -80,6 +83,33 @@ async def test_nobody_replies_in_time(db: Database, sql: asyncpg.Connection) -> 
         await stage.sweep()  # of another process, or after a crash
         await stage.finish()
         assert await stage.said() == ["1", "2", "3?", "5"]
+
+
+@pytest.mark.parametrize("fuse", [None, *range(4)])
+async def test_what_did_not_arrive_is_told_once_after_a_death_too(
+    db: Database, sql: asyncpg.Connection, fuse: int | None
+) -> None:
+    """And who has replied meanwhile is told no more."""
+    ask = state(
+        "ask", "send-and-wait-for-reply", body="?", _deliveryFailure="on", _incomingMessage="on"
+    )
+    async with staged(db, sql, flow(ask, state("on", "send-message", body="on", _sent=None))) as it:
+        await it.text("hello")
+        await it.finish()
+        for _ in range(2):
+            await lose(it)
+        await it.work(fuse)
+        await it.finish()
+        assert await it.said() == ["?", "on"]
+        assert await sql.fetchval("SELECT count(*) FROM outbox WHERE kind = 'flow'") == 0
+
+
+async def lose(stage: Stage) -> None:
+    """The carrier says that the flow's first message did not arrive."""
+    async with stage.runtime.db.begin() as tx:
+        [receipt] = await tx.every(Receipt, select(Receipt).order_by(col(Receipt.sid)).limit(1))
+        receipt.status = "undelivered"
+        await outbox.add(tx.sql, await running.undelivered(tx.sql, [receipt]), tx.now)
 
 
 async def test_a_reply_that_came_before_the_time_was_up_counts(

@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
 from aiohttp import web
 
 from app.studio.errand import CALLS_MAX
@@ -259,6 +260,49 @@ async def test_one_that_waits_goes_on_when_the_time_is_up(dsn: str) -> None:
     async with studio(dsn, flow(ask, DONE, LATE)) as one:
         ch = await one.text("hello")
         await one.hears(ch, "hello", "?", "late")
+
+
+@pytest.mark.parametrize(
+    ("body", "behaviour"),
+    [
+        ("?", {"refuse": "permanent"}),  # by the carrier's answer
+        ("?", {"bounce": 30003}),  # by its callback
+        ("long " * 400, {}),  # by ourselves, with the message: no SMS carries it
+    ],
+)
+async def test_what_did_not_arrive_is_told_to_the_flow_that_waits_behind_it(
+    dsn: str, body: str, behaviour: dict[str, Any]
+) -> None:
+    lost = "{{widgets.ask.outbound.Status}} {{widgets.ask.outbound.ErrorCode}}"
+    ways = {**WAIT, "_deliveryFailure": "lost"}
+    ask = state("ask", "send-and-wait-for-reply", body=body, **ways)
+    say = state("lost", "send-message", body=lost, _sent=None)
+    async with studio(dsn, flow(ask, say, DONE, LATE)) as one:
+        one.house.world.behave(MARIA, **behaviour)
+        ch = await one.text("hello")
+        code = 30003 if behaviour else 21617
+        word = "undelivered" if "bounce" in behaviour else "failed"
+        await one.hears(ch, "hello", body, f"{word} {code}")
+        await one.rests()
+
+
+async def test_a_message_of_somebody_else_that_does_not_arrive_is_nothing_to_the_flow(
+    dsn: str,
+) -> None:
+    """Nor is one of its own that does not reach somebody with whom it does not talk."""
+    other = "+15551230009"
+    ways = {**WAIT, "_deliveryFailure": "late"}
+    ask = state("ask", "send-and-wait-for-reply", body="?", timeout="60", **ways)
+    async with studio(dsn, flow(ask, DONE, LATE)) as one:
+        one.house.world.behave(other, bounce=30003)
+        ch = await one.text("hello")
+        await one.hears(ch, "hello", "?")
+        binding = {"MessagingBinding_Address": other, "MessagingBinding_ProxyAddress": SMS}
+        await one.house.post(f"/v1/Conversations/{ch}/Participants", **binding)
+        await one.house.say(ch, "hello you two")
+        await one.until("SELECT count(*) FROM receipts WHERE status = 'undelivered'", 1)
+        await one.text("good")
+        await one.hears(ch, "hello", "?", "hello you two", "good", "done")
 
 
 async def test_an_execution_by_rest_writes_first_and_hears_the_reply(dsn: str) -> None:

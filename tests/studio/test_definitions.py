@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-import asyncpg
+import asyncio
+import json
+from datetime import UTC, datetime
+from typing import Any
 
+import asyncpg
+import pytest
+
+from app.api import flow_definition
 from app.definitions import TEXT_MAX, Definitions, Finder
+from app.flows import stack
+from app.flows.memory import Trigger
 from app.store.database import Database
 from tests.support.settings import ACCOUNT
 
@@ -49,3 +58,55 @@ async def test_what_is_not_there_or_not_the_accounts_is_not_found(
         for revision in ("2", "99999999999999999999"):
             assert await mine.read(FLOW_SID, revision) is None
         assert await mine.read("nothing", "LatestPublished") is None
+
+
+EVIL = "(x+x+)+y"
+COUNTS = "{% for i in (1..100) %}{{ i | plus: 1 }}{% endfor %}"
+BIG = flow(*(state(f"s{n}", "send-message", body="{{ a }}" * 4_000) for n in range(5)))
+
+
+def hostile(kind: str) -> str:
+    """A flow that goes in a circle as long as it may."""
+    if kind == "templates":
+        pairs = [{"key": "k", "value": COUNTS}]
+        return flow(state("a", "set-variables", variables=pairs, _next="a"))
+    made = json.loads(flow(state("a", "split-based-on", input="x", _noMatch="a")))
+    condition = {"friendly_name": "x", "arguments": ["x" * 5_000], "type": "regex", "value": EVIL}
+    made["states"][1]["transitions"].append(
+        {"event": "match", "next": None, "conditions": [condition]}
+    )
+    return json.dumps(made)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"), [("templates", "the templates of one event"), ("patterns", "takes more than")]
+)
+async def test_a_walk_that_takes_long_holds_nobody_up(
+    db: Database, sql: asyncpg.Connection, kind: str, said: str
+) -> None:
+    """The loop turns meanwhile, and the walk ends as it would have."""
+    async with staged(db, sql, hostile(kind)):
+        finder = Finder(Definitions(db), ACCOUNT)
+        found = await finder.read(FLOW_SID, "1")
+        assert found is not None
+        trigger = Trigger("incomingMessage", datetime.now(UTC), flow_sid=FLOW_SID)
+        walk = asyncio.create_task(finder.walk(lambda find: stack.begin(found, trigger, find)))
+        assert await turns(walk) > 3
+        ended = walk.result().ended
+        assert ended is not None
+        assert said in ended.error
+
+
+async def test_a_large_definition_is_read_beside_everything_else() -> None:
+    reading = asyncio.create_task(flow_definition.problems(BIG))
+    assert await turns(reading) > 3
+    assert reading.result() == []
+
+
+async def turns(task: asyncio.Task[Any]) -> int:
+    """How often the event loop turns while a task works, which waits for nothing outside."""
+    count = 0
+    while not task.done():
+        await asyncio.sleep(0)
+        count += 1
+    return count

@@ -94,6 +94,7 @@ async def test_what_the_worker_asks_is_backed_by_indexes(
         (running.DEFINITION, (FLOW_SID, 1)),
         (running.ENTERED, (ACCOUNT, FLOW_SID)),
         (running.OVER, (now, 10)),
+        (running.SAID, ([CH], ["IM" + "0" * 32])),
         (running.LOCK, ([CH], [FLOW_SID], [CH])),
         (running.END, ([FLOW_SID], [CH], ["why"], now)),
         (running.CLOSE, ([CH], "why", now)),

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from app.flows.asks import Event, Refused, Said, Say
+from app.flows.asks import Event, Refused, Said, Say, Undelivered
 from app.flows.states import State
 from app.flows.turn import Turn
 from app.flows.widgets.contract import Go, Outcome, Pause, Report
@@ -69,6 +69,17 @@ def outbound(said: Say, event: Event) -> Mapping[str, Any]:
         "Status": "failed",
         "ErrorCode": refused.code,
         "ErrorMessage": refused.reason,
+    }
+
+
+def undelivered(turn: Turn, state: State, event: Undelivered) -> Mapping[str, Any]:
+    """What `widgets.NAME.outbound.*` shows of a message that was sent and did not arrive."""
+    before = turn.context["widgets"].get(state.name, {}).get("outbound", {})
+    return {
+        **before,
+        "Status": event.status,
+        "ErrorCode": event.code,
+        "ErrorMessage": event.reason,
     }
 
 

@@ -13,7 +13,7 @@ from app.flows.widgets.set_variables import typed
 def _check(state: State, report: Report) -> None:
     report.needs(state, "flow_sid")
     sid = state.text("flow_sid").strip()
-    if sid and "{" not in sid and not ids.is_sid(sid[:2] + sid[2:].lower(), ids.FLOW):
+    if sid and "{" not in sid and not ids.is_sid(ids.lowered(sid), ids.FLOW):
         report.say(("properties", "flow_sid"), "should be FW and 32 hexadecimal digits")
     report.pairs(state, "parameters")
 

@@ -1,28 +1,24 @@
-"""`python -m app.flows.widgets.table` prints README's table of widgets."""
+"""What `parley widgets` prints: every widget that is run, and those that are refused."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 
 from app.flows.widgets import discover
 
 
 def lines() -> Iterator[str]:
-    """The table, line by line: every widget that is run, then those that are refused, and why."""
-    yield "| widget | what it does | leaves by | takes |"
-    yield "| --- | --- | --- | --- |"
+    """Line by line: what a widget does, how it is left and what it takes; why one is refused."""
     for kind in discover.declared():
-        types, events = (
-            ", ".join(f"`{word}`" for word in some) for some in (kind.types, kind.events)
-        )
-        yield f"| {types} | {kind.about} | {events} | {kind.properties} |"
+        yield ", ".join(kind.types)
+        yield f"    {kind.about}"
+        if kind.events:
+            yield f"    leaves by: {', '.join(kind.events)}"
+        if kind.properties:
+            yield f"    takes: {kind.properties}"
     reasons: dict[str, list[str]] = {}
     for word, reason in discover.REFUSED.items():
-        reasons.setdefault(reason, []).append(f"`{word}`")
+        reasons.setdefault(reason, []).append(word)
     for reason, words in reasons.items():
-        yield f"| {', '.join(words)} | refused: {reason} | | |"
-
-
-if __name__ == "__main__":
-    sys.stdout.write("\n".join(lines()) + "\n")
+        yield ", ".join(words)
+        yield f"    refused: {reason}"

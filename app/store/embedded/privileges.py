@@ -24,9 +24,10 @@ from typing import NamedTuple
 
 NOBODY = 65534
 
-# linux/prctl.h, linux/capability.h
+# linux/prctl.h, linux/securebits.h, linux/capability.h
 _PR_SET_PDEATHSIG, _PR_SET_KEEPCAPS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 1, 8, 47, 2
-_CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 1, 2
+_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP = 28, 1 << 2
+_CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH, _CAP_SETPCAP = 1, 2, 8
 _CAPABILITY_VERSION_3 = 0x20080522
 
 _RESET = (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ)  # Python ignores or catches these
@@ -90,10 +91,18 @@ def _become(libc: ctypes.CDLL, account: Account, needs: Sequence[str]) -> None:
 
 
 def _keep(libc: ctypes.CDLL, capability: int) -> bool:
-    """Keep one capability across the exec (an ambient one); False where it is not granted."""
+    """Keep one capability across the exec (an ambient one); False where it is not granted.
+
+    access(2), by which PostgreSQL's programs look for each other, goes by it only with
+    NO_SETUID_FIXUP, which another capability may set; that one does not outlive the exec.
+    """
     mask = 1 << capability
     header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
-    if libc.capset(header, struct.pack("IIIIII", mask, mask, mask, 0, 0, 0)) != 0:
+    both = mask | 1 << _CAP_SETPCAP
+    if libc.capset(header, struct.pack("IIIIII", both, both, mask, 0, 0, 0)) == 0:
+        with contextlib.suppress(OSError):
+            _prctl(libc, _PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP)
+    elif libc.capset(header, struct.pack("IIIIII", mask, mask, mask, 0, 0, 0)) != 0:
         return False
     try:
         _prctl(libc, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability)

@@ -1,0 +1,69 @@
+"""When one secret key takes the place of another: files are sealed anew by the first, one after the
+other, so that those before it may go.
+
+Idempotent, in any number of processes: a file that was left in the middle is as it was, or as it
+shall be, and is looked at again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from app.errors import Unsealable
+from app.files.store import Kept
+from app.runtime import Runtime
+from app.store import media
+
+BATCH_MAX = 100
+
+
+@dataclass(slots=True)
+class Resealed:
+    """What became of files: how many are sealed anew, how many could not be read, and the keys (by
+    what they are known) that some need and that are not given. `needed` are those that are given,
+    and still have files."""
+
+    done: int = 0
+    unread: int = 0
+    missing: list[str] = field(default_factory=list)
+    needed: list[str] = field(default_factory=list)
+
+
+async def reseal(runtime: Runtime, stopping: Callable[[], bool]) -> Resealed:
+    """Seal by the first key what those after it sealed; no file is looked at while there is only
+    one. Raises NoRoom, Unavailable: what is left is for the next time."""
+    found, (first, *older) = Resealed(), runtime.vault.keys or ("",)
+    for by in ("", *older) if older else ():
+        after: str | None = ""
+        while after is not None and not stopping():
+            async with runtime.db.read() as tx:
+                rows = await media.sealed(tx.sql, by, after, BATCH_MAX)
+            for row in rows:
+                if stopping():
+                    return found
+                await _reseal(runtime, Kept(**row), found)
+            after = rows[-1]["key"] if len(rows) == BATCH_MAX else None
+    async with runtime.db.read() as tx:
+        left = [by for by in await media.seals(tx.sql) if by not in ("", first)]
+    found.missing = [by for by in left if by not in older]
+    found.needed = [by for by in left if by in older]
+    return found
+
+
+async def _reseal(runtime: Runtime, kept: Kept, found: Resealed) -> None:
+    files, (first, *older) = runtime.files, runtime.vault.keys
+    try:
+        by = await files.sealed_by(kept)
+        if by in older:
+            async with runtime.db.begin() as tx:
+                await media.risk(tx.sql, kept.key, kept.shelf, tx.now)
+            await files.reseal(kept)
+            by, found.done = first, found.done + 1
+    except FileExistsError:
+        return  # another process is at it
+    except (FileNotFoundError, Unsealable):
+        found.unread += 1
+        return
+    async with runtime.db.begin() as tx:
+        await media.resealed(tx.sql, kept.key, by)

@@ -1,0 +1,121 @@
+"""Files are sealed anew when one secret key takes the place of another."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+
+from app.media.collection import collect
+from app.media.sealing import Resealed, reseal
+from app.observe import Said
+from app.ops.jobs import Jobs
+from app.store import media
+from app.vault import Vault
+from tests.api.conftest import VAULT_KEY, World, living
+from tests.api.test_media import PDF, PNG, attach, conversation, get, kept, upload
+from tests.support.clock import TurnedClock
+
+NEW = "n" * 32
+
+
+@pytest.fixture
+async def world(dsn: str) -> AsyncIterator[World]:
+    """A world with a database of its own: it looks at every file that there is."""
+    async with living(dsn) as made:
+        yield made
+
+
+def give(world: World, *keys: str) -> None:
+    world.runtime.vault = world.runtime.files.vault = Vault(keys)
+
+
+def content(made: dict[str, dict[str, str]]) -> str:
+    return made["links"]["content_direct_temporary"]
+
+
+async def doomed(world: World) -> int:
+    async with world.runtime.db.read() as tx:
+        return int(await tx.sql.fetchval("SELECT count(*) FROM doomed_files"))
+
+
+async def test_afterwards_the_old_key_may_go(world: World) -> None:
+    made = [await upload(world), await upload(world, PDF, "application/pdf")]
+    assert await reseal(world.runtime, bool) == Resealed(), "with one key there is nothing to do"
+    give(world, NEW, VAULT_KEY)
+    assert await reseal(world.runtime, bool) == Resealed(done=2)
+    assert await reseal(world.runtime, bool) == Resealed()
+    assert await doomed(world) == 0
+    give(world, NEW)
+    for one, data in zip(made, (PNG, PDF), strict=True):
+        _, shown = await world.call("GET", one["url"])
+        assert (await get(world, content(shown)))[1] == data
+
+
+async def test_the_log_says_how_far_it_is_and_what_is_missing(world: World) -> None:
+    await upload(world)
+    await upload(world, PDF, "application/pdf")
+
+    async def noted(*_: object) -> bool:
+        return True
+
+    async def heard() -> list[tuple[str, str]]:
+        world.observed.clear()
+        await Jobs(world.runtime, noted).reseal()
+        return [(one.level, one.detail) for one in world.observed if isinstance(one, Said)]
+
+    give(world, NEW, "x" * 32)
+    [(level, said)] = await heard()
+    assert level == "warning"
+    assert Vault([VAULT_KEY]).keys[0] in said
+    give(world, NEW, VAULT_KEY)
+    [path, *_] = kept(world)
+    raw = path.read_bytes()
+    path.unlink()
+    gone, done = await heard()
+    assert gone == ("warning", "1 files could not be read, and so not be sealed anew")
+    assert done == ("info", "1 files were sealed anew; files still need the keys after the first")
+    give(world, NEW)  # too early
+    [(level, said)] = await heard()
+    assert Vault([VAULT_KEY]).keys[0] in said
+    give(world, NEW, VAULT_KEY)
+    path.write_bytes(raw)
+    [(level, said)] = await heard()
+    assert said == "1 files were sealed anew; files no longer need the keys after the first"
+    give(world, NEW)
+    assert await heard() == []
+
+
+async def test_what_is_deleted_while_it_is_sealed_anew_leaves_nothing(world: World) -> None:
+    """Its file may be written once more after it was removed: that one goes an hour later, even if
+    the process that wrote it dies."""
+    made, parent = await upload(world), await conversation(world)
+    _, message = await attach(world, parent, made["sid"])
+    [file] = kept(world)
+    written = file.read_bytes()
+    async with world.runtime.db.begin() as tx:
+        await media.risk(tx.sql, file.name, "disk", tx.now)
+    await world.call("DELETE", message["url"])
+    await collect(world.runtime)
+    file.write_bytes(written)
+    clock = TurnedClock(world.runtime.clock.now() + timedelta(seconds=media.COMING_S + 5))
+    world.runtime.clock = world.runtime.db.clock = clock
+    await collect(world.runtime)
+    assert kept(world) == []
+    assert await doomed(world) == 0
+
+
+async def test_who_dies_while_a_file_is_sealed_anew_loses_nothing(world: World) -> None:
+    """The file is somebody's still: it is not removed, and the next one takes it up."""
+    made, parent = await upload(world), await conversation(world)
+    await attach(world, parent, made["sid"])
+    [file] = kept(world)
+    async with world.runtime.db.begin() as tx:
+        await media.risk(tx.sql, file.name, "disk", tx.now)
+    clock = TurnedClock(world.runtime.clock.now() + timedelta(seconds=media.COMING_S + 5))
+    world.runtime.clock = world.runtime.db.clock = clock
+    await collect(world.runtime)
+    give(world, NEW, VAULT_KEY)
+    assert await reseal(world.runtime, bool) == Resealed(done=1)
+    assert await doomed(world) == 0
