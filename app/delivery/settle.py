@@ -19,14 +19,14 @@ from app.convoy import Convoy
 from app.delivery import parts
 from app.delivery.attempt import UNKNOWN_CODE
 from app.delivery.pauses import Pauses, Turn
-from app.delivery.tried import Tried, told_of
-from app.errors import CarrierError, Permanent, Temporary
+from app.delivery.tried import DETAIL_CHARS_MAX, Tried, detail, observation, told_of
+from app.errors import Permanent, Temporary
 from app.model import Receipt
 from app.model.flows import FLOW
 from app.model.outbox import DELIVERY, HOOK
 from app.model.parts import reference
 from app.model.traffic import Accepted, Status
-from app.observe import DeadLettered, DeliveryTried
+from app.observe import DeadLettered
 from app.rules import registration
 from app.rules.receipts import advance
 from app.rules.schedule import next_attempt
@@ -36,7 +36,6 @@ from app.store import deliveries, outbox, running, webhooks
 from app.store.outbox import NewItem, Settled
 from app.webhooks import events, tell
 
-DETAIL_CHARS_MAX = 500
 LOST = ("failed", "undelivered")
 
 Settling = Convoy[Tried | Status, bool]
@@ -170,7 +169,7 @@ class Settler:
             tried.item,
             tried.outcome,
             error_code=error.code if error else None,
-            detail=_detail(tried),
+            detail=detail(tried),
             external_id=tried.accepted.external_id if tried.accepted else None,
             segments=tried.segments.count if tried.segments else None,
             encoding=tried.segments.encoding if tried.segments else None,
@@ -242,7 +241,7 @@ class Settler:
             self._runtime.observe(turn)
         for item in items:
             if isinstance(item, Tried):
-                self._runtime.observe(_observation(item))
+                self._runtime.observe(observation(item))
 
 
 def _of_group(item: Tried | Status) -> bool:
@@ -322,31 +321,3 @@ def _advance(
 
 def _receipt_sid(item: Tried | Status) -> str | None:
     return item.item.receipt_sid if isinstance(item, Tried) else parts.sid_of(item.receipt_sid)
-
-
-def _observation(tried: Tried) -> DeliveryTried:
-    error = tried.error
-    return DeliveryTried(
-        channel=tried.channel,
-        outcome=tried.outcome,
-        reason=_reason(error),
-        attempt=tried.item.attempts,
-        took_s=tried.took_s,
-        lag_s=tried.lag_s,
-        receipt_sid=tried.item.receipt_sid or "",
-        message_sid=tried.item.message_sid or "",
-        conversation_sid=tried.item.conversation_sid or "",
-    )
-
-
-def _detail(tried: Tried) -> str | None:
-    """What is written down of an attempt: the error, and by whom it went if not by the first."""
-    said = [tried.error.message if tried.error else None, tried.reason]
-    return "; ".join(filter(None, said))[:DETAIL_CHARS_MAX] or None
-
-
-def _reason(error: CarrierError | None) -> str:
-    """The code, or else the class of the error, or nothing."""
-    if error is None:
-        return "none"
-    return str(error.code or type(error).__name__.lower())

@@ -8,8 +8,11 @@ from datetime import datetime
 from app.channels.segments import Segments
 from app.errors import CarrierError
 from app.model.traffic import Accepted
+from app.observe import DeliveryTried
 from app.store.outbox import Claimed
 from app.values import value
+
+DETAIL_CHARS_MAX = 500
 
 
 @value(frozen=True, slots=True)
@@ -60,3 +63,32 @@ def told_of(tried: Tried, now: datetime) -> Tried:
     doubtful = tried.outcome in ("settled", "unknown")
     instead = tried.instead if doubtful else tried.item.instead
     return replace(tried, outcome="settled", instead=instead)
+
+
+def observation(tried: Tried) -> DeliveryTried:
+    """What logs and metrics hear of it."""
+    error = tried.error
+    return DeliveryTried(
+        channel=tried.channel,
+        outcome=tried.outcome,
+        reason=_reason(error),
+        attempt=tried.item.attempts,
+        took_s=tried.took_s,
+        lag_s=tried.lag_s,
+        receipt_sid=tried.item.receipt_sid or "",
+        message_sid=tried.item.message_sid or "",
+        conversation_sid=tried.item.conversation_sid or "",
+    )
+
+
+def detail(tried: Tried) -> str | None:
+    """What is written down of an attempt: the error, and by whom it went if not by the first."""
+    said = [tried.error.message if tried.error else None, tried.reason]
+    return "; ".join(filter(None, said))[:DETAIL_CHARS_MAX] or None
+
+
+def _reason(error: CarrierError | None) -> str:
+    """The code, or else the class of the error, or nothing."""
+    if error is None:
+        return "none"
+    return str(error.code or type(error).__name__.lower())

@@ -20,13 +20,14 @@ def upgrade() -> None:
         sa.Column(
             "ask_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
         ),
+        if_not_exists=True,
     )
-    op.create_index(
-        "contents_asked",
-        "contents",
-        ["ask_at"],
-        postgresql_where=sa.text("carriers <> '{}'::jsonb"),
-    )
+    with op.get_context().autocommit_block():
+        op.execute("DROP INDEX CONCURRENTLY IF EXISTS contents_asked")
+        op.execute(
+            "CREATE INDEX CONCURRENTLY contents_asked ON contents (ask_at)"
+            " WHERE carriers <> '{}'::jsonb"
+        )
 
 
 def downgrade() -> None:
