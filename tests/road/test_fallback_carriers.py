@@ -83,7 +83,7 @@ async def test_what_the_first_surely_did_not_take_goes_by_the_other_at_once(
         assert (await one.receipts(message))[0]["status"] == "delivered"
         entries = (await one.get(f"/ops/trace/{message['sid']}"))["entries"]
         [tried] = [entry for entry in entries if entry["what"] == "attempt"]
-        said = "by spare (lab: the sandbox refuses with 20503)"
+        said = f"by spare (lab: the sandbox refuses with {code})"
         assert (tried["outcome"], tried["detail"]) == ("accepted", said)
         assert [e["carrier"] for e in entries if e["what"] == "fan-out"] == ["spare"]
 
