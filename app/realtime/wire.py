@@ -39,7 +39,7 @@ class Wire:
         self, runtime: Runtime, heard: Callable[[Collection[str], Collection[Typing]], None]
     ) -> None:
         self._runtime, self._heard = runtime, heard
-        self._telling, self._hearing = runtime.db.hold(), runtime.db.hold()
+        self._telling, self._hearing = runtime.db.hold(fleeting=True), runtime.db.hold()
         self._names: set[str] = set()
         self._typing: set[Typing] = set()
         self._asked = asyncio.Event()

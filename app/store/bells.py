@@ -15,15 +15,15 @@ from app.store.away import is_away
 from app.store.database import Database
 
 CHANNEL = "parley"
-COALESCE_S = 0.002
-"""At most one NOTIFY in this time: inside busy transactions it cost a third of the throughput."""
+COALESCE_S = 0.005
+"""At most one NOTIFY in this time, and the first at once: each is a transaction of its own."""
 
 
 class Ringer:
     """Rings the bells of other processes, for work that this process leaves to them."""
 
     def __init__(self, db: Database, clock: Clock, observe: Observe) -> None:
-        self._held = db.hold()
+        self._held = db.hold(fleeting=True)
         self._observe = observe
         self._clock = clock
         self._kinds: set[str] = set()

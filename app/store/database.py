@@ -180,9 +180,9 @@ class Database:
                 return connection, (await connection.get_raw_connection()).driver_connection
         raise AssertionError
 
-    def hold(self, *, pinned: bool = False) -> Held:
+    def hold(self, *, pinned: bool = False, fleeting: bool = False) -> Held:
         """A connection for one loop alone; it reconnects by itself."""
-        return Held(self.dsn, pinned=pinned)
+        return Held(self.dsn, pinned=pinned, fleeting=fleeting)
 
     async def close(self) -> None:
         """Close every pooled connection; one that is taken closes when it is given back."""

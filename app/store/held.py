@@ -22,6 +22,9 @@ PINNED = {
 }
 """Plans of the hot loops are pinned: unpinned, the same batch swung by a factor of two."""
 
+FLEETING = {"synchronous_commit": "off"}
+"""A word to other processes is heard at its commit, which need not wait until it is on disk."""
+
 
 def _never() -> bool:
     """Nothing more is to be done."""
@@ -30,13 +33,14 @@ def _never() -> bool:
 
 class Held:
     """One connection that one loop keeps for itself: no pool, no reset, prepared statements stay.
+    What is committed on a `fleeting` one may be forgotten in a crash of the database.
 
     Not for two tasks at once.
     """
 
-    def __init__(self, dsn: str, *, pinned: bool) -> None:
+    def __init__(self, dsn: str, *, pinned: bool, fleeting: bool = False) -> None:
         self._dsn = dsn
-        self._settings = SESSION | (PINNED if pinned else {})
+        self._settings = SESSION | (PINNED if pinned else {}) | (FLEETING if fleeting else {})
         self._connection: asyncpg.Connection | None = None
         self._begun = False
 

@@ -76,3 +76,10 @@ async def test_who_is_stopped_twice_leaves_no_transaction_behind(db: Database) -
     async with held.begin() as sql:
         assert await sql.fetchval("SELECT to_regclass('half')") is None
     await held.close()
+
+
+async def test_words_to_other_processes_do_not_wait_for_the_disk(db: Database) -> None:
+    for fleeting, said in ((True, "off"), (False, "on")):
+        held = db.hold(fleeting=fleeting)
+        assert await (await held.live()).fetchval("SHOW synchronous_commit") == said
+        await held.close()
