@@ -29,8 +29,8 @@ take a tenth of that."""
 
 
 class Definitions:
-    """The definitions that this process walked last. Whoever walks one slowly has `slow`: threads
-    that compute share one processor with the loop."""
+    """The definitions that this process walked last. Whoever reads one, or walks one slowly, has
+    `slow`: threads that compute share one processor with the loop."""
 
     def __init__(self, db: Database) -> None:
         self.db = db
@@ -48,17 +48,17 @@ class Definitions:
             text = await running.definition(tx.sql, flow_sid, revision)
         if text is None:
             return None
-        try:
-            flow: Flow | None = await asyncio.to_thread(parse, text)  # of 1 MB: seconds
-        except FlowErrors:
-            flow = None
-        self._keep(place, flow, len(text))
-        return flow
+        async with self.slow:
+            if place not in self._known:  # somebody else may have read it meanwhile
+                try:
+                    flow: Flow | None = await asyncio.to_thread(parse, text)  # of 1 MB: seconds
+                except FlowErrors:
+                    flow = None
+                self._keep(place, flow, len(text))
+        return self._known[place][0]
 
     def _keep(self, place: tuple[str, int], flow: Flow | None, size: int) -> None:
-        """What was used longest ago makes room; another task may have kept it meanwhile."""
-        if place in self._known:
-            return
+        """What was used longest ago makes room."""
         self._known[place] = flow, size
         self._size += size
         while self._size > TEXT_MAX and len(self._known) > 1:

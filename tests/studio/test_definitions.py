@@ -35,6 +35,9 @@ async def test_what_was_read_is_kept_until_there_is_no_room(
         first = await definitions.of(FLOW_SID, 1)
         assert first is not None
         assert await definitions.of(FLOW_SID, 1) is first
+        fresh = Definitions(db)
+        one, two = await asyncio.gather(*(fresh.of(FLOW_SID, 1) for _ in range(2)))
+        assert one is two
         count = TEXT_MAX // len(LONG) + 2
         await sql.execute(PUT, FLOW_SID, LONG, count + 1)
         for revision in range(2, count + 2):
