@@ -60,14 +60,14 @@ async def test_who_is_told_when_to_come_back_does(
     ground: Ground, drive: Drive, tmp_path: Path
 ) -> None:
     slow = {"connections_per_s": 2}
-    async with place(ground, tmp_path, drive, realtime=slow) as here:
+    async with place(ground, tmp_path, drive, services=2, realtime=slow) as here:
+        first, second = here.front.ports
+        here.front.ports = [first]
         people = [await here.arrive("agent") for _ in range(3)]
         sid = await here.meeting(*people)
         marks = [one.mark for one in people]
-        here.town.service.terminate()
-        assert await here.town.service.ended(20) == 0
-        here.town.service.start()
-        await here.town.service.ready(here.town.http)
+        here.front.ports = [second]
+        here.town.services[0].terminate()
         for one, since in zip(people, marks, strict=True):
             await one.turns("connected", since)
         # The sockets of as many as may come at once just closed; the third was told when.
