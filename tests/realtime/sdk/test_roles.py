@@ -61,7 +61,8 @@ async def somebody(here: Place, *permissions: str) -> tuple[Person, str]:
     await here.say(sid, "theirs", "other")
     await here.say(sid, "mine", name)
     one = await here.arrive(name)
-    await one.saw("conversationJoined", sid=sid)  # what it opens is open
+    await one.saw("conversationJoined", sid=sid)
+    await one.run(OPEN + "await it.getParticipants()", sid=sid)  # what it opens is open
     return one, sid
 
 

@@ -14,6 +14,8 @@ from tests.realtime.sdk.place import KEY, Place
 
 TTL_S = 12
 """Long enough for everything that comes before its end."""
+STARTED = "await client.getSubscribedConversations()"
+"""What the SDK asks at its start is answered: what is not when a socket closes, it waits for."""
 UPDATE = "await client.updateToken(token); return client.connectionState"
 
 
@@ -59,6 +61,7 @@ async def test_a_token_that_ends_ends_the_connection_until_there_is_another(here
 
 async def test_a_token_of_somebody_else_renews_nothing(here: Place) -> None:
     alice = await here.arrive("alice")
+    await alice.run(STARTED)
     since = alice.mark
     with pytest.raises(SdkError):
         await alice.run(UPDATE, token=here.token("mallory"))
@@ -76,6 +79,7 @@ async def test_a_revoked_key_ends_its_connections(here: Place) -> None:
     made = (await parley(here, "keys", "create")).split()
     key = (made[1], made[3])
     alice = await here.until(lambda: _arrived(here, key))
+    await alice.run(STARTED)
     since = alice.mark
     await parley(here, "keys", "revoke", key[0])
     await alice.saw("connectionStateChanged", since=since)
