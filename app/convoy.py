@@ -73,19 +73,15 @@ class Convoy(Generic[T, R]):
         self._lines: dict[Hashable, Line[T, R]] = {}
         self._turns: deque[Hashable] = deque()
         self._count = self._ready = self._walking = self._came = 0
-        self._ready_since = 0.0
         self._arrived = asyncio.Event()
-        self._closing = self._left = False  # left: somebody stopped waiting and has a place still
+        self._closing = self._late = False
+        self._lateness: asyncio.TimerHandle | None = None
 
     async def submit(self, item: T) -> R:
         """What became of the item, once that is committed. Raises Unavailable when too many wait
         or we are closing, and whatever refusal the walk gave for this item. Cancelled before its
         convoy leaves it never happens; afterwards it may."""
-        try:
-            return await self.enqueue(item)
-        except asyncio.CancelledError:
-            self._left = True
-            raise
+        return await self.enqueue(item)
 
     async def in_turn(self, items: Sequence[T]) -> list[R | Exception]:
         """What became of each, submitted when the one before it is committed; those behind one that
@@ -103,8 +99,6 @@ class Convoy(Generic[T, R]):
 
     def enqueue(self, item: T) -> asyncio.Future[R]:
         """The same without waiting: items enqueued one after the other keep their order."""
-        if self._count >= self._waiting_max and self._left:
-            self._sweep()
         if self._closing or self._count >= self._waiting_max:
             raise Unavailable("too much is waiting; try again")
         loop = asyncio.get_running_loop()
@@ -142,21 +136,23 @@ class Convoy(Generic[T, R]):
             self._lines.clear()
             self._turns.clear()
             self._count = self._ready = 0
+            self._on_time()
 
     async def _run(self, walk: Walk[T, R], rest: Rest | None) -> None:
+        loop, tired_at = asyncio.get_running_loop(), None
         while self._count or not self._closing:
             if self._leaves():
                 await self._depart(walk)
+                tired_at = rest and loop.time() + REST_S
                 continue
             self._arrived.clear()
-            if rest is not None:
-                try:
-                    async with asyncio.timeout(REST_S):
-                        await self._arrived.wait()
-                    continue
-                except TimeoutError:
+            try:
+                async with asyncio.timeout_at(tired_at):
+                    await self._arrived.wait()
+            except TimeoutError:
+                tired_at = None
+                if rest is not None:
                     await rest()
-            await self._arrived.wait()
 
     async def _depart(self, walk: Walk[T, R]) -> None:
         orders, convoy = self._board()
@@ -193,17 +189,8 @@ class Convoy(Generic[T, R]):
                 if not one[2].cancelled():  # else nobody waits for it any more
                     convoy.append(one)
         convoy.sort(key=_came)
+        self._on_time()
         return orders, convoy
-
-    def _sweep(self) -> None:
-        """Those who stopped waiting give their places to others."""
-        self._left = False
-        for line in self._lines.values():
-            staying = deque(one for one in line.items if not one[2].cancelled())
-            gone = len(line.items) - len(staying)
-            line.items = staying
-            self._count -= gone
-            self._ready -= 0 if line.under_way else gone
 
     def _let_go(self, orders: Sequence[Hashable]) -> None:
         """What waited behind these takes its turn; a walker that waits looks again."""
@@ -220,22 +207,29 @@ class Convoy(Generic[T, R]):
     def _more(self, count: int, loop: asyncio.AbstractEventLoop) -> None:
         """So many more can go: a walker that waits is called when that is enough for it to leave,
         or when these are late."""
-        if not self._ready:
-            self._ready_since = loop.time()
-            if self._walking and len(self._walks) > 1:
-                loop.call_later(LATE_S, self._arrived.set)
         self._ready += count
+        if self._walking and self._lateness is None:
+            self._lateness = loop.call_later(LATE_S, self._grow_late)
         if self._walking < len(self._walks) and self._leaves():
             self._arrived.set()
 
     def _leaves(self) -> bool:
         """Whether a walker that is free leaves now."""
-        if not self._ready:
-            return False
-        return not self._walking or self._ready >= self._beside or self._late()
+        return self._ready > 0 and (not self._walking or self._ready >= self._beside or self._late)
 
-    def _late(self) -> bool:
-        return asyncio.get_running_loop().time() - self._ready_since >= LATE_S
+    def _grow_late(self) -> None:
+        self._late = True
+        self._arrived.set()
+
+    def _on_time(self) -> None:
+        """Those who were late go; those who are left have waited for nothing yet."""
+        self._late = False
+        if self._lateness is not None:
+            self._lateness.cancel()
+            self._lateness = None
+        if self._ready:
+            loop = asyncio.get_running_loop()
+            self._lateness = loop.call_later(LATE_S, self._grow_late)
 
     async def _results(
         self, convoy: Sequence[Waiting[T, R]], walk: Walk[T, R]

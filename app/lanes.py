@@ -94,7 +94,7 @@ class LaneLoop(Generic[P, T]):
     bell when a lane can go on: an attempt that ended says nothing new then, unless there was no
     room before.
 
-    Attempts begin one in each turn of the event loop: many that begin at once would leave the
+    Attempts begin a few in each turn of the event loop: many that begin at once would leave the
     answers of the database unread.
     """
 

@@ -89,7 +89,9 @@ def assembled(runtime: Runtime, health: Health, metrics: Metrics, roles: tuple[s
     road = _road(runtime.settings.road, walkers)
     for walker in walkers:
         walker.more = road.busy
-    settling: Settling = Convoy(settler, longest=TOGETHER_MAX, waiting_max=WAITING_MAX)
+    settling: Settling = Convoy(
+        settler, longest=TOGETHER_MAX, waiting_max=WAITING_MAX, rests=[settler.rest]
+    )
     settler.more = settling.busy
     telling: Telling = Convoy(teller, longest=TOGETHER_MAX, waiting_max=WAITING_MAX)
     kept: Kept = Convoy(keeper, longest=TOGETHER_MAX, waiting_max=WAITING_MAX)
@@ -102,7 +104,7 @@ def assembled(runtime: Runtime, health: Health, metrics: Metrics, roles: tuple[s
         Followers(runtime),
     )
     gaps = Gaps(runtime, road, settling.submit)
-    doors = Doors(runtime, road, settling.submit) if "inbound" in roles else None
+    doors = Doors(runtime, road, settling.enqueue) if "inbound" in roles else None
     further = [
         ("gaps", gaps.turn, looks.RING_S),
         ("approvals", Approvals(runtime).turn, approvals.RING_S),

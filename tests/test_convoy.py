@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from random import Random
 
 import pytest
+import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -147,32 +149,6 @@ async def test_those_who_stopped_waiting_take_nobody_s_place() -> None:
     assert recorder.convoys == [["d", "e"], ["g"]]
 
 
-async def test_a_place_of_somebody_who_left_is_another_s() -> None:
-    walker = Gated()
-    convoy: Convoy[str, str] = Convoy(walker, longest=1, waiting_max=2, order=lambda item: item[0])
-    async with asyncio.TaskGroup() as group:
-        group.create_task(convoy.run())
-        first = group.create_task(convoy.submit("a1"))
-        await walker.departed(1)
-        leaving = [group.create_task(convoy.submit(item)) for item in ("a2", "b1")]
-        await settled()
-        with pytest.raises(Unavailable):
-            convoy.enqueue("c1")
-        for one in leaving:
-            one.cancel()
-        await asyncio.wait(leaving)
-        staying = [convoy.enqueue(item) for item in ("b2", "a3")]
-        with pytest.raises(Unavailable):
-            convoy.enqueue("c2")
-        for item in ("a1", "b2", "a3"):
-            await walker.departed(1)
-            walker.let(item)
-            await settled()
-        assert [await first, *await asyncio.gather(*staying)] == ["A1", "B2", "A3"]
-        convoy.close()
-    assert walker.arrived == ["a1", "b2", "a3"]
-
-
 async def test_who_waits_when_it_is_cancelled_is_told_to_try_again() -> None:
     walker = Gated()
     convoy: Convoy[str, str] = Convoy(walker, longest=1, waiting_max=10)
@@ -310,4 +286,72 @@ async def test_who_will_soon_leave_again_is_busy() -> None:
         gated.let("a")
         gated.let("b")
         assert (await first, await second) == ("A", "B")
+        convoy.close()
+
+
+def test_nobody_waits_long_for_others_on_the_loop_of_production() -> None:
+    """Its clock has milliseconds: who compares times with it may come a moment too early."""
+
+    async def beside(after_s: float) -> None:
+        gated = Gated()
+        convoy: Convoy[str, str] = Convoy(
+            gated, gated, longest=4, waiting_max=10, order=str, beside=3
+        )
+        async with asyncio.TaskGroup() as group:
+            group.create_task(convoy.run())
+            first = convoy.enqueue("a")
+            await gated.departed(1)
+            await asyncio.sleep(after_s)
+            second = convoy.enqueue("b")
+            await gated.departed(2)
+            gated.let("a")
+            gated.let("b")
+            assert (await first, await second) == ("A", "B")
+            convoy.close()
+
+    async def many() -> None:
+        for number in range(40):
+            await beside(number * 0.00037)
+
+    uvloop.run(many())
+
+
+async def test_those_who_are_left_behind_are_late_too() -> None:
+    gated = Gated()
+    convoy: Convoy[str, str] = Convoy(gated, gated, longest=2, waiting_max=10, order=str, beside=2)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(convoy.run())
+        waiting = [convoy.enqueue(item) for item in "abc"]
+        await gated.departed(2)
+        assert set(gated.under_way) == {"a b", "c"}
+        gated.let("a b")
+        gated.let("c")
+        assert await asyncio.gather(*waiting) == ["A", "B", "C"]
+        convoy.close()
+
+
+async def test_a_walker_rests_while_another_one_is_busy() -> None:
+    """It is woken for nothing again and again, and does not begin to wait anew each time."""
+    rested: list[str] = []
+
+    async def walk(items: Sequence[str]) -> Sequence[str | Exception]:
+        await asyncio.sleep(0.005)
+        return items
+
+    async def rest() -> None:
+        rested.append("rest")
+
+    convoy: Convoy[str, str] = Convoy(
+        walk, walk, longest=1, waiting_max=10, order=str, beside=2, rests=[rest, rest]
+    )
+    async with asyncio.TaskGroup() as group, asyncio.timeout(30):
+        group.create_task(convoy.run())
+        first = convoy.enqueue("a")
+        await asyncio.sleep(0)
+        await asyncio.gather(first, convoy.submit("b"), convoy.submit("c"))  # both have walked
+        waiting = deque(convoy.enqueue(item) for item in "de")
+        while not rested:
+            await waiting.popleft()
+            waiting.append(convoy.enqueue("f"))
+        await asyncio.gather(*waiting)
         convoy.close()

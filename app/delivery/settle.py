@@ -90,6 +90,10 @@ class Settler:
         self._observe(batch, items)
         return found
 
+    async def rest(self) -> None:
+        """Another one does not follow so soon."""
+        await self._held.rest()
+
     async def close(self) -> None:
         """Give the connection back."""
         await self._held.close()

@@ -4,17 +4,17 @@
 only after the commit; 403 on a bad signature, 413 and 400 on bad input, 503 with Retry-After when
 we could not store it (the carrier tries again).
 
-A carrier that gives up waiting is answered before it does: 503, too. What was under way then may
-still be committed; the carrier's next try is a duplicate of it. What was not is forgotten.
+A carrier that gives up waiting is answered before it does: 503, too. What it brought keeps its
+place and goes on; the carrier's next try is a duplicate of it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 from aiohttp import web
 
@@ -26,12 +26,12 @@ from app.inbound.mail import Mailroom
 from app.inbound.requests import BadRequest
 from app.model.traffic import ApprovalStatus, Inbound, SignatureResult, Status
 from app.observe import Failed, InboundSeen
-from app.road.items import Arrival, Road, Taken
+from app.road.items import Arrival, Posted, Road, Taken
 from app.runtime import Runtime
 from app.store import contents
 from app.turnstile import Turnstile
 
-Report = Callable[[Status], Awaitable[bool]]
+Report = Callable[[Status], asyncio.Future[bool]]
 """Settles one status; says whether its receipt was found."""
 
 LARGE_AT_ONCE, LARGE_WAITING_MAX = 2, 64
@@ -41,7 +41,7 @@ MAIL_S = 60.0
 ON_THE_WAY, ON_THE_WAY_MAX_S = 0.25, 1.0
 """How much of a carrier's patience is left for the request's and the answer's way."""
 BAD_SIGNATURE = "the signature is not valid for this URL and body"
-LATE = "not stored in time"
+LATE = "not committed in time"
 UNADMITTED = "the secret of this door (in its URL), or the signature, is missing or wrong"
 
 SEEN_AS = {"dropped": "unroutable", "duplicate": "duplicate"}
@@ -90,16 +90,6 @@ class Doors:
 
     async def inbound(self, request: web.Request) -> web.Response:
         """A message came; answered when what it caused is committed."""
-        started = self._runtime.clock.monotonic()
-        try:
-            async with self._in_time(request):
-                return await self._message(request)
-        except TimeoutError:
-            name, took = request.match_info["carrier"], self._runtime.clock.monotonic() - started
-            self._runtime.observe(InboundSeen(name, "late", took, signature="unchecked"))
-            return _unavailable(Unavailable(LATE))
-
-    async def _message(self, request: web.Request) -> web.Response:
         mailing = self._mailing.get(request.match_info["carrier"])
         if mailing is None:
             return await self._inbound(request, None)
@@ -115,14 +105,16 @@ class Doors:
             carrier, read, signature = await self._open(request)
             messages = await self._parsed(carrier, read)
             if carrier.one_door:
-                await self._settle(carrier.parse_status(read))
+                await self._settle(carrier.parse_status(read), self._left_s(request, started))
             if (approving := self._approving.get(carrier.name)) is not None:
-                await self._approve(carrier.name, approving.parse_approvals(read))
+                async with asyncio.timeout(self._left_s(request, started)):
+                    await self._approve(carrier.name, approving.parse_approvals(read))
             if mailing is not None:
                 messages = await self._mailroom.sort(messages, mailing.per_minute_max)
+            left_s = self._left_s(request, started)
+            failed = await self._take(messages, signature, started, left_s)
         except Exception as error:
             return self._turned_away(request, started, error)
-        failed = await self._take(messages, signature, started)
         if failed is not None:
             return _unavailable(failed)
         answer = carrier.answer(messages)
@@ -133,23 +125,13 @@ class Doors:
         carrier = self._runtime.carriers.get(request.match_info["carrier"])
         if carrier is not None and carrier.one_door:
             return await self.inbound(request)
-        try:
-            async with self._in_time(request):
-                return await self._status(request)
-        except TimeoutError:
-            return _unavailable(Unavailable(LATE))
-
-    async def _status(self, request: web.Request) -> web.Response:
+        started = self._runtime.clock.monotonic()
         try:
             carrier, read, _ = await self._open(request)
-            await self._settle(carrier.parse_status(read))
+            await self._settle(carrier.parse_status(read), self._left_s(request, started))
         except Exception as error:
             return _refusal(error, self._runtime)
         return web.Response(text="")
-
-    def _in_time(self, request: web.Request) -> asyncio.Timeout:
-        """Cuts what takes longer than this request's carrier waits for its answer."""
-        return asyncio.timeout(self._answer_s.get(request.match_info["carrier"]))
 
     async def mail(self, carrier: str, raw: bytes, sender: str, recipients: Sequence[str]) -> None:
         """A mail came to the port of this carrier; returns when what it caused is committed. Raises
@@ -162,9 +144,9 @@ class Doors:
                 took = self._runtime.clock.monotonic() - started
                 self._runtime.observe(InboundSeen(carrier, "junk", took, signature="unchecked"))
                 raise
-            await self._settle(read[1])
+            await self._settle(read[1], None)
             messages = await self._mailroom.sort(read[0], mailing.per_minute_max)
-            failed = await self._take(messages, "unchecked", started)
+            failed = await self._take(messages, "unchecked", started, None)
         if failed is not None:
             raise failed
 
@@ -185,18 +167,31 @@ class Doors:
         return carrier.parse_inbound(read)
 
     async def _take(
-        self, messages: Sequence[Inbound], signature: SignatureResult, started: float
+        self,
+        messages: Sequence[Inbound],
+        signature: SignatureResult,
+        started: float,
+        left_s: float | None,
     ) -> BaseException | None:
-        """Walk the road with all of them; gives what kept one of them from it."""
+        """Walk the road with all of them; gives what kept one of them from it. Raises TimeoutError
+        when that is not known in time."""
         arrivals = [self._arrival(message, signature) for message in messages]
-        results = await self._walk(arrivals)
+        results = await self._walk(arrivals, left_s)
         took = self._runtime.clock.monotonic() - started
         for arrival, result in zip(arrivals, results, strict=True):
             self._seen(arrival, result, took)
         return next((one for one in results if isinstance(one, BaseException)), None)
 
-    async def _settle(self, statuses: Sequence[Status]) -> None:
-        await asyncio.gather(*(self._report(status) for status in statuses))
+    async def _settle(self, statuses: Sequence[Status], left_s: float | None) -> None:
+        reported = [self._report(status) for status in statuses]
+        await _heard(reported, left_s)
+        for one in reported:
+            one.result()
+
+    def _left_s(self, request: web.Request, started: float) -> float | None:
+        """How long this request's carrier may still be kept waiting; None: as long as it takes."""
+        answer_s = self._answer_s.get(request.match_info["carrier"])
+        return answer_s and max(0.0, started + answer_s - self._runtime.clock.monotonic())
 
     async def _approve(self, carrier: str, decided: Sequence[ApprovalStatus]) -> None:
         """Keep what WhatsApp decided on the templates of those who send by this carrier."""
@@ -244,17 +239,22 @@ class Doors:
             message = replace(message, signature=signature)
         return Arrival(account_sid, message)
 
-    async def _walk(self, arrivals: Sequence[Arrival]) -> list[Taken | BaseException]:
+    async def _walk(
+        self, arrivals: Sequence[Arrival], left_s: float | None
+    ) -> list[Taken | BaseException]:
         """Walk the road with all of them, in their order."""
-        if len(arrivals) == 1:  # nearly always; tasks of their own are for several
-            try:
-                return [cast(Taken, await self._road.submit(arrivals[0]))]
-            except Exception as error:
-                return [error]
-        results = await asyncio.gather(
-            *(self._road.submit(arrival) for arrival in arrivals), return_exceptions=True
-        )
-        return cast(list[Taken | BaseException], results)
+        entered = [self._entered(arrival) for arrival in arrivals]
+        await _heard([one for one in entered if isinstance(one, asyncio.Future)], left_s)
+        return [
+            one if isinstance(one, Exception) else one.exception() or cast(Taken, one.result())
+            for one in entered
+        ]
+
+    def _entered(self, arrival: Arrival) -> asyncio.Future[Taken | Posted] | Exception:
+        try:
+            return self._road.enqueue(arrival)
+        except Unavailable as error:
+            return error
 
     def _seen(self, arrival: Arrival, result: Taken | BaseException, took_s: float) -> None:
         inbound = arrival.inbound
@@ -288,9 +288,28 @@ class Doors:
         outcome = "bad_signature" if status == 403 else "junk"
         if isinstance(error, Unavailable):
             outcome = "throttled"
+        elif isinstance(error, TimeoutError):
+            outcome = "late"
         took = self._runtime.clock.monotonic() - started
-        self._runtime.observe(InboundSeen(known, outcome, took, signature="invalid"))
+        verified = "unchecked" if outcome == "late" else "invalid"
+        self._runtime.observe(InboundSeen(known, outcome, took, signature=verified))
         return _refusal(error, self._runtime)
+
+
+async def _heard(futures: Sequence[asyncio.Future[Any]], left_s: float | None) -> None:
+    """Wait for all. Raises TimeoutError when that would take longer: what is on its way goes on."""
+    if not futures:
+        return
+    late = (await asyncio.wait(futures, timeout=left_s))[1]
+    for one in late:
+        one.add_done_callback(_unheard)  # what becomes of it is told to the next try
+    if late:
+        raise TimeoutError(LATE)
+
+
+def _unheard(late: asyncio.Future[Any]) -> None:
+    if not late.cancelled():
+        late.exception()
 
 
 def _answer_s(patience_s: float | None) -> float | None:
@@ -305,7 +324,7 @@ def _refusal(error: Exception, runtime: Runtime) -> web.Response:
         return _error(error.status, error.reason)
     if isinstance(error, Junk):
         return _error(400, str(error))
-    if not isinstance(error, Unavailable):
+    if not isinstance(error, Unavailable | TimeoutError):
         runtime.observe(Failed("a carrier's door", error))
     return _unavailable(error)
 

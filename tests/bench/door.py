@@ -32,9 +32,11 @@ async def walk(convoy: Sequence[Arrival | Draft]) -> Sequence[Taken | Posted | E
     return [Taken("joined", "binding", None, SID, SID) for _ in convoy]
 
 
-async def report(status: Status) -> bool:
+def report(status: Status) -> asyncio.Future[bool]:
     """Nobody has sent anything."""
-    return False
+    found: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+    found.set_result(False)
+    return found
 
 
 async def serve(port: int) -> None:
