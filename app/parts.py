@@ -40,8 +40,9 @@ TOGETHER_MAX = 128
 """Outcomes that are settled together."""
 WAITING_MAX = 10_000
 """Attempts and statuses that may wait to be settled; carriers are told 503 beyond."""
-BESIDE = 12
-"""Messages for which a walker leaves while another one is under way: fewer share too little."""
+BESIDE = 16
+"""Messages for which a walker leaves while another one is under way: fewer share too little of what
+a convoy costs by itself (as much as ten messages)."""
 
 
 class Loop(Protocol):

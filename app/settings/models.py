@@ -140,7 +140,7 @@ class RoadSettings(Model):
     the database each), and how many messages may wait before doors say 503."""
 
     convoy_max: Annotated[int, Field(ge=1, le=256)] = 64
-    walkers: Annotated[int, Field(ge=1, le=16)] = 3
+    walkers: Annotated[int, Field(ge=1, le=16)] = 2
     queue_max: Annotated[int, Field(ge=1)] = 2048
 
 
