@@ -54,7 +54,7 @@ class Doors:
     def __init__(self, runtime: Runtime, road: Road, report: Report) -> None:
         self._runtime = runtime
         self._road = road
-        self._turnstile = Turnstile(1)  # a request that waits costs the road nothing
+        self._turnstile = Turnstile(1)  # the walk behind it is slower than any door
         self._report = report
         carriers = runtime.carriers.items()  # asked once: at a door it took a tenth of our own time
         self._approving = {name: one for name, one in carriers if isinstance(one, Approving)}
