@@ -68,4 +68,4 @@ async def settle(runtime: Runtime, kept: Kept, key: str, came: str) -> None:
     runtime.observe(MediaStored(came, kept.size, known=key != kept.key))
     if key != kept.key and await runtime.files.remove(kept.key, kept.shelf):
         async with runtime.db.begin() as tx:
-            await media.forget(tx.sql, [kept.key])
+            await media.spare(tx.sql, kept.key)

@@ -42,7 +42,7 @@ async def reseal(runtime: Runtime, stopping: Callable[[], bool]) -> Resealed:
             for row in rows:
                 if stopping():
                     return found
-                await _reseal(runtime, Kept(**row), found)
+                await _reseal(runtime, Kept(**row), by, found)
             after = rows[-1]["key"] if len(rows) == BATCH_MAX else None
     async with runtime.db.read() as tx:
         left = [by for by in await media.seals(tx.sql) if by not in ("", first)]
@@ -51,19 +51,33 @@ async def reseal(runtime: Runtime, stopping: Callable[[], bool]) -> Resealed:
     return found
 
 
-async def _reseal(runtime: Runtime, kept: Kept, found: Resealed) -> None:
-    files, (first, *older) = runtime.files, runtime.vault.keys
+async def _reseal(runtime: Runtime, kept: Kept, was: str, found: Resealed) -> None:
+    """Look at one file, and seal it anew where one of the keys before the first sealed it."""
     try:
-        by = await files.sealed_by(kept)
-        if by in older:
-            async with runtime.db.begin() as tx:
-                await media.risk(tx.sql, kept.key, kept.shelf, tx.now)
-            await files.reseal(kept)
-            by, found.done = first, found.done + 1
+        by = await runtime.files.sealed_by(kept)
+        if by in runtime.vault.keys[1:]:
+            found.done += await _replace(runtime, kept)
+            return
     except FileExistsError:
         return  # another process is at it
     except (FileNotFoundError, Unsealable):
-        found.unread += 1
+        async with runtime.db.read() as tx:
+            found.unread += await media.is_kept(tx.sql, kept.key)
         return
     async with runtime.db.begin() as tx:
-        await media.resealed(tx.sql, kept.key, by)
+        await media.looked(tx.sql, kept.key, was, by)
+
+
+async def _replace(runtime: Runtime, kept: Kept) -> bool:
+    """Seal one file anew; False when it is nobody's any more, or another process is at it. From
+    before it is written until that is known to the database it is doomed: whatever dies, or
+    deletes it, leaves nothing."""
+    async with runtime.files.sealing(kept) as draft:
+        async with runtime.db.begin() as tx:
+            until = await media.risk(tx.sql, kept.key, tx.now)
+        if until is None:
+            return False
+        await runtime.files.replace(kept, draft)
+    async with runtime.db.begin() as tx:
+        await media.resealed(tx.sql, kept.key, runtime.vault.keys[0], until)
+    return True

@@ -151,7 +151,8 @@ async def test_without_a_key_what_a_template_says_spoils_no_list(a_world) -> Non
         assert status == 201
         body = ids.twin(ids.MEDIA, message["sid"])
         asked = {"command": "get", "list": [{"media_sid": one} for one in (body, file["sid"])]}
-        status, found = await Apps(world, key, parent["sid"]).ask("POST", "Set", "alice", json=asked)
+        apps = Apps(world, key, parent["sid"])
+        status, found = await apps.ask("POST", "Set", "alice", json=asked)
         assert (status, [one["code"] for one in found]) == (200, [200, 200])
         for one in found:
             assert one["media_record"]["links"]["content_direct_temporary"] is None

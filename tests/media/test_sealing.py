@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+from app.files.disk import Disk
 from app.media.collection import collect
 from app.media.sealing import Resealed, reseal
 from app.observe import Said
@@ -25,6 +28,46 @@ async def world(dsn: str) -> AsyncIterator[World]:
     """A world with a database of its own: it looks at every file that there is."""
     async with living(dsn) as made:
         yield made
+
+
+class Watched(Disk):
+    """A disk that says what it is about to do, and waits until it is let."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.about = {what: asyncio.Event() for what in ("put", "read", "remove")}
+        self.may = {what: asyncio.Event() for what in self.about}
+
+    async def put(self, key: str, draft: Path) -> None:
+        await self._wait("put")
+        await super().put(key, draft)
+
+    async def read(self, key: str, offset: int, length: int) -> AsyncIterator[bytes]:
+        await self._wait("read")
+        async for chunk in super().read(key, offset, length):
+            yield chunk
+
+    async def remove(self, key: str) -> None:
+        await self._wait("remove")
+        await super().remove(key)
+
+    async def _wait(self, what: str) -> None:
+        self.about[what].set()
+        await self.may[what].wait()
+
+
+def watched(world: World) -> Watched:
+    """Its files lie on such a disk from now on."""
+    assert world.runtime.files.folder is not None
+    shelf = Watched(world.runtime.files.folder)
+    world.runtime.files.shelves = {"disk": shelf}
+    return shelf
+
+
+def later(world: World) -> None:
+    """What is doomed now is due."""
+    clock = TurnedClock(world.runtime.clock.now() + timedelta(seconds=media.COMING_S + 5))
+    world.runtime.clock = world.runtime.db.clock = clock
 
 
 def give(world: World, *keys: str) -> None:
@@ -95,15 +138,53 @@ async def test_what_is_deleted_while_it_is_sealed_anew_leaves_nothing(world: Wor
     [file] = kept(world)
     written = file.read_bytes()
     async with world.runtime.db.begin() as tx:
-        await media.risk(tx.sql, file.name, "disk", tx.now)
+        await media.risk(tx.sql, file.name, tx.now)
     await world.call("DELETE", message["url"])
     await collect(world.runtime)
     file.write_bytes(written)
-    clock = TurnedClock(world.runtime.clock.now() + timedelta(seconds=media.COMING_S + 5))
-    world.runtime.clock = world.runtime.db.clock = clock
+    later(world)
     await collect(world.runtime)
     assert kept(world) == []
     assert await doomed(world) == 0
+
+
+async def test_what_is_deleted_before_it_is_written_anew_is_not_written(world: World) -> None:
+    """Its name is being removed, and would be forgotten."""
+    made, parent = await upload(world), await conversation(world)
+    _, message = await attach(world, parent, made["sid"])
+    give(world, NEW, VAULT_KEY)
+    disk = watched(world)
+    sealing = asyncio.create_task(reseal(world.runtime, bool))
+    await disk.about["read"].wait()
+    await world.call("DELETE", message["url"])
+    collecting = asyncio.create_task(collect(world.runtime))
+    await disk.about["remove"].wait()
+    disk.may["read"].set()
+    putting = asyncio.create_task(disk.about["put"].wait())
+    await asyncio.wait({sealing, putting}, return_when=asyncio.FIRST_COMPLETED)
+    disk.may["remove"].set()
+    await collecting
+    disk.may["put"].set()
+    assert (await sealing).unread == 0
+    putting.cancel()
+    later(world)
+    await collect(world.runtime)
+    assert kept(world) == []
+    assert await doomed(world) == 0
+
+
+async def test_what_is_deleted_before_it_is_looked_at_is_not_missed(world: World) -> None:
+    made, parent = await upload(world), await conversation(world)
+    _, message = await attach(world, parent, made["sid"])
+    give(world, NEW, VAULT_KEY)
+    disk = watched(world)
+    disk.may["remove"].set()
+    sealing = asyncio.create_task(reseal(world.runtime, bool))
+    await disk.about["read"].wait()
+    await world.call("DELETE", message["url"])
+    await collect(world.runtime)
+    disk.may["read"].set()
+    assert (await sealing).unread == 0
 
 
 async def test_who_dies_while_a_file_is_sealed_anew_loses_nothing(world: World) -> None:
@@ -112,9 +193,8 @@ async def test_who_dies_while_a_file_is_sealed_anew_loses_nothing(world: World) 
     await attach(world, parent, made["sid"])
     [file] = kept(world)
     async with world.runtime.db.begin() as tx:
-        await media.risk(tx.sql, file.name, "disk", tx.now)
-    clock = TurnedClock(world.runtime.clock.now() + timedelta(seconds=media.COMING_S + 5))
-    world.runtime.clock = world.runtime.db.clock = clock
+        await media.risk(tx.sql, file.name, tx.now)
+    later(world)
     await collect(world.runtime)
     give(world, NEW, VAULT_KEY)
     assert await reseal(world.runtime, bool) == Resealed(done=1)
