@@ -18,6 +18,7 @@ import asyncpg
 from app import ids
 from app.errors import Unavailable
 from app.model import Media
+from app.model.traffic import KeptFile
 from app.store.database import Tx
 from app.store.scope import Scope
 
@@ -49,7 +50,8 @@ SPARE = "DELETE FROM doomed_files WHERE key = $1"
 
 # Two that come at once with the same content: the second waits here for the first, and takes its.
 ADOPT = """
-INSERT INTO files AS f (key, shelf, sha256, size, date_created) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO files AS f (key, shelf, sha256, size, sealed_by, date_created)
+VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (sha256) DO UPDATE SET size = f.size RETURNING key, shelf
 """
 
@@ -188,15 +190,13 @@ async def doom(sql: asyncpg.Connection, key: str, shelf: str, now: datetime) -> 
     await sql.execute(DOOM, key, shelf, now + timedelta(seconds=COMING_S))
 
 
-async def adopt(
-    sql: asyncpg.Connection, key: str, shelf: str, sha256: str, size: int, now: datetime
-) -> str:
+async def adopt(sql: asyncpg.Connection, file: KeptFile, size: int, now: datetime) -> str:
     """Take a file that lies on its shelf for good; gives the name under which its content is kept.
     When that is another one, this one's file is not needed, and stays doomed. Raises Unavailable
     when it took so long that the name was removed."""
-    row = await sql.fetchrow(ADOPT, key, shelf, sha256, size, now)
-    kept: str = row["key"]
-    if kept == key and not await spare(sql, key):
+    said = file.key, file.shelf, file.sha256, size, file.sealed_by
+    kept: str = await sql.fetchval(ADOPT, *said, now)
+    if kept == file.key and not await spare(sql, file.key):
         raise Unavailable("the file came in too late")
     return kept
 

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
 
+from app.model.traffic import KeptFile
 from app.store import media
+from tests.support.database import connected
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 SOON, LATER = NOW + timedelta(seconds=1), NOW + timedelta(seconds=media.COMING_S)
-KEY, NEW, OTHER = "k1", "00000001", "00000002"
+WAITS = """
+SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))
+"""
+KEY, OLD, NEW, OTHER = "k1", "00000000", "00000001", "00000002"
 
 
 @pytest.fixture
 async def kept(sql: asyncpg.Connection) -> asyncpg.Connection:
     """A file that is kept."""
     await media.doom(sql, KEY, "disk", NOW)
-    await media.adopt(sql, KEY, "disk", "a" * 64, 7, NOW)
+    await media.adopt(sql, KeptFile(KEY, "disk", "a" * 64, OLD), 7, NOW)
     return sql
 
 
@@ -71,6 +77,23 @@ async def test_what_was_seen_does_not_count_when_it_was_written_since(
 async def test_a_file_that_is_gone_is_not_written_anew(sql: asyncpg.Connection) -> None:
     assert await media.risk(sql, KEY, NOW) is None
     assert await due(sql) is None
+
+
+async def test_what_is_being_deleted_is_not_written_anew(
+    kept: asyncpg.Connection, dsn: str
+) -> None:
+    async with connected(dsn) as other:
+        deleting = kept.transaction()
+        await deleting.start()
+        await kept.execute(media.HOLD, [KEY])
+        await kept.execute(media.DROP, [KEY], NOW)
+        asked = asyncio.create_task(media.risk(other, KEY, NOW))
+        async with asyncio.timeout(10):
+            while not await kept.fetchval(WAITS):
+                pass
+        await deleting.commit()
+        assert await asked is None
+    assert await due(kept) == NOW
 
 
 async def test_what_is_due_later_is_not_forgotten(sql: asyncpg.Connection) -> None:
