@@ -6,6 +6,7 @@ the URL that `MediaUrl` names (`uploads.py`).
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from aiohttp import web
 from app.api import serving, uploads
 from app.api.call import Call, takes
 from app.clock import iso_seconds
+from app.errors import Forbidden
 from app.media import links
 from app.runtime import Runtime
 from app.store import media
@@ -62,14 +64,15 @@ async def opened(runtime: Runtime, request: web.Request) -> web.StreamResponse:
 
 def show(call: Call, row: Any, author: str | None) -> dict[str, Any]:
     """The resource. Its temporary URL is good for `media.url_s`; null while the file is not ours
-    (`status` says why)."""
+    (`status` says why), and where there is no key to sign it with."""
     url = f"{call.links.host}/v1/Services/{row.chat_service_sid}/Media/{row.sid}"
     direct = None
     if row.status == "stored":
         until = call.runtime.clock.now() + timedelta(seconds=call.runtime.settings.media.url_s)
         vault = call.runtime.vault
-        path = links.path(vault, row.sid, row.content_type, row.filename, until=until)
-        direct = call.links.host + path
+        with suppress(Forbidden):  # what a message says by a template is there without a key, too
+            path = links.path(vault, row.sid, row.content_type, row.filename, until=until)
+            direct = call.links.host + path
     return {
         "sid": row.sid,
         "account_sid": row.account_sid,

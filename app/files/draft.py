@@ -18,18 +18,19 @@ from pathlib import Path
 
 from app.errors import NoRoom
 from app.files import frames
-from app.vault import Vault
+from app.vault import Vault, sealed_by
 
 FULL = frozenset({ENOSPC, EDQUOT, EFBIG})
 NO_ROOM = "There is no room to store media"
 
 
 class Draft:
-    """One file on its way in. `head` is how it begins (for `sniff`), `size` how much came."""
+    """One file on its way in. `size` is how much came, `sealed_by` what the key is known by that
+    seals it, empty until the first frame."""
 
     def __init__(self, vault: Vault, key: str, path: Path) -> None:
         self.key, self.path = key, path
-        self.size = 0
+        self.size, self.sealed_by = 0, ""
         self._vault, self._waiting, self._hash = vault, bytearray(), sha256()
         self._places = 0
         self._file = _locked(path)
@@ -63,6 +64,7 @@ class Draft:
         self._hash.update(frame)
         sealed = frames.seal(self._vault, self.key, self._places, frame, last=last)
         self._places += 1
+        self.sealed_by = sealed_by(sealed)
         with room():
             rest = memoryview(sealed)
             while rest:

@@ -67,16 +67,22 @@ class Files:
             head += chunk
         return sealed_by(bytes(head))
 
-    async def reseal(self, kept: Kept) -> None:
-        """Seal a file by the first key, in its own place: its name and size stay, and as each frame
-        says by which key it was sealed, whoever reads it meanwhile notices nothing. Raises
-        Unsealable, FileNotFoundError, FileExistsError (another process is at it), Forbidden,
-        NoRoom, Unavailable."""
+    @asynccontextmanager
+    async def sealing(self, kept: Kept) -> AsyncIterator[Draft]:
+        """A draft of what a file says, sealed by the first key, for `replace`. Raises Unsealable,
+        FileNotFoundError, FileExistsError (another process is at it), Forbidden, NoRoom,
+        Unavailable."""
         async with self.draft(kept.key) as made:
             async for chunk in self.read(kept):
                 await made.write(chunk)
             await made.finish()
-            await self._shelf(kept).put(kept.key, made.path)
+            yield made
+
+    async def replace(self, kept: Kept, draft: Draft) -> None:
+        """Put a draft of `sealing` in the file's own place: its name and size stay, and as each
+        frame says by which key it was sealed, whoever reads it meanwhile notices nothing. Raises
+        NoRoom, Unavailable."""
+        await self._shelf(kept).put(kept.key, draft.path)
 
     async def put(self, draft: Draft) -> Kept:
         """Finish a draft and keep it on the usual shelf. Raises NoRoom, Unavailable."""

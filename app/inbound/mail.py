@@ -15,7 +15,7 @@ from app.carriers.contract import Junk
 from app.errors import Forbidden, Invalid, Unavailable
 from app.files import sniff
 from app.media import intake
-from app.model.traffic import Attachment, Inbound, KeptFile, MediaPart
+from app.model.traffic import Attachment, Inbound, MediaPart
 from app.runtime import Runtime
 from app.store import mail
 
@@ -91,7 +91,6 @@ class Mailroom:
         async with intake.receiving(self._runtime) as incoming:
             await incoming.write(file.content)
             kept = await intake.put(self._runtime, incoming)
-            digest = incoming.draft.sha256
         said = sniff.plain(file.content_type)
         named = said if said and sniff.believable(said, incoming.head) else ""
         return MediaPart(
@@ -99,7 +98,7 @@ class Mailroom:
             sniff.settled(named, incoming.head),
             kept.size,
             file.filename,
-            kept=KeptFile(kept.key, kept.shelf, digest),
+            kept=intake.lying(incoming, kept),
         )
 
 

@@ -15,10 +15,10 @@ async def collect(runtime: Runtime) -> bool:
     async with runtime.db.begin() as tx:
         gone = await media.collect(tx.sql, tx.now, runtime.settings.media.unattached_s)
     async with runtime.db.read() as tx:
-        doomed = await media.doomed(tx.sql, tx.now, list(files.shelves))
+        now, doomed = tx.now, await media.doomed(tx.sql, tx.now, list(files.shelves))
     for key, shelf in doomed:
         await files.remove(key, shelf)
     if doomed:
         async with runtime.db.begin() as tx:
-            await media.forget(tx.sql, [key for key, _ in doomed])
+            await media.forget(tx.sql, [key for key, _ in doomed], now)
     return media.BATCH_MAX in (gone, len(doomed))

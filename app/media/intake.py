@@ -12,6 +12,7 @@ from app.errors import Invalid
 from app.files import sniff
 from app.files.draft import Draft
 from app.files.store import Kept, new_key
+from app.model.traffic import KeptFile
 from app.observe import MediaStored
 from app.runtime import Runtime
 from app.store import media
@@ -56,11 +57,16 @@ async def put(runtime: Runtime, incoming: Incoming) -> Kept:
     return await runtime.files.put(incoming.draft)
 
 
+def lying(incoming: Incoming, kept: Kept) -> KeptFile:
+    """What came, as it lies on its shelf."""
+    draft = incoming.draft
+    return KeptFile(kept.key, kept.shelf, draft.sha256, draft.sealed_by)
+
+
 async def adopt(runtime: Runtime, sql: asyncpg.Connection, incoming: Incoming, kept: Kept) -> str:
     """In the transaction that makes it somebody's: the name under which its content is kept."""
     now = runtime.clock.now()
-    digest = incoming.draft.sha256
-    return await media.adopt(sql, kept.key, kept.shelf, digest, kept.size, now)
+    return await media.adopt(sql, lying(incoming, kept), kept.size, now)
 
 
 async def settle(runtime: Runtime, kept: Kept, key: str, came: str) -> None:
@@ -68,4 +74,4 @@ async def settle(runtime: Runtime, kept: Kept, key: str, came: str) -> None:
     runtime.observe(MediaStored(came, kept.size, known=key != kept.key))
     if key != kept.key and await runtime.files.remove(kept.key, kept.shelf):
         async with runtime.db.begin() as tx:
-            await media.forget(tx.sql, [kept.key])
+            await media.spare(tx.sql, kept.key)

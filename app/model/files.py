@@ -12,8 +12,9 @@ from app.model import columns as c
 
 class File(SQLModel, table=True):
     """One content, kept once however many media have it: `sha256` is of what it says, `key` its
-    name in the store `shelf`. `sealed_by` is what its key is known by; empty until somebody looked,
-    which is when one takes the place of another. The row goes when no media refer to it."""
+    name in the store `shelf`. `sealed_by` is what its key is known by; empty where nobody said so,
+    until somebody looks, which is when one takes the place of another. The row goes when no media
+    refer to it."""
 
     __tablename__ = "files"
     __table_args__ = (

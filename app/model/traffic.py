@@ -17,11 +17,13 @@ SignatureResult = Literal["valid", "invalid", "unchecked"]
 
 @dataclass(frozen=True, slots=True)
 class KeptFile:
-    """A file that lies on its shelf and is nobody's yet: its name, the shelf, and what it says."""
+    """A file that lies on its shelf and is nobody's yet: its name, the shelf, what it says, and
+    what the key is known by that sealed it (empty: that is not known)."""
 
     key: str
     shelf: str
     sha256: str
+    sealed_by: str = ""
 
 
 @value(frozen=True, slots=True)

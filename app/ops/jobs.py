@@ -223,7 +223,7 @@ class Jobs:
 
     async def reseal(self) -> None:
         """Seal by the first key what is kept under those before it, so that they may go; and say
-        so when a key that is still needed is not given."""
+        whether files let them, and when a key that is still needed is not given."""
         vault = self._runtime.vault
         kinds: tuple[tuple[str, Resealing], ...] = (
             ("credentials", lambda tx, after: credentials.reseal(tx, vault, after, RESEALED_MAX)),
@@ -248,9 +248,10 @@ class Jobs:
         if found.unread:
             said = f"{found.unread} files could not be read, and so not be sealed anew"
             self._runtime.observe(Said("warning", "sealed files", said))
-        if found.done:
-            rest = "still need" if found.needed else "no longer need"
-            said = f"{found.done} files were sealed anew; files {rest} the keys after the first"
+        if found.done or found.free:
+            done = f"{found.done} files were sealed anew; " if found.done else ""
+            rest = "no longer" if found.free else "may still"
+            said = f"{done}files {rest} need the keys after the first"
             self._runtime.observe(Said("info", "sealed files", said))
 
 

@@ -23,9 +23,9 @@ WHERE r.sid = ANY ($1::text[]) AND r.carrier = $2 AND r.channel = 'email'
 SPARE = "DELETE FROM doomed_files WHERE key = ANY ($1::text[]) RETURNING key"
 # As in store/media.py: of two with the same content the second takes the name of the first.
 ADOPT = """
-INSERT INTO files AS f (key, shelf, sha256, size, date_created)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
-  AS k (key, shelf, sha256, size), (SELECT $5::timestamptz) AS t (now)
+INSERT INTO files AS f (key, shelf, sha256, size, sealed_by, date_created)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[])
+  AS k (key, shelf, sha256, size, sealed_by), (SELECT $6::timestamptz) AS t (now)
 ORDER BY sha256
 ON CONFLICT (sha256) DO UPDATE SET size = f.size RETURNING sha256, key
 """
@@ -68,6 +68,7 @@ async def adopt(
         [file.shelf for file, _ in first.values()],
         list(first),
         [size for _, size in first.values()],
+        [file.sealed_by for file, _ in first.values()],
     ]
     names = {row["sha256"]: row["key"] for row in await sql.fetch(ADOPT, *columns, now)}
     kept = {file.key: names[file.sha256] for file, _ in files if file.key in spared}

@@ -18,6 +18,7 @@ import asyncpg
 from app import ids
 from app.errors import Unavailable
 from app.model import Media
+from app.model.traffic import KeptFile
 from app.store.database import Tx
 from app.store.scope import Scope
 
@@ -49,7 +50,8 @@ SPARE = "DELETE FROM doomed_files WHERE key = $1"
 
 # Two that come at once with the same content: the second waits here for the first, and takes its.
 ADOPT = """
-INSERT INTO files AS f (key, shelf, sha256, size, date_created) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO files AS f (key, shelf, sha256, size, sealed_by, date_created)
+VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (sha256) DO UPDATE SET size = f.size RETURNING key, shelf
 """
 
@@ -112,15 +114,25 @@ SEALED = """
 SELECT key, shelf, size FROM files WHERE sealed_by = $1 AND key > $2 ORDER BY key LIMIT $3
 """
 # The file is written in its own place: if it goes meanwhile, what was written after it must go too.
+# One that is gone is not doomed again, whose name is being removed and forgotten. Two at once would
+# take the doom from each other: the second has to wait until the first is done, or was too long.
 RISK = """
-INSERT INTO doomed_files AS d (key, shelf, due) VALUES ($1, $2, $3)
-ON CONFLICT (key) DO UPDATE SET due = greatest(d.due, excluded.due)
+INSERT INTO doomed_files AS d (key, shelf, due)
+SELECT key, shelf, $2 FROM files WHERE key = $1 FOR KEY SHARE
+ON CONFLICT (key) DO UPDATE SET due = excluded.due WHERE d.due <= $3
+RETURNING due
 """
 RESEALED = """
-WITH found AS (UPDATE files SET sealed_by = $2 WHERE key = $1 RETURNING key)
-DELETE FROM doomed_files d USING found WHERE d.key = found.key
+WITH found AS (
+  UPDATE files f SET sealed_by = $2 FROM doomed_files d
+  WHERE f.key = $1 AND d.key = f.key AND d.due = $3
+  RETURNING f.key
+)
+DELETE FROM doomed_files d USING found WHERE d.key = found.key AND d.due = $3
 """
-FORGET = "DELETE FROM doomed_files WHERE key = ANY ($1::text[])"
+LOOKED = "UPDATE files SET sealed_by = $3 WHERE key = $1 AND sealed_by = $2"
+KEPT = "SELECT EXISTS (SELECT FROM files WHERE key = $1)"
+FORGET = "DELETE FROM doomed_files WHERE key = ANY ($1::text[]) AND due <= $2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,15 +190,13 @@ async def doom(sql: asyncpg.Connection, key: str, shelf: str, now: datetime) -> 
     await sql.execute(DOOM, key, shelf, now + timedelta(seconds=COMING_S))
 
 
-async def adopt(
-    sql: asyncpg.Connection, key: str, shelf: str, sha256: str, size: int, now: datetime
-) -> str:
+async def adopt(sql: asyncpg.Connection, file: KeptFile, size: int, now: datetime) -> str:
     """Take a file that lies on its shelf for good; gives the name under which its content is kept.
     When that is another one, this one's file is not needed, and stays doomed. Raises Unavailable
     when it took so long that the name was removed."""
-    row = await sql.fetchrow(ADOPT, key, shelf, sha256, size, now)
-    kept: str = row["key"]
-    if kept == key and await sql.execute(SPARE, key) != "DELETE 1":
+    said = file.key, file.shelf, file.sha256, size, file.sealed_by
+    kept: str = await sql.fetchval(ADOPT, *said, now)
+    if kept == file.key and not await spare(sql, file.key):
         raise Unavailable("the file came in too late")
     return kept
 
@@ -259,20 +269,40 @@ async def sealed(sql: asyncpg.Connection, by: str, after: str, limit: int) -> li
     return found
 
 
-async def risk(sql: asyncpg.Connection, key: str, shelf: str, now: datetime) -> None:
+async def risk(sql: asyncpg.Connection, key: str, now: datetime) -> datetime | None:
     """A file that is kept is about to be written anew: should it be nobody's by then, what is
-    written will be removed."""
-    await sql.execute(RISK, key, shelf, now + timedelta(seconds=COMING_S))
+    written will be removed. Gives until when it may be written; None when it may not: it is kept no
+    more, or somebody else writes it."""
+    until: datetime | None = await sql.fetchval(RISK, key, now + timedelta(seconds=COMING_S), now)
+    return until
 
 
-async def resealed(sql: asyncpg.Connection, key: str, by: str) -> None:
-    """This file, if it is still kept, is sealed by that key."""
-    await sql.execute(RESEALED, key, by)
+async def resealed(sql: asyncpg.Connection, key: str, by: str, until: datetime) -> None:
+    """This file was written anew, at the risk until then; if it is still kept, that is its key."""
+    await sql.execute(RESEALED, key, by, until)
 
 
-async def forget(sql: asyncpg.Connection, keys: Sequence[str]) -> None:
-    """Their files are removed."""
-    await sql.execute(FORGET, keys)
+async def looked(sql: asyncpg.Connection, key: str, was: str, by: str) -> None:
+    """This file, which was said to be sealed by one key, is sealed by another one, unless somebody
+    said so meanwhile."""
+    await sql.execute(LOOKED, key, was, by)
+
+
+async def is_kept(sql: asyncpg.Connection, key: str) -> bool:
+    """Whether anything refers to this file still."""
+    found: bool = await sql.fetchval(KEPT, key)
+    return found
+
+
+async def forget(sql: asyncpg.Connection, keys: Sequence[str], now: datetime) -> None:
+    """The files are removed of those that were due by now."""
+    await sql.execute(FORGET, keys, now)
+
+
+async def spare(sql: asyncpg.Connection, key: str) -> bool:
+    """This name is not to be removed any more; whether it was."""
+    done: str = await sql.execute(SPARE, key)
+    return done == "DELETE 1"
 
 
 def _found(row: Any) -> Found:

@@ -10,13 +10,16 @@ import aiohttp
 import pytest
 from aiohttp import FormData
 
+from app import ids
 from app.api.client_media import CORS, LIST_MAX, service_path
 from app.rules import access_tokens
 from app.rules.access_tokens import Signer
+from app.vault import Vault
 
-from .conftest import World
+from .conftest import TOKEN, World
+from .test_contents import made as template
 from .test_keys import WRITE, make, revoke
-from .test_media import PNG, get
+from .test_media import PNG, attach, get, upload
 
 
 class Apps:
@@ -130,6 +133,31 @@ async def test_several_are_shown_in_the_order_asked_for(apps: Apps) -> None:
     assert codes == list(zip((200, 404, 200, 404, 404, 200), asked, strict=True))
     assert all("content_direct_temporary" in said[n]["media_record"]["links"] for n in (0, 2, 5))
     assert await apps.ask("POST", "Set", "alice", json={"command": "get", "list": []}) == (200, [])
+
+
+async def test_without_a_key_what_a_template_says_spoils_no_list(a_world) -> None:
+    """It needs no key to be kept, and so it may be there without one: nothing can sign its URL."""
+    key = ids.new(ids.API_KEY), "the secret of an application ..."
+    account = {"sid": ids.new("AC"), "auth_token": TOKEN}
+    account["api_keys"] = [{"sid": key[0], "secret": key[1]}]
+    async with a_world(account=account) as world:
+        _, parent = await world.call("POST", "/v1/Conversations", {})
+        await world.call("POST", f"{parent['url']}/Participants", {"Identity": "alice"})
+        file = await upload(world)
+        await attach(world, parent, file["sid"])
+        world.runtime.vault = world.runtime.files.vault = Vault()
+        said = {"ContentSid": (await template(world))["sid"]}
+        status, message = await world.call("POST", f"{parent['url']}/Messages", said)
+        assert status == 201
+        body = ids.twin(ids.MEDIA, message["sid"])
+        asked = {"command": "get", "list": [{"media_sid": one} for one in (body, file["sid"])]}
+        apps = Apps(world, key, parent["sid"])
+        status, found = await apps.ask("POST", "Set", "alice", json=asked)
+        assert (status, [one["code"] for one in found]) == (200, [200, 200])
+        for one in found:
+            assert one["media_record"]["links"]["content_direct_temporary"] is None
+        url = f"/v1/Services/{world.service_sid}/Media/{body}"
+        assert (await world.call("GET", url))[0] == 200
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,9 @@ async def test_a_file_is_sealed_anew_in_its_place_under_who_reads_it(made: Made,
     assert await files.sealed_by(kept) == old
     reading = files.read(kept)
     begun = await anext(reading)
-    await files.reseal(kept)
+    async with files.sealing(kept) as draft:
+        assert await files.sealed_by(kept) == old
+        await files.replace(kept, draft)
     assert await files.sealed_by(kept) == first
     assert begun + b"".join([chunk async for chunk in reading]) == data
     files.vault = Vault([KEY + "new"])

@@ -190,8 +190,9 @@ async def test_secrets_under_an_older_key_are_sealed_by_the_first_one(house: Hou
         kept = [await credentials.find(tx, ACCOUNT, sid) for sid in made]
     assert kept[0] is not None
     assert credentials.reveal(kept[0], Vault([new])) == {"secret": "s"}
-    [said] = house.seen(Said)
-    assert (said.level, said.detail.partition(" ")[0]) == ("warning", "1")
+    lost, files = house.seen(Said)
+    assert (lost.level, lost.detail.partition(" ")[0]) == ("warning", "1")
+    assert (files.level, files.detail) == ("info", "files no longer need the keys after the first")
 
 
 async def test_an_empty_outbox_has_no_age(house: House) -> None:

@@ -13,7 +13,7 @@ NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
 def kept(name: str, content: str) -> KeptFile:
-    return KeptFile(name, "disk", content * 64)
+    return KeptFile(name, "disk", content * 64, f"by {name}")
 
 
 async def come_in(sql: asyncpg.Connection, *files: KeptFile) -> None:
@@ -35,7 +35,8 @@ async def test_a_content_is_kept_once(sql: asyncpg.Connection) -> None:
     await come_in(sql, again)
     assert await mail.adopt(sql, [(again, 9)], NOW) == {"k4": "k3"}
     assert await doomed(sql) == {"k2", "k4"}
-    assert await sql.fetchval("SELECT count(*) FROM files") == 2
+    rows = await sql.fetch("SELECT key, sealed_by FROM files")
+    assert {row["key"]: row["sealed_by"] for row in rows} == {"k1": "by k1", "k3": "by k3"}
 
 
 async def test_a_file_that_was_removed_meanwhile_is_not_taken(sql: asyncpg.Connection) -> None:
