@@ -9,6 +9,7 @@ from tests.realtime.town import SMS, Town, joined, town
 from tests.support.sdk import Sdk
 
 PHONE = "+15551230001"
+MANY = "UPDATE conversations SET message_count = 1000000 WHERE sid = $1"
 
 
 async def refused(client: Sdk, method: str, path: str, body: object = None) -> tuple[int, int]:
@@ -123,6 +124,28 @@ async def test_recipients_are_listed_by_pages_of_messages(dsn: str) -> None:
             assert (await listed(MessageSid=one))[0] == wanted
         status, _, _ = await alice.request("GET", f"/Client/v2/{path}", params={"PageToken": "x"})
         assert status == 400
+        assert clean(place)
+
+
+async def test_a_conversation_tells_how_many_are_in_it_and_messages(dsn: str) -> None:
+    async with town(dsn) as place, place.client("alice") as alice:
+        sid = await place.conversation("alice", "bob")
+        said = [(await place.say(sid, f"{n}", "alice"))["sid"] for n in range(3)]
+
+        async def counts() -> tuple[int, int]:
+            shown = await alice.aim("GET", f"Conversations/{sid}")
+            return shown["participants_count"], shown["messages_count"]
+
+        assert await counts() == (2, 3)
+        await alice.aim("DELETE", f"Conversations/{sid}/Messages/{said[2]}", {})
+        await place.rest("DELETE", f"/Conversations/{sid}/Messages/{said[0]}")
+        assert await counts() == (2, 1)
+        await place.say(sid, "another", "bob")
+        assert await counts() == (2, 2)
+        # However many there are, they are not read for it.
+        async with place.service.runtime.db.begin() as tx:
+            await tx.sql.execute(MANY, sid)
+        assert await counts() == (2, 1_000_000 - 2)
         assert clean(place)
 
 
