@@ -80,7 +80,7 @@ class People:
             rows = await memberships.of_identity(
                 tx, scope, errand.session.identity, Slice(size, mark)
             )
-            beyond = await memberships.beyond(tx, rows[:size])
+            beyond = await memberships.beyond(tx, rows[:size], memberships.LISTED_MAX)
         more = len(rows) > size
         limits = self._runtime.settings.limits
         shown = [_entry(one, beyond, limits) for one in rows[:size]]
