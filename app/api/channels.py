@@ -11,7 +11,7 @@ from app.api.conversations import MESSAGING_SERVICE_SID
 from app.api.parent import locked, named
 from app.clock import iso_seconds
 from app.model import Conversation
-from app.store import conversations, messages, participants
+from app.store import conversations, participants
 from app.webhooks import events
 
 PATH = "/Services/{ChatServiceSid}/Channels/{Sid}"
@@ -31,11 +31,10 @@ async def update(call: Call) -> dict[str, Any]:
             await conversations.write(tx, conversation)
             await call.tell(tx, events.conversation_updated(conversation, call.origin))
         members = (await participants.count(tx, sid)).total
-        said = await messages.count(tx, sid, conversation.message_count)
-    return show(conversation, members, said, call)
+    return show(conversation, members, call)
 
 
-def show(conversation: Conversation, members: int, said: int, call: Call) -> dict[str, Any]:
+def show(conversation: Conversation, members: int, call: Call) -> dict[str, Any]:
     """The resource."""
     c = conversation
     return {
@@ -50,7 +49,7 @@ def show(conversation: Conversation, members: int, said: int, call: Call) -> dic
         "date_updated": iso_seconds(c.date_updated),
         "created_by": c.created_by,
         "members_count": members,
-        "messages_count": said,
+        "messages_count": c.message_count - c.removed_count,
         "messaging_service_sid": c.messaging_service_sid,
         "url": f"{call.links.host}/v3/Services/{c.chat_service_sid}/Channels/{c.sid}",
     }

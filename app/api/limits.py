@@ -57,6 +57,12 @@ class Buckets:
         if not enough:
             raise TooMany(TOO_MANY, "Too Many Requests", (1 - tokens) / self._per_s)
 
+    def give(self, sid: str) -> None:
+        """An action on this that was `take`n did not come about."""
+        if sid in self._buckets:
+            tokens, at = self._buckets[sid]
+            self._buckets[sid] = (min(self._deepest, tokens + 1), at)
+
 
 @dataclass(frozen=True, slots=True)
 class Counting:

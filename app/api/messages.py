@@ -172,7 +172,6 @@ async def delete(call: Call) -> None:
         media = (await messages.media(tx, [message.sid]))[message.sid]
         if not await messages.remove(tx, message):
             raise call.missing()
-        await conversations.touch(tx, parent.sid)
         removed = events.message_removed(conversation, message, media, call.origin, tx.now)
         await call.tell(tx, removed)
 

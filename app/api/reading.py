@@ -10,7 +10,7 @@ from app.api import parameters as kinds
 from app.api.forms import Form
 from app.model import Participant
 from app.settings.models import LimitSettings
-from app.store.memberships import COUNTED_MAX, Membership
+from app.store.memberships import Membership
 
 UNREAD_MAX = 1000  # what the original counts up to
 
@@ -39,13 +39,8 @@ def read(participant: Participant, form: Form, now: datetime) -> None:
 
 
 def unread(membership: Membership, beyond: Mapping[str, int], limits: LimitSettings) -> int | None:
-    """How many messages lie beyond the horizon; None without one. Where more are `beyond` it than
-    are counted, those that were removed count, too."""
-    participant, conversation = membership
-    index = participant.last_read_message_index
-    if index is None:
-        return None
-    count = beyond.get(participant.sid, 0)
-    if count >= COUNTED_MAX:
-        count = max(0, conversation.message_count - 1 - index)
-    return min(count, UNREAD_MAX) if limits.profile == "twilio" else count
+    """How many messages lie `beyond` the horizon; None without one."""
+    count = beyond.get(membership.participant.sid)
+    if count is None or limits.profile != "twilio":
+        return count
+    return min(count, UNREAD_MAX)

@@ -40,7 +40,7 @@ async def page(call: Call) -> dict[str, Any]:
         user = await named(call, tx, scope, "UserSid")
         wanted = call.wanted(LISTING)
         rows = await memberships.of_identity(tx, scope, user.identity, wanted.slice)
-        beyond = await memberships.beyond(tx, rows)
+        beyond = await memberships.beyond(tx, rows, memberships.LISTED_MAX)
     return wanted.answer(rows, memberships.key, partial(show, user=user, call=call, beyond=beyond))
 
 

@@ -23,8 +23,9 @@ def number_group(addresses: Iterable[str]) -> str:
 class Conversation(SQLModel, table=True):
     """A conversation (docs/22, docs/35).
 
-    `message_count` is the next message's index. `revision` grows, under the row lock, with every
-    change of the conversation or of anything below it. `active_at` is when its timers count from.
+    `message_count` is the next message's index; `removed_count` of those before it are not there
+    any more. `revision` grows, under the row lock, with every change of the conversation or of
+    anything below it. `active_at` is when its timers count from.
     `next_timer_at` is armed lazily: a message moves `active_at` only, and the sweep re-arms, so
     that no index changes with a message and updates stay HOT. Timers are seconds; None means off.
     `grouped`: its participants are a group text.
@@ -74,6 +75,7 @@ class Conversation(SQLModel, table=True):
     state_at: datetime = c.moment()
     next_timer_at: datetime | None = c.moment(null=True)
     message_count: int = c.number()
+    removed_count: int = c.number()
     created_by: str = c.word("system")
     revision: int = c.number(big=True)
     grouped: bool = c.flag(False)

@@ -65,7 +65,11 @@ class Door:
         if self._inside_max and self._inside[grant.account_sid] >= self._inside_max:
             raise TooMany(TOO_MANY, FULL)
         self._coming.take(grant.account_sid)
-        self._all_coming.take(ALL)
+        try:
+            self._all_coming.take(ALL)
+        except TooMany:
+            self._coming.give(grant.account_sid)  # when there is room for all, it may come
+            raise
         self._inside[grant.account_sid] += 1
 
     async def _person(self, grant: Grant) -> Person:

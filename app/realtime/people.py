@@ -24,7 +24,7 @@ from app.realtime.session import Session
 from app.rules import permissions as needs
 from app.runtime import Runtime
 from app.settings.models import LimitSettings
-from app.store import contents, memberships, messages, powers
+from app.store import contents, memberships, powers
 from app.store.database import Tx
 from app.store.memberships import Membership
 from app.store.scope import Scope
@@ -37,7 +37,8 @@ LISTED, LISTED_MAX = 50, 100
 TEMPLATES_MAX = 100
 
 COUNTS = """
-SELECT (SELECT count(*) FROM participants WHERE conversation_sid = c.sid) AS people, c.message_count
+SELECT (SELECT count(*) FROM participants WHERE conversation_sid = c.sid) AS participants_count,
+  c.message_count - c.removed_count AS messages_count
 FROM conversations c WHERE c.sid = $1
 """
 USER = Operation("GET", "/Users/{Sid}", users.fetch)
@@ -50,10 +51,7 @@ READ = Operation(
 async def counts(tx: Tx, sid: str) -> dict[str, int]:
     """How many participants a conversation has, and messages."""
     row = await tx.sql.fetchrow(COUNTS, sid)
-    if row is None:
-        return {}
-    said = await messages.count(tx, sid, row["message_count"])
-    return {"participants_count": row["people"], "messages_count": said}
+    return {} if row is None else dict(row)
 
 
 class People:
@@ -82,7 +80,7 @@ class People:
             rows = await memberships.of_identity(
                 tx, scope, errand.session.identity, Slice(size, mark)
             )
-            beyond = await memberships.beyond(tx, rows[:size])
+            beyond = await memberships.beyond(tx, rows[:size], memberships.LISTED_MAX)
         more = len(rows) > size
         limits = self._runtime.settings.limits
         shown = [_entry(one, beyond, limits) for one in rows[:size]]

@@ -115,11 +115,11 @@ class Posting:
         sid = held.conversation_sid or ""
         wanted = errand.asked.param("MessageSid")
         async with self._runtime.db.read() as tx:
-            sids, meta = [wanted or ""], ALL
+            sids, meta = list[str](), ALL
             if wanted is None:
                 sids, meta = await self._messages(tx, errand, sid)
-            elif not ids.is_sid(wanted, ids.MESSAGE):
-                sids = []
+            elif ids.is_sid(wanted, ids.MESSAGE):
+                sids = [ids.lowered(wanted)]
             rows = await tx.sql.fetch(RECIPIENTS, sids, sid, OF_ONE_MAX)
         shown = [
             {

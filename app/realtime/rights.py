@@ -42,7 +42,7 @@ class Rights:
         if "\x00" in key:
             raise NotFound(*NO_CONVERSATION)
         grant, by_name = session.grant, not ids.is_sid(key, ids.CONVERSATION)
-        who = (grant.service_sid, grant.identity)
+        key, who = key if by_name else ids.lowered(key), (grant.service_sid, grant.identity)
         async with self._runtime.db.read() as tx:
             found = await powers.find(tx.sql, *who, key, by_name=by_name)
         if found.conversation_sid is None:
@@ -57,7 +57,7 @@ class Rights:
 
     async def member(self, held: Powers, key: str) -> dict[str, str]:
         """Where the participant with this SID or identity is. Raises NotFound 50432."""
-        sid = None
+        sid, key = None, ids.lowered(key) if ids.is_sid(key, ids.PARTICIPANT) else key
         if "\x00" not in key:
             async with self._runtime.db.read() as tx:
                 sid = await powers.participant(tx.sql, held.conversation_sid or "", key)
@@ -75,9 +75,11 @@ class Rights:
 
     async def uploaded(self, session: Session, media: Sequence[str]) -> None:
         """Files go into messages of who uploaded them. Raises NotFound 50507."""
-        grant = session.grant
+        grant, sids = session.grant, [ids.lowered(sid) for sid in media]
+        if not all(ids.is_sid(sid, ids.MEDIA) for sid in sids):
+            raise NotFound(*NO_MEDIA)
         async with self._runtime.db.read() as tx:
-            if not await powers.uploaded(tx.sql, grant.service_sid, grant.identity, media):
+            if not await powers.uploaded(tx.sql, grant.service_sid, grant.identity, sids):
                 raise NotFound(*NO_MEDIA)
 
     async def message(
@@ -90,7 +92,7 @@ class Rights:
         author = None
         if ids.is_sid(sid, ids.MESSAGE):
             async with self._runtime.db.read() as tx:
-                author = await powers.author(tx.sql, conversation_sid, sid)
+                author = await powers.author(tx.sql, conversation_sid, ids.lowered(sid))
         if author is None:
             raise NotFound(*NO_MESSAGE)
         check(held, own if author == session.identity else others)

@@ -23,7 +23,15 @@ CONVERSATIONS = SQLModel.metadata.tables["conversations"]
 PARTICIPANTS = SQLModel.metadata.tables["participants"]
 C, P = CONVERSATIONS.c, PARTICIPANTS.c
 
-FIXED = {"sid", "account_sid", "chat_service_sid", "message_count", "revision", "grouped"}
+FIXED = {
+    "sid",
+    "account_sid",
+    "chat_service_sid",
+    "message_count",
+    "removed_count",
+    "revision",
+    "grouped",
+}
 WITHIN = "SELECT * FROM conversations WHERE account_sid = $1 AND chat_service_sid = $2"
 BY_SID, BY_NAME = f"{WITHIN} AND sid = $3", f"{WITHIN} AND unique_name = $3"
 FIRST = f"{WITHIN} ORDER BY date_created DESC, sid DESC LIMIT $3"
@@ -44,6 +52,9 @@ SET LOCAL enable_sort = off;
 SET LOCAL max_parallel_workers_per_gather = 0;
 """
 TOUCH = "UPDATE conversations SET revision = revision + 1 WHERE sid = $1"
+SHRINK = """
+UPDATE conversations SET removed_count = removed_count + 1, revision = revision + 1 WHERE sid = $1
+"""
 DEFAULTS = """
 SELECT default_messaging_service_sid, default_inactive_timer_s, default_closed_timer_s
 FROM accounts WHERE sid = $1
@@ -133,6 +144,12 @@ async def write(tx: Tx, conversation: Conversation) -> None:
 async def touch(tx: Tx, sid: str) -> None:
     """Note that something below a locked conversation changed."""
     await tx.sql.execute(TOUCH, sid)
+    tx.moved.add(sid)
+
+
+async def shrink(tx: Tx, sid: str) -> None:
+    """Note that a message of a locked conversation was removed."""
+    await tx.sql.execute(SHRINK, sid)
     tx.moved.add(sid)
 
 

@@ -31,13 +31,13 @@ DELETE FROM participants WHERE conversation_sid = ANY ($1::text[]) AND identity 
   AND (projected_address IS NULL OR conversation_sid = ANY ($3::text[]))
 RETURNING *
 """
-COUNTED_MAX = 1000
-# Messages beyond read horizons, as far as they are counted.
-BEYOND = f"""
+COUNTED_MAX, LISTED_MAX = 1000, 100
+"""Messages beyond a read horizon, as far as they are counted: of one membership, of each listed."""
+BEYOND = """
 SELECT p.sid, (SELECT count(*) FROM (SELECT FROM messages m
     WHERE m.conversation_sid = p.conversation_sid AND m.index > p.last_read_message_index
-    ORDER BY m.index LIMIT {COUNTED_MAX}) AS there) AS count
-FROM participants p WHERE p.sid = ANY ($1::text[]) AND p.last_read_message_index IS NOT NULL
+    ORDER BY m.index LIMIT $2) AS there) AS count
+FROM participants p WHERE p.sid = ANY ($1::text[])
 """
 TOUCH = "UPDATE conversations SET revision = revision + 1 WHERE sid = ANY ($1::text[])"
 
@@ -66,11 +66,23 @@ async def of_address(tx: Tx, scope: Scope, address: str, wanted: Slice) -> list[
     return await _page(tx, scope, P.address == address, wanted)
 
 
-async def beyond(tx: Tx, found: Sequence[Membership]) -> dict[str, int]:
-    """How many messages, at most COUNTED_MAX, lie beyond what these have read, by participant;
-    those who have no read horizon are left out."""
-    sids = [one.participant.sid for one in found]
-    return {row["sid"]: row["count"] for row in await tx.sql.fetch(BEYOND, sids)}
+async def beyond(tx: Tx, found: Sequence[Membership], most: int = COUNTED_MAX) -> dict[str, int]:
+    """How many messages lie beyond what these have read, by participant; those who have no read
+    horizon are left out. Exact, but where messages were removed only up to `most`: from there on,
+    removed ones count, too, as far as the conversation has so many."""
+    there: dict[str, int] = {}
+    uneven = []
+    for participant, conversation in found:
+        if (index := participant.last_read_message_index) is None:
+            continue
+        said, removed = conversation.message_count, conversation.removed_count
+        there[participant.sid] = count = max(0, min(said - 1 - index, said - removed))
+        if count and removed:
+            uneven.append(participant.sid)
+    if uneven:
+        rows = await tx.sql.fetch(BEYOND, uneven, most + 1)
+        there |= {row["sid"]: row["count"] for row in rows if row["count"] <= most}
+    return there
 
 
 def key(membership: Membership) -> Key:

@@ -10,7 +10,7 @@ from sqlmodel import SQLModel
 from app import ids
 from app.model import Media, Message
 from app.model.traffic import Inbound
-from app.store import changes
+from app.store import changes, conversations
 from app.store.database import Tx
 from app.store.slices import Key, Slice, cut
 
@@ -21,12 +21,6 @@ M = MESSAGES.c
 INBOUNDS = """
 SELECT message_sid, carrier, external_id, address, proxy_address FROM decisions
 WHERE message_sid = ANY ($1::text[]) AND outcome <> 'duplicate'
-"""
-
-COUNTED_MAX = 100_000
-COUNT = f"""
-SELECT count(*) FROM (SELECT FROM messages WHERE conversation_sid = $1
-  ORDER BY index LIMIT {COUNTED_MAX}) AS there
 """
 
 EDITABLE = {
@@ -53,13 +47,6 @@ async def page(tx: Tx, conversation_sid: str, wanted: Slice, *, descending: bool
     """A slice of the messages of a conversation, by index."""
     inside = select(MESSAGES).where(M.conversation_sid == conversation_sid)
     return await tx.every(Message, cut(inside, (M.index,), wanted, descending=descending))
-
-
-async def count(tx: Tx, conversation_sid: str, ever: int) -> int:
-    """How many messages this conversation has, of which there were `ever` so many: exact up to
-    COUNTED_MAX; beyond, those that were removed count, too."""
-    there: int = await tx.sql.fetchval(COUNT, conversation_sid)
-    return there if there < COUNTED_MAX else ever
 
 
 def key(message: Message) -> Key:
@@ -97,8 +84,10 @@ async def write(tx: Tx, message: Message) -> None:
 
 
 async def remove(tx: Tx, message: Message) -> int:
-    """Delete a message with its media and receipts; gives how many there were."""
+    """Delete a message of a locked conversation with its media and receipts; gives how many there
+    were."""
     gone = await tx.run(delete(MESSAGES).where(M.sid == message.sid))
     if gone:
         await changes.note(tx, message, "removed")
+        await conversations.shrink(tx, message.conversation_sid)
     return gone

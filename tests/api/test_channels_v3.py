@@ -14,6 +14,7 @@ from .conftest import TOKEN, Redirected
 
 CHAT = "https://chat.twilio.com"
 MG = "MG" + "a" * 32
+MANY = "UPDATE conversations SET message_count = 1000000 WHERE sid = $1"
 
 
 class ToChat(Redirected):
@@ -70,6 +71,26 @@ async def test_the_json_is_exactly_the_documented_one(world, parent) -> None:
             "url": world.base + path,
         },
     )
+
+
+async def test_messages_are_counted_that_are_there(world, parent) -> None:
+    said = [
+        (await world.call("POST", f"{parent['url']}/Messages", {"Body": "x"}))[1] for _ in range(3)
+    ]
+    assert (await update(world, parent["sid"], type="private")).messages_count == 4
+    # Who is asked to go several times at once goes once, and counts once.
+    answers = await asyncio.gather(
+        *(world.call("DELETE", one["url"]) for one in (said[0], said[2]) * 3)
+    )
+    assert sorted(status for status, _ in answers) == [204] * 2 + [404] * 4
+    await world.call("POST", parent["url"], {"FriendlyName": "That"})
+    assert (await update(world, parent["sid"], type="private")).messages_count == 2
+    await world.call("POST", f"{parent['url']}/Messages", {"Body": "x"})
+    assert (await update(world, parent["sid"], type="private")).messages_count == 3
+    # However many there are, they are not read for it.
+    async with world.runtime.db.begin() as tx:
+        await tx.sql.execute(MANY, parent["sid"])
+    assert (await update(world, parent["sid"], type="private")).messages_count == 1_000_000 - 2
 
 
 async def test_what_it_refuses(world, parent) -> None:

@@ -48,9 +48,22 @@ def test_what_is_refused_says_when_to_come_again() -> None:
     assert (refused.value.code, refused.value.retry_after_s) == (20429, 4.0)
 
 
+def test_what_did_not_come_about_is_given_back() -> None:
+    buckets = Buckets(2, TurnedClock())
+    assert spend(buckets, "CH1", 3) == 2
+    buckets.give("CH1")
+    assert spend(buckets, "CH1", 3) == 1
+    for _ in range(9):
+        buckets.give("CH1")
+    assert spend(buckets, "CH1", 9) == 2, "no more than one second's worth"
+    buckets.give("CH2")
+    assert spend(buckets, "CH2", 9) == 2
+
+
 def test_a_rate_of_0_limits_nothing_and_remembers_nothing() -> None:
     buckets = Buckets(0, TurnedClock())
     assert spend(buckets, "CH1", 1000) == 1000
+    buckets.give("CH1")
     assert not buckets._buckets
 
 

@@ -27,6 +27,7 @@ INSERT INTO messages (sid, account_sid, chat_service_sid, conversation_sid, inde
 SELECT 'IM' || md5(sid || n), account_sid, chat_service_sid, sid, n, 'system', 'API', now(), now()
 FROM conversations, generate_series(0, $2::int - 1) AS n WHERE sid = $1
 """
+SAID = "UPDATE conversations SET message_count = $2 WHERE sid = $1"
 
 
 @pytest.fixture(params=["account", "service"])
@@ -126,12 +127,40 @@ async def test_the_count_is_capped_as_the_original_caps_it(
         parent = await joined(world)
         async with world.runtime.db.begin() as tx:
             await tx.sql.execute(FILL, parent["sid"], 5000)
-            await tx.sql.execute(
-                "UPDATE conversations SET message_count = 5000 WHERE sid = $1", parent["sid"]
-            )
+            await tx.sql.execute(SAID, parent["sid"], 5000)
         form = {"LastReadMessageIndex": "0"}
         _, found = await world.call("POST", f"/v1/Users/ann/Conversations/{parent['sid']}", form)
         assert found["unread_messages_count"] == shown
+
+
+async def test_what_is_unread_is_read_only_where_messages_were_removed(a_world) -> None:
+    async with a_world(limits=LimitSettings(profile="relaxed").model_dump()) as world:
+        parent = await joined(world)
+        url = f"/v1/Users/ann/Conversations/{parent['sid']}"
+
+        async def unread(index: int) -> tuple[int, int]:
+            _, moved = await world.call("POST", url, {"LastReadMessageIndex": f"{index}"})
+            _, found = await world.call("GET", url)
+            _, page = await world.call("GET", "/v1/Users/ann/Conversations")
+            assert found["unread_messages_count"] == moved["unread_messages_count"]
+            return found["unread_messages_count"], page["conversations"][0]["unread_messages_count"]
+
+        async with world.runtime.db.begin() as tx:
+            await tx.sql.execute(SAID, parent["sid"], 1_000_000)
+        assert await unread(9) == (999_990, 999_990)
+        async with world.runtime.db.begin() as tx:
+            await tx.sql.execute(FILL, parent["sid"], 1200)
+            await tx.sql.execute(SAID, parent["sid"], 1200)
+        _, page = await world.call("GET", f"{parent['url']}/Messages?PageSize=3&Order=desc")
+        for one in page["messages"][1:]:
+            await world.call("DELETE", one["url"])
+        assert await unread(1097) == (100, 100)  # as many as lists count
+        assert await unread(1096) == (101, 103)
+        assert await unread(197) == (1000, 1002)  # as many as are counted at all
+        assert await unread(196) == (1003, 1003)
+        assert await unread(0) == (1198, 1198)  # there are no more
+        assert await unread(1197) == (1, 1)
+        assert await unread(1199) == (0, 0)
 
 
 async def test_the_horizon_of_a_user_is_that_of_its_participant(world) -> None:

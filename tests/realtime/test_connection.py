@@ -10,11 +10,16 @@ import aiohttp
 import orjson
 import pytest
 
+from app.clock import Clock
 from app.observe import Failed
 from app.realtime.frames import pack
 from tests.realtime.town import ACCOUNT, KEY, SECRET, Town, joined, town
 from tests.support import sdk
+from tests.support.clock import TurnedClock
 from tests.support.sdk import Sdk, raw
+
+OTHER = {"sid": "AC" + "b" * 32, "auth_token": "another"}
+KEYS = [{"sid": "SK" + "d" * 32, "secret": SECRET}]
 
 
 async def test_a_bad_token_is_refused_with_its_code(dsn: str) -> None:
@@ -200,11 +205,9 @@ async def test_a_connection_that_asks_too_much_is_told_so(dsn: str) -> None:
 
 
 async def test_an_account_has_so_many_connections_and_another_has_its_own(dsn: str) -> None:
-    other = {"sid": "AC" + "b" * 32, "auth_token": "another"}
-    keys = [{"sid": "SK" + "d" * 32, "secret": SECRET}]
     limits = {"account_connections_max": 2}
     async with (
-        town(dsn, realtime=limits, accounts=[other | {"api_keys": keys}]) as place,
+        town(dsn, realtime=limits, accounts=[OTHER | {"api_keys": KEYS}]) as place,
         place.client("alice"),
         place.client("bob") as bob,
         raw(place.url) as third,
@@ -215,15 +218,19 @@ async def test_an_account_has_so_many_connections_and_another_has_its_own(dsn: s
         # Who is in may renew a token; another account has room of its own.
         renewed = await bob.ask({"method": "update", "token": place.token("bob")})
         assert renewed.header["status"]["code"] == 200
-        login = {"Authorization": aiohttp.encode_basic_auth(*other.values())}
-        async with place.http.get(f"{place.url}/v1/Configuration", headers=login) as response:
-            theirs = (await response.json())["default_chat_service_sid"]
-        granted = sdk.token(other["sid"], keys[0]["sid"], SECRET, theirs, "dave")
-        async with sdk.connected(place.url, granted):
+        async with sdk.connected(place.url, await of_another(place, "dave")):
             pass
         # The room of somebody who leaves is free again.
         await bob.socket.close()
         await admitted(third, place.token("carol"))
+
+
+async def of_another(place: Town, identity: str) -> str:
+    """An access token of the other account."""
+    login = {"Authorization": aiohttp.encode_basic_auth(*OTHER.values())}
+    async with place.http.get(f"{place.url}/v1/Configuration", headers=login) as response:
+        theirs = (await response.json())["default_chat_service_sid"]
+    return sdk.token(OTHER["sid"], KEYS[0]["sid"], SECRET, theirs, identity)
 
 
 async def test_who_is_refused_takes_no_room(dsn: str) -> None:
@@ -251,6 +258,20 @@ async def test_all_accounts_together_come_only_so_fast(dsn: str) -> None:
     ):
         refused = await other.init(place.token("bob"))
         assert refused.header["status"]["code"] == 429
+
+
+async def test_who_waits_for_other_accounts_keeps_the_turn_of_its_own(dsn: str) -> None:
+    few = {"connections_per_s": 0.01, "all_connections_per_s": 1}
+    clock = TurnedClock(Clock().now())
+    async with (
+        town(dsn, clock, realtime=few, accounts=[OTHER | {"api_keys": KEYS}]) as place,
+        sdk.connected(place.url, await of_another(place, "dave")),
+        raw(place.url) as alice,
+    ):
+        for _ in range(3):
+            assert (await alice.init(place.token("alice"))).header["status"]["code"] == 429
+        clock.turn(1)
+        assert (await alice.init(place.token("alice"))).header["status"]["code"] == 200
 
 
 async def test_an_account_that_asks_too_much_is_told_so_on_every_connection(dsn: str) -> None:

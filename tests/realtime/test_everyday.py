@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from app.api import client_media
 from app.observe import Failed
 from tests.realtime.town import SMS, Town, joined, town
 from tests.support.sdk import Sdk
 
 PHONE = "+15551230001"
+MANY = "UPDATE conversations SET message_count = 1000000 WHERE sid = $1"
 
 
 async def refused(client: Sdk, method: str, path: str, body: object = None) -> tuple[int, int]:
@@ -119,10 +121,64 @@ async def test_recipients_are_listed_by_pages_of_messages(dsn: str) -> None:
         assert found == said[2:] and meta["next_token"] is None
         found, meta = await listed(PageSize="1", PageToken=meta["previous_token"] or "")
         assert found == said[1:2] and meta["next_token"] and meta["previous_token"]
-        for one, wanted in ((said[0], said[:1]), ("IMx", []), ("%00", [])):
+        asked = (said[0], said[:1]), (shouted(said[0]), said[:1]), ("IMx", []), ("%00", [])
+        for one, wanted in asked:
             assert (await listed(MessageSid=one))[0] == wanted
         status, _, _ = await alice.request("GET", f"/Client/v2/{path}", params={"PageToken": "x"})
         assert status == 400
+        assert clean(place)
+
+
+async def test_a_conversation_tells_how_many_are_in_it_and_messages(dsn: str) -> None:
+    async with town(dsn) as place, place.client("alice") as alice:
+        sid = await place.conversation("alice", "bob")
+        said = [(await place.say(sid, f"{n}", "alice"))["sid"] for n in range(3)]
+
+        async def counts() -> tuple[int, int]:
+            shown = await alice.aim("GET", f"Conversations/{sid}")
+            return shown["participants_count"], shown["messages_count"]
+
+        assert await counts() == (2, 3)
+        await alice.aim("DELETE", f"Conversations/{sid}/Messages/{said[2]}", {})
+        await place.rest("DELETE", f"/Conversations/{sid}/Messages/{said[0]}")
+        assert await counts() == (2, 1)
+        await place.say(sid, "another", "bob")
+        assert await counts() == (2, 2)
+        # However many there are, they are not read for it.
+        async with place.service.runtime.db.begin() as tx:
+            await tx.sql.execute(MANY, sid)
+        assert await counts() == (2, 1_000_000 - 2)
+        assert clean(place)
+
+
+async def test_the_digits_of_a_sid_come_in_either_case(dsn: str) -> None:
+    async with town(dsn) as place, place.client("alice") as alice:
+        sid = await place.conversation("alice", "bob")
+        _, messages, _ = await joined(alice, sid)
+        inside = f"Conversations/{shouted(sid)}"
+        said = await alice.aim("POST", f"{inside}/Messages", {"body": "x"})
+        assert said["conversation_sid"] == sid
+        message = f"{inside}/Messages/{shouted(said['sid'])}"
+        assert (await alice.aim("GET", message))["sid"] == said["sid"]
+        assert (await alice.aim("POST", message, {"body": "y"}))["body"] == "y"
+        await alice.aim("DELETE", message, {})
+        await alice.until(lambda: ("removed", 0) in messages.raised)
+        assert (await alice.aim("GET", f"MyConversations/{shouted(sid)}"))["status"] == "joined"
+        path = client_media.service_path(place.service_sid)
+        brought = await place.http.post(
+            f"{place.url}{path}?Category=media",
+            data=b"x",
+            headers={"X-Twilio-Token": place.token("alice"), "Content-Type": "text/plain"},
+        )
+        file = (await brought.json())["sid"]
+        said = await alice.aim("POST", f"{inside}/Messages", {"media_sids": [shouted(file)]})
+        assert [one["sid"] for one in said["media"]] == [file]
+        for none in ("ME\x00", "x", "ME" + "0" * 32):
+            bad = {"media_sids": [none]}
+            assert await refused(alice, "POST", f"{inside}/Messages", bad) == (404, 50507)
+        me = (await alice.aim("GET", f"MyConversations/{sid}"))["participant_sid"]
+        await alice.aim("DELETE", f"{inside}/Participants/{shouted(me)}", {})
+        assert await refused(alice, "GET", f"MyConversations/{sid}") == (403, 50430)
         assert clean(place)
 
 
@@ -208,6 +264,11 @@ async def test_a_member_without_the_permission_is_refused(dsn: str) -> None:
         assert await refused(bob, "DELETE", f"Conversations/{sid}", {}) == (403, 50107)
         add = ("POST", f"Conversations/{sid}/Participants", {"identity": "carol"})
         assert await refused(bob, *add) == (403, 50107)
+
+
+def shouted(sid: str) -> str:
+    """A SID with its digits in upper case."""
+    return sid[:2] + sid[2:].upper()
 
 
 async def roles_of(place: Town) -> list[dict[str, str]]:

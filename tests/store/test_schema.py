@@ -38,6 +38,24 @@ FROM pg_class WHERE relnamespace = 'public'::regnamespace
 ORDER BY 1, 2, 3
 """
 
+# Conversations of five messages, of which the first lacks three, the latest too, and the last two.
+OLD = """
+INSERT INTO accounts (sid, default_chat_service_sid, date_created, date_updated)
+VALUES ('AC1', 'IS1', now(), now());
+INSERT INTO services (sid, account_sid, friendly_name, date_created, date_updated)
+VALUES ('IS1', 'AC1', 'x', now(), now());
+INSERT INTO conversations (sid, account_sid, chat_service_sid, message_count, active_at, state_at,
+  state, date_created, date_updated)
+SELECT 'CH' || lpad(n::text, 4, '0'), 'AC1', 'IS1', 5, now(), now(), 'active', now(), now()
+FROM generate_series(0, 1100) AS n;
+INSERT INTO messages (sid, account_sid, chat_service_sid, conversation_sid, index, author, source,
+  date_created, date_updated)
+SELECT 'IM' || sid || i, 'AC1', 'IS1', sid, i, 'system', 'API', now(), now()
+FROM conversations, generate_series(0, 4) AS i;
+DELETE FROM messages WHERE conversation_sid = 'CH0000' AND index IN (1, 2, 4)
+  OR conversation_sid = 'CH1100' AND index IN (0, 3);
+"""
+
 REDRAFT = """the models say something that the revisions do not. Until the first release: delete
 migrations/versions/0001_*.py, run `python -m migrations.draft "The first schema"`, read the diff.
 Afterwards: `python -m migrations.draft "what changes"`, and read what it wrote."""
@@ -156,6 +174,21 @@ async def test_the_first_revision_can_be_undone(bare_dsn: str) -> None:
         await connection.run_sync(undo)
     assert await tables(bare_dsn) == {"alembic_version"}
     assert await schema.migrate(bare_dsn, quiet) == schema.head()
+
+
+async def test_messages_removed_before_they_were_counted_are_counted(bare_dsn: str) -> None:
+    def begin(connection: Connection) -> None:
+        command.upgrade(schema.config(connection), "0022")
+
+    async with schema.connection(bare_dsn) as connection:
+        await connection.run_sync(begin)
+    async with connected(bare_dsn) as sql:
+        await sql.execute(OLD)
+        assert await schema.migrate(bare_dsn, quiet) == schema.head()
+        rows = await sql.fetch("SELECT sid, removed_count FROM conversations ORDER BY sid")
+    counted = {row["sid"]: row["removed_count"] for row in rows}
+    assert len(counted) == 1101
+    assert {sid: count for sid, count in counted.items() if count} == {"CH0000": 3, "CH1100": 2}
 
 
 async def test_a_pair_can_be_claimed_before_what_holds_it_exists(sql: asyncpg.Connection) -> None:
