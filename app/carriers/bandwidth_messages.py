@@ -22,7 +22,7 @@ from app.errors import Permanent, Temporary, Unknown
 from app.model.traffic import Accepted, DeliveryStatus, Outgoing
 
 CHANNELS = frozenset({"sms", "mms"})
-TOO_MANY = 429
+UNAUTHORISED, TOO_MANY = 401, 429
 # Not about the message: the operator's to mend, the message must not die.
 OPERATORS_STATUSES: Mapping[int, int] = {
     401: codes.UNAUTHORISED,
@@ -111,7 +111,8 @@ def accepted(reply: Reply, now: datetime) -> Accepted:
     if reply.status >= 500:
         raise Unknown(f"HTTP {reply.status} without an error of Bandwidth's", codes.UNKNOWN)
     if reply.status in OPERATORS_STATUSES:
-        raise Temporary(text or f"HTTP {reply.status}", OPERATORS_STATUSES[reply.status])
+        text, code = text or f"HTTP {reply.status}", OPERATORS_STATUSES[reply.status]
+        raise Temporary(text, code, down=reply.status == UNAUTHORISED)
     if reply.status >= 400 and text:
         raise Permanent(text, _refusal(said))
     raise Temporary(f"HTTP {reply.status} without an error of Bandwidth's")

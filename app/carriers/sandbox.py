@@ -44,7 +44,7 @@ from app.carriers.sandbox_wire import (
 )
 from app.carriers.sandbox_world import RECORDS_MAX, World
 from app.channels.address import channel_of
-from app.errors import CarrierError, Permanent, Temporary, Unknown
+from app.errors import NOT_LET_IN, CarrierError, Permanent, Temporary, Unknown
 from app.model.parts import is_reference
 from app.model.traffic import (
     Accepted,
@@ -346,4 +346,4 @@ def _refused(code: int, permanent: bool, retry_after_s: float | None) -> Permane
     text = f"the sandbox refuses with {code}"
     if permanent:
         return Permanent(text, code)
-    return Temporary(text, code, retry_after_s, down=code == UNAVAILABLE)
+    return Temporary(text, code, retry_after_s, down=code == UNAVAILABLE or code in NOT_LET_IN)

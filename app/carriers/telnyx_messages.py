@@ -22,7 +22,7 @@ from app.errors import Permanent, Temporary, Unknown
 from app.model.traffic import Accepted, Outgoing
 
 CHANNELS = frozenset({"sms", "mms"})
-TOO_MANY = 429
+UNAUTHORISED, TOO_MANY = 401, 429
 # https://developers.telnyx.com/api-reference/messages/send-a-group-mms-message
 GROUP_MAX = 8
 
@@ -123,11 +123,13 @@ def accepted(reply: Reply, now: datetime) -> Accepted:
     if reply.status >= 500:
         raise Unknown(text, codes.UNKNOWN)
     if code in TEMPORARY:
-        raise Temporary(text, TEMPORARY[code], _wait_s(reply, now))
+        down = reply.status == UNAUTHORISED
+        raise Temporary(text, TEMPORARY[code], _wait_s(reply, now), down=down)
     if code in REFUSALS:
         raise Permanent(text, REFUSALS[code])
     if reply.status in OPERATORS_STATUSES:
-        raise Temporary(text, OPERATORS_STATUSES[reply.status])
+        down = reply.status == UNAUTHORISED
+        raise Temporary(text, OPERATORS_STATUSES[reply.status], down=down)
     if reply.status >= 400 and code:
         raise Permanent(text, codes.UNKNOWN)
     raise Temporary(f"HTTP {reply.status} without an error of Telnyx's")

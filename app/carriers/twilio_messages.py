@@ -20,7 +20,7 @@ from aiohttp import FormData
 from app.carriers.contract import Context
 from app.carriers.exchange import Reply, call, retry_after, without_numbers
 from app.carriers.twilio_form import STATUSES
-from app.errors import Permanent, Temporary, Unknown
+from app.errors import NOT_LET_IN, Permanent, Temporary, Unknown
 from app.model.traffic import Accepted, Outgoing
 
 # Errors that another try may not meet: a limit that passes, or something that the operator mends.
@@ -41,7 +41,7 @@ TEMPORARY_CODES = frozenset(
 # Not about the message but about who asks: the operator's to mend, the message must not die.
 OPERATORS_STATUSES = frozenset({401, 403})
 UNAVAILABLE_CODE = 20503
-TOO_MANY = 429
+UNAUTHORISED, TOO_MANY = 401, 429
 # Twilio's clock and ours. Being generous costs little: what is older and ours is known by its SID.
 CLOCKS_APART = timedelta(seconds=30)
 PAGE_SIZE = 200
@@ -104,7 +104,8 @@ def accepted(reply: Reply, now: datetime) -> Accepted:
         raise Unknown(text, code)
     if reply.status >= 500 or reply.status in OPERATORS_STATUSES or code in TEMPORARY_CODES:
         wait_s = retry_after(reply.headers, now)
-        raise Temporary(text, code, wait_s, down=reply.status >= 500)
+        down = reply.status >= 500 or _shut(reply.status, code)
+        raise Temporary(text, code, wait_s, down=down)
     if reply.status >= 400 and code is not None:
         raise Permanent(text, code)
     raise Temporary(f"HTTP {reply.status} without an error of Twilio's")
@@ -170,6 +171,11 @@ def _code(said: Mapping[str, Any]) -> int | None:
     return code if isinstance(code, int) and code > 0 else None
 
 
+def _shut(status: int, code: int | None) -> bool:
+    """Whether the account's login is not taken: that of all who send by this carrier."""
+    return status == UNAUTHORISED or code in NOT_LET_IN
+
+
 def _named(said: Mapping[str, Any]) -> Accepted:
     sid = said.get("sid")
     if not isinstance(sid, str) or not sid:
@@ -194,7 +200,8 @@ async def _page(
     page = reply.json()
     if reply.status != 200 or not isinstance(page.get("messages"), list):
         wait_s = retry_after(reply.headers, context.clock.now())
-        raise Temporary(f"the list of messages: HTTP {reply.status}", _code(page), wait_s)
+        text, code = f"the list of messages: HTTP {reply.status}", _code(page)
+        raise Temporary(text, code, wait_s, down=_shut(reply.status, code))
     return page
 
 

@@ -107,8 +107,8 @@ async def _settled(
 async def _by_one_of(
     runtime: Runtime, carriers: Sequence[Carrier], item: Claimed, parcel: Parcel
 ) -> Tried:
-    """Hand it to the first of these that can be reached. To another one than before only after it
-    is written down by whom it goes: whoever has to ask, asks that one."""
+    """Hand it to the first of these that can be reached and lets its sender in. To another one than
+    before only after it is written down by whom it goes: whoever has to ask, asks that one."""
     heard: tuple[Heard, ...] = ()
     tried = Tried(item, "temporary")
     for carrier in carriers:
@@ -119,7 +119,7 @@ async def _by_one_of(
             parcel = replace(parcel, carrier=carrier.name)
         tried = await _by(runtime, carrier, item, parcel)
         heard += tried.heard
-        if tried.outcome != "temporary" or not (tried.error and tried.error.down):
+        if tried.outcome != "temporary" or not (tried.error and tried.error.barred):
             break
     return replace(tried, heard=heard, carrier=parcel.carrier)
 
