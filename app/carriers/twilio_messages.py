@@ -6,6 +6,7 @@ answer's status and error code by the tables below; https://www.twilio.com/docs/
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -44,6 +45,7 @@ UNAVAILABLE_CODE = 20503
 UNAUTHORISED, TOO_MANY = 401, 429
 # Twilio's clock and ours. Being generous costs little: what is older and ours is known by its SID.
 CLOCKS_APART = timedelta(seconds=30)
+CONTENT_SID = re.compile(r"HX[0-9a-f]{32}")
 PAGE_SIZE = 200
 PAGES_MAX = 5
 
@@ -141,6 +143,13 @@ async def find(line: Line, outgoing: Outgoing, context: Context) -> list[Accepte
     return None
 
 
+def content_sid(names: Mapping[str, str]) -> str | None:
+    """The ContentSid in what a template is called there; None when it is none: it becomes part of
+    URLs that our login opens."""
+    sid = names.get("sid", "")
+    return sid if CONTENT_SID.fullmatch(sid) else None
+
+
 def _form(line: Line, outgoing: Outgoing) -> FormData:
     form = FormData({"To": outgoing.address, "From": outgoing.proxy_address})
     if line.messaging_service_sid is not None:
@@ -163,7 +172,7 @@ def _form(line: Line, outgoing: Outgoing) -> FormData:
 
 def _content_sid(line: Line, outgoing: Outgoing) -> str | None:
     """The template as the account at Twilio knows it; without one it goes as text and files."""
-    return outgoing.template.named(line.carrier).get("sid") if outgoing.template else None
+    return content_sid(outgoing.template.named(line.carrier)) if outgoing.template else None
 
 
 def _code(said: Mapping[str, Any]) -> int | None:

@@ -116,6 +116,7 @@ REQUESTS: list[tuple[str, Outgoing, dict[str, Any], list[tuple[str, str]]]] = [
 ]
 
 CONTENT = ContentTemplate("HX1", "en", {"twilio/text": {"body": "Hi {{1}}"}})
+MISNAMED = replace(CONTENT, names={"tw": {"sid": "../Messages"}})
 NAMED = replace(CONTENT, names={"tw": {"sid": "HX" + "7" * 32}, "other": {"sid": "HX8"}})
 
 
@@ -304,7 +305,7 @@ async def test_a_template_is_known_by_its_pair_and_time_however_twilio_words_it(
     context: Context,
 ) -> None:
     rows = [row(body="Hallo Ann", num_media="1"), row(sid="SM0", date_created=EARLY)]
-    for content, expected in ((NAMED, [FOUND]), (CONTENT, [])):
+    for content, expected in ((MISNAMED, []), (NAMED, [FOUND]), (CONTENT, [])):
         async with canned(says(200, {"messages": rows})) as server:
             found = await carrier(server.url).look_up(templated(content), context)
         assert found == expected
