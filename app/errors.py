@@ -124,7 +124,8 @@ class CarrierError(ParleyError):
 
 class Temporary(CarrierError):
     """The send is known not to have happened and may be tried again (not before retry_after_s).
-    Who is not let in (NOT_LET_IN) is `barred`; only the carrier knows whether everybody is."""
+    Who is not let in (NOT_LET_IN) is `barred`; only the carrier knows whether everybody is.
+    `throttled`: the sender is to send less, whoever it writes to."""
 
     def __init__(
         self,
@@ -134,9 +135,11 @@ class Temporary(CarrierError):
         *,
         down: bool = False,
         barred: bool = False,
+        throttled: bool = False,
     ) -> None:
         super().__init__(message, code, down=down, barred=barred or code in NOT_LET_IN)
         self.retry_after_s = retry_after_s
+        self.throttled = throttled
 
 
 class Permanent(CarrierError):

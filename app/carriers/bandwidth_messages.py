@@ -105,7 +105,7 @@ def accepted(reply: Reply, now: datetime) -> Accepted:
     text = _told(said)
     wait_s = retry_after(reply.headers, now)
     if reply.status == TOO_MANY:
-        raise Temporary(text or "HTTP 429", codes.TOO_MANY_REQUESTS, wait_s)
+        raise Temporary(text or "HTTP 429", codes.TOO_MANY_REQUESTS, wait_s, throttled=True)
     if reply.status >= 500 and text:
         raise Temporary(text, codes.UNAVAILABLE, wait_s, down=True)
     if reply.status >= 500:

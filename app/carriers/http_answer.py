@@ -61,7 +61,7 @@ class Judge:
         if means == "accepted":
             return Accepted(self._id(said, reference))
         if means == "throttled":
-            raise Temporary(text, code or TOO_MANY_CODE, wait_s)
+            raise Temporary(text, code or TOO_MANY_CODE, wait_s, throttled=True)
         if means == "temporary":
             down = reply.status >= 500 or reply.status in LOGIN or code in NOT_LET_IN
             if reply.status in (*LOGIN, FORBIDDEN):

@@ -196,7 +196,10 @@ def _good(reply: Reply, now: datetime, *, shared: bool = False) -> dict[str, Any
     )
     if passes:
         down, barred = shared and code in meta_errors.LOGIN, code in meta_errors.BARRED
-        raise Temporary(text, raised, _wait_s(reply, now), down=down, barred=barred)
+        throttled = reply.status == TOO_MANY or code in meta_errors.THROTTLED
+        throttled = throttled and code != meta_errors.PAIR_LIMIT
+        wait_s = _wait_s(reply, now)
+        raise Temporary(text, raised, wait_s, down=down, barred=barred, throttled=throttled)
     if reply.status >= 500 and not (code and meta_errors.is_known(code, subcode)):
         raise Unknown(text, raised)
     if reply.status >= 400 and code:

@@ -119,7 +119,7 @@ def accepted(reply: Reply, now: datetime) -> Accepted:
     code = error.word("code")
     text = described(error) or f"HTTP {reply.status}"
     if reply.status == TOO_MANY:
-        raise Temporary(text, codes.TOO_MANY_REQUESTS, _wait_s(reply, now))
+        raise Temporary(text, codes.TOO_MANY_REQUESTS, _wait_s(reply, now), throttled=True)
     if reply.status >= 500:
         raise Unknown(text, codes.UNKNOWN)
     if code in TEMPORARY:

@@ -101,7 +101,7 @@ def accepted(reply: Reply, now: datetime) -> Accepted:
     if 200 <= reply.status < 300:
         return _named(said)
     if reply.status == TOO_MANY:
-        raise Temporary(text, code, retry_after(reply.headers, now))
+        raise Temporary(text, code, retry_after(reply.headers, now), throttled=True)
     if reply.status >= 500 and code != UNAVAILABLE_CODE:
         raise Unknown(text, code)
     if reply.status >= 500 or reply.status in OPERATORS_STATUSES or code in TEMPORARY_CODES:

@@ -91,7 +91,8 @@ def accepted(reply: Reply, now: datetime) -> Accepted:
     told = ": ".join(filter(None, (error.word("title"), error.word("detail"))))
     text = without_numbers(told) or f"HTTP {reply.status}"
     if reply.status == TOO_MANY:
-        raise Temporary(text, codes.TOO_MANY_REQUESTS, retry_after(reply.headers, now))
+        wait_s = retry_after(reply.headers, now)
+        raise Temporary(text, codes.TOO_MANY_REQUESTS, wait_s, throttled=True)
     if reply.status >= 500:
         raise Unknown(text, codes.UNKNOWN)
     if reply.status in OPERATORS_STATUSES:

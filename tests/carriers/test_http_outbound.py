@@ -251,6 +251,7 @@ async def test_an_answer_means(
     found = await outcome(context, answer, answer=ANSWER, codes={"e9": 30007})
     assert (type(found), getattr(found, "code", None)) == (error, code)
     assert getattr(found, "retry_after_s", None) == wait_s
+    assert getattr(found, "throttled", False) is (code == 20429)
     failing = error is Unknown or code == 20003 or wait_s == 3
     assert getattr(found, "barred", False) is failing
     assert getattr(found, "down", False) is (failing and "HTTP 403" not in str(found))

@@ -308,6 +308,23 @@ async def test_what_an_answer_of_messenger_means(
     same(await outcome(CHAT, answer, context), expected)
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "throttled"),
+    [
+        *((400, code, code != 131056) for code in sorted(meta_errors.THROTTLED)),
+        (429, 131056, False),
+        (429, 131016, True),
+        (503, 131016, False),
+    ],
+)
+async def test_the_sender_is_to_send_less_unless_it_is_about_the_pair(
+    status: int, code: int, throttled: bool, context: Context
+) -> None:
+    found = await outcome(TEXT, says(status, error(code)), context)
+    assert isinstance(found, Temporary)
+    assert found.throttled is throttled
+
+
 async def test_the_words_of_an_error_are_metas_without_numbers(context: Context) -> None:
     said = error(131026, error_data={"details": "+15558675310 is not on WhatsApp"})
     raised = await outcome(TEXT, says(400, said), context)

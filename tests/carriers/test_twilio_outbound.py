@@ -221,7 +221,10 @@ async def test_what_an_answer_means(
     assert raised.value.code == expected.code
     assert (raised.value.down, raised.value.barred) == (expected.down, expected.barred)
     if isinstance(expected, Temporary):
-        assert getattr(raised.value, "retry_after_s", None) == expected.retry_after_s
+        assert isinstance(raised.value, Temporary)
+        assert raised.value.retry_after_s == expected.retry_after_s
+        too_many = expected.code == 20429 or expected.message == "HTTP 429"
+        assert raised.value.throttled is too_many
 
 
 async def test_nobody_listening_is_temporary(context: Context) -> None:

@@ -12,6 +12,7 @@ import orjson
 import pytest
 from aiohttp import web
 
+from app.carriers.codes import TOO_MANY_REQUESTS
 from app.clock import Clock
 from app.errors import CarrierError, Temporary
 from app.model.traffic import Accepted
@@ -108,3 +109,4 @@ async def comes_to(
     if isinstance(expected, Temporary):
         assert isinstance(got, Temporary)
         assert got.retry_after_s == expected.retry_after_s
+        assert got.throttled is (expected.code == TOO_MANY_REQUESTS)
