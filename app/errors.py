@@ -100,21 +100,32 @@ class Unsealable(ParleyError):
 
 class CarrierError(ParleyError):
     """What a carrier says of a send that did not simply succeed. `down`: it says that the carrier
-    itself fails, and nothing of this message: no connection, no answer, an error of its server, or
-    that it does not let us in."""
+    itself fails, for every sender, and nothing of this message: no connection, no answer, an error
+    of its server, or that it does not take the login that all of them share. `barred`: it says
+    nothing of this message, but perhaps of its sender alone (a page, a number, an account there):
+    by another carrier it may go."""
 
     down = False
 
-    def __init__(self, message: str, code: int | None = None, *, down: bool | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        code: int | None = None,
+        *,
+        down: bool | None = None,
+        barred: bool = False,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
         self.down = type(self).down if down is None else down
+        self.barred = barred or self.down
 
 
 class Temporary(CarrierError):
     """The send is known not to have happened and may be tried again (not before retry_after_s).
-    Who is not let in (NOT_LET_IN) can send nothing by that carrier: it is `down`."""
+    Who is not let in (NOT_LET_IN) is `barred`; only the carrier knows whether everybody is.
+    `throttled`: the sender is to send less, whoever it writes to."""
 
     def __init__(
         self,
@@ -123,9 +134,12 @@ class Temporary(CarrierError):
         retry_after_s: float | None = None,
         *,
         down: bool = False,
+        barred: bool = False,
+        throttled: bool = False,
     ) -> None:
-        super().__init__(message, code, down=down or code in NOT_LET_IN)
+        super().__init__(message, code, down=down, barred=barred or code in NOT_LET_IN)
         self.retry_after_s = retry_after_s
+        self.throttled = throttled
 
 
 class Permanent(CarrierError):

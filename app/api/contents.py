@@ -14,12 +14,13 @@ from app.api.call import Call, takes
 from app.api.declared import owned
 from app.api.page import Listing
 from app.api.scope import Links
+from app.carriers.contract import Reviewing
 from app.clock import iso_seconds
 from app.errors import Invalid
 from app.model import Content, ContentApproval
 from app.model.contents import UNSUBMITTED
 from app.settings import content_types
-from app.settings.content_types import NO_LANGUAGE, NO_TYPES
+from app.settings.content_types import BAD_FIELD, NO_LANGUAGE, NO_TYPES
 from app.store import contents
 from app.store.database import Tx
 
@@ -94,7 +95,7 @@ async def create(call: Call) -> dict[str, Any]:
             language=form[LANGUAGE],
             variables=form.get(VARIABLES, {}),
             types=_types(call),
-            carriers=form.get(CARRIERS, {}),
+            carriers=_called_there(call) or {},
             ask_at=tx.now,
             date_created=tx.now,
             date_updated=tx.now,
@@ -115,7 +116,7 @@ async def fetch(call: Call) -> dict[str, Any]:
 async def replace(call: Call) -> dict[str, Any]:
     """Give a template other types, and another name, language or samples if they are sent. When
     other words come of it, what was submitted for approval counts no more."""
-    form, types = call.form, _types(call)
+    form, types, called = call.form, _types(call), _called_there(call)
     async with call.begin() as (tx, scope):
         content = await named(call, tx, scope.account_sid, lock=True)
         _check_ours(content)
@@ -124,7 +125,7 @@ async def replace(call: Call) -> dict[str, Any]:
         content.language = form.get(LANGUAGE, content.language)
         content.friendly_name = form.get(FRIENDLY_NAME, content.friendly_name)
         content.variables = form.get(VARIABLES, content.variables)
-        content.carriers = form.get(CARRIERS, content.carriers)
+        content.carriers = content.carriers if called is None else called
         content.ask_at = content.date_updated = tx.now
         await contents.write(tx, content)
         if before != (content.types, content.language):
@@ -212,6 +213,18 @@ def _types(call: Call) -> dict[str, Any]:
     if types is None:
         raise Invalid(NO_TYPES, "types names no content type")
     return types
+
+
+def _called_there(call: Call) -> dict[str, dict[str, str]] | None:
+    """What carriers call it, where that is sent. Raises Invalid for what a carrier of the YAML can
+    call nothing so."""
+    given = call.form.get(CARRIERS)
+    for name, names in (given or {}).items():
+        carrier = call.runtime.carriers.get(name)
+        wrong = carrier.misnamed(names) if isinstance(carrier, Reviewing) else None
+        if wrong is not None:
+            raise Invalid(BAD_FIELD, f"carriers.{name}.{wrong}")
+    return given
 
 
 def _check_ours(content: Content) -> None:

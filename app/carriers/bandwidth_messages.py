@@ -22,7 +22,7 @@ from app.errors import Permanent, Temporary, Unknown
 from app.model.traffic import Accepted, DeliveryStatus, Outgoing
 
 CHANNELS = frozenset({"sms", "mms"})
-TOO_MANY = 429
+UNAUTHORISED, TOO_MANY = 401, 429
 # Not about the message: the operator's to mend, the message must not die.
 OPERATORS_STATUSES: Mapping[int, int] = {
     401: codes.UNAUTHORISED,
@@ -105,13 +105,14 @@ def accepted(reply: Reply, now: datetime) -> Accepted:
     text = _told(said)
     wait_s = retry_after(reply.headers, now)
     if reply.status == TOO_MANY:
-        raise Temporary(text or "HTTP 429", codes.TOO_MANY_REQUESTS, wait_s)
+        raise Temporary(text or "HTTP 429", codes.TOO_MANY_REQUESTS, wait_s, throttled=True)
     if reply.status >= 500 and text:
         raise Temporary(text, codes.UNAVAILABLE, wait_s, down=True)
     if reply.status >= 500:
         raise Unknown(f"HTTP {reply.status} without an error of Bandwidth's", codes.UNKNOWN)
     if reply.status in OPERATORS_STATUSES:
-        raise Temporary(text or f"HTTP {reply.status}", OPERATORS_STATUSES[reply.status])
+        text, code = text or f"HTTP {reply.status}", OPERATORS_STATUSES[reply.status]
+        raise Temporary(text, code, down=reply.status == UNAUTHORISED)
     if reply.status >= 400 and text:
         raise Permanent(text, _refusal(said))
     raise Temporary(f"HTTP {reply.status} without an error of Bandwidth's")

@@ -159,6 +159,10 @@ class Reviewing(Protocol):
         """Whether it can be asked about this one."""
         ...
 
+    def misnamed(self, names: Mapping[str, str]) -> str | None:
+        """Which of these no template there can be called, and why; None: none."""
+        ...
+
     async def review(self, names: Mapping[str, str], context: Context) -> Review:
         """What WhatsApp thinks of it. Raises Unlisted."""
         ...

@@ -58,7 +58,8 @@ PLAIN: Mapping[int, int] = {
     555: codes.TO_INVALID,
     556: codes.HANDSET_UNKNOWN,
 }
-# About us and not about the message: RFC 4954 and 3207.
+# About us and not about the message: RFC 4954 and 3207. The replies speak of the login that all
+# senders share; a code in the words of another reply may be about the sender alone, or be quoted.
 OPERATORS = frozenset({530, 534, 535, 538})
 OPERATORS_ENHANCED = frozenset({"7.8", "7.9", "7.10", "7.11", "7.30"})
 CLOSING = 421
@@ -81,7 +82,7 @@ def refusal(reply: int, text: str, *, sender: bool = False) -> CarrierError:
     match = _CODE.search(text)
     said = plainly(reply, text)
     if reply in OPERATORS or (match and match[1] in OPERATORS_ENHANCED):
-        return Temporary(said, codes.UNAUTHORISED)
+        return Temporary(said, codes.UNAUTHORISED, down=reply in OPERATORS)
     if reply < 500 or reply in UNABLE:
         code = codes.QUEUE_FULL if reply in (450, 451, 452) else codes.UNAVAILABLE
         return Temporary(said, code, down=reply == CLOSING)

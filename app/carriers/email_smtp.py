@@ -70,7 +70,7 @@ async def hand_over(line: Line, envelope: Envelope, letter: Letter, context: Con
         raise refusal(error.code, error.message) from None
     except aiosmtplib.SMTPAuthenticationError as error:
         text = f"the server does not let us in ({error.code})"
-        raise Temporary(text, codes.UNAUTHORISED) from None
+        raise Temporary(text, codes.UNAUTHORISED, down=True) from None
     except aiosmtplib.SMTPResponseException as error:  # it greets nobody: that is not about a mail
         text = f"the server said {error.code}"
         raise Temporary(text, codes.UNAVAILABLE, down=True) from None

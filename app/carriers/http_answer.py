@@ -6,7 +6,7 @@
 | 2xx without it | unknown: something was accepted, and nobody knows its name |
 | 429 | throttled |
 | 3xx, 401, 403, 404, 405, 407, 425 | temporary: not about the message, the operator mends it; |
-|       | with 401, 403 and 407 (20003) the carrier counts as failing |
+|       | with 401 and 407 (20003) the carrier counts as failing, with 403 (20003) only the sender |
 | 408, 5xx | unknown: the request had arrived |
 | any other 4xx | permanent |
 """
@@ -24,11 +24,12 @@ from app.carriers import http_text
 from app.carriers.exchange import Reply, retry_after, without_numbers
 from app.carriers.http_options import AnswerSettings, Outcome
 from app.carriers.http_paths import Source, word
-from app.errors import Permanent, Temporary, Unknown
+from app.errors import NOT_LET_IN, Permanent, Temporary, Unknown
 from app.model.traffic import Accepted
 
 OPERATORS = frozenset({401, 403, 404, 405, 407, 425})
-NOT_LET_IN = frozenset({401, 403, 407})
+LOGIN = frozenset({401, 407})
+FORBIDDEN = 403
 UNAUTHORISED_CODE = 20003
 TIMED_OUT = 408
 TOO_MANY = 429
@@ -60,11 +61,12 @@ class Judge:
         if means == "accepted":
             return Accepted(self._id(said, reference))
         if means == "throttled":
-            raise Temporary(text, code or TOO_MANY_CODE, wait_s)
+            raise Temporary(text, code or TOO_MANY_CODE, wait_s, throttled=True)
         if means == "temporary":
-            if reply.status in NOT_LET_IN:
+            down = reply.status >= 500 or reply.status in LOGIN or code in NOT_LET_IN
+            if reply.status in (*LOGIN, FORBIDDEN):
                 code = code or UNAUTHORISED_CODE
-            raise Temporary(text, code, wait_s, down=reply.status >= 500)
+            raise Temporary(text, code, wait_s, down=down)
         if means == "permanent":
             raise Permanent(text, code or UNKNOWN_CODE)
         raise Unknown(text, code)

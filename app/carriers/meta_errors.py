@@ -42,9 +42,13 @@ TEMPORARY = frozenset(
         133016,  # too many registrations
     }
 )
-# Nothing can be sent at all until the operator mends it.
-NOT_LET_IN = frozenset({0, 190, 368, 131031, 131042})
+# Nothing can be sent with this token until the operator mends it.
+LOGIN = frozenset({0, 190})
+# The same for this page, phone number or business account.
+BARRED = frozenset({*LOGIN, 368, 131031, 131042})
 THROTTLED = frozenset({4, 613, 80007, 130429, 131048, 131056, 133016})
+# Of these, what is about one recipient and not about the sender.
+PAIR_LIMIT = 131056
 RATE_LIMIT_CODE = 63018
 
 # An invalid parameter with this subcode is the phone number id or page that we may not use.

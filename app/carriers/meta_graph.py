@@ -94,15 +94,17 @@ def instagram_message(outgoing: Outgoing) -> dict[str, Any]:
 
 
 def whatsapp_accepted(reply: Reply, now: datetime) -> Accepted:
-    """What this answer means; raises Temporary, Permanent or Unknown."""
-    match _good(reply, now):
+    """What this answer means; raises Temporary, Permanent or Unknown. The token is that of the
+    system user, for all numbers: without it nothing goes."""
+    match _good(reply, now, shared=True):
         case {"messages": [{"id": str() as name}, *_]} if name:
             return Accepted(name)
     raise _nameless()
 
 
 def messenger_accepted(reply: Reply, now: datetime) -> Accepted:
-    """The same for Messenger, which reports no `sent`: what it took is sent."""
+    """The same for Messenger, which reports no `sent`: what it took is sent. The token is the
+    page's own."""
     status: DeliveryStatus = "sent"
     match _good(reply, now):
         case {"message_id": str() as name} if name:
@@ -177,9 +179,10 @@ def _media_id(graph: Graph, url: str) -> str | None:
     return name if same and not given.query and MEDIA_ID.fullmatch(name) else None
 
 
-def _good(reply: Reply, now: datetime) -> dict[str, Any]:
+def _good(reply: Reply, now: datetime, *, shared: bool = False) -> dict[str, Any]:
     """What a good answer says. A refusal that is not Meta's own (a proxy's) is tried again, and a
-    failure of the server that it does not explain leaves open whether it was sent."""
+    failure of the server that it does not explain leaves open whether it was sent. `shared`: the
+    token is that of all senders."""
     said = reply.json()
     if 200 <= reply.status < 300:
         return said
@@ -192,8 +195,11 @@ def _good(reply: Reply, now: datetime) -> dict[str, Any]:
         code is not None and meta_errors.is_temporary(code, subcode)
     )
     if passes:
-        down = code in meta_errors.NOT_LET_IN
-        raise Temporary(text, raised, _wait_s(reply, now), down=down)
+        down, barred = shared and code in meta_errors.LOGIN, code in meta_errors.BARRED
+        throttled = reply.status == TOO_MANY or code in meta_errors.THROTTLED
+        throttled = throttled and code != meta_errors.PAIR_LIMIT
+        wait_s = _wait_s(reply, now)
+        raise Temporary(text, raised, wait_s, down=down, barred=barred, throttled=throttled)
     if reply.status >= 500 and not (code and meta_errors.is_known(code, subcode)):
         raise Unknown(text, raised)
     if reply.status >= 400 and code:

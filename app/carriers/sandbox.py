@@ -17,7 +17,7 @@ from aiohttp import web
 from pydantic import Field, ValidationError
 
 from app.carriers import posted, sandbox_http
-from app.carriers.codes import UNAVAILABLE
+from app.carriers.codes import TOO_MANY_REQUESTS, UNAVAILABLE
 from app.carriers.contract import (
     Answer,
     Carrier,
@@ -44,7 +44,7 @@ from app.carriers.sandbox_wire import (
 )
 from app.carriers.sandbox_world import RECORDS_MAX, World
 from app.channels.address import channel_of
-from app.errors import CarrierError, Permanent, Temporary, Unknown
+from app.errors import NOT_LET_IN, CarrierError, Permanent, Temporary, Unknown
 from app.model.parts import is_reference
 from app.model.traffic import (
     Accepted,
@@ -346,4 +346,5 @@ def _refused(code: int, permanent: bool, retry_after_s: float | None) -> Permane
     text = f"the sandbox refuses with {code}"
     if permanent:
         return Permanent(text, code)
-    return Temporary(text, code, retry_after_s, down=code == UNAVAILABLE)
+    down, throttled = code == UNAVAILABLE or code in NOT_LET_IN, code == TOO_MANY_REQUESTS
+    return Temporary(text, code, retry_after_s, down=down, throttled=throttled)

@@ -22,7 +22,7 @@ from app.errors import Permanent, Temporary, Unknown
 from app.model.traffic import Accepted, Outgoing
 
 CHANNELS = frozenset({"sms", "mms"})
-TOO_MANY = 429
+UNAUTHORISED, TOO_MANY = 401, 429
 # https://developers.telnyx.com/api-reference/messages/send-a-group-mms-message
 GROUP_MAX = 8
 
@@ -119,15 +119,17 @@ def accepted(reply: Reply, now: datetime) -> Accepted:
     code = error.word("code")
     text = described(error) or f"HTTP {reply.status}"
     if reply.status == TOO_MANY:
-        raise Temporary(text, codes.TOO_MANY_REQUESTS, _wait_s(reply, now))
+        raise Temporary(text, codes.TOO_MANY_REQUESTS, _wait_s(reply, now), throttled=True)
     if reply.status >= 500:
         raise Unknown(text, codes.UNKNOWN)
     if code in TEMPORARY:
-        raise Temporary(text, TEMPORARY[code], _wait_s(reply, now))
+        down = reply.status == UNAUTHORISED
+        raise Temporary(text, TEMPORARY[code], _wait_s(reply, now), down=down)
     if code in REFUSALS:
         raise Permanent(text, REFUSALS[code])
     if reply.status in OPERATORS_STATUSES:
-        raise Temporary(text, OPERATORS_STATUSES[reply.status])
+        down = reply.status == UNAUTHORISED
+        raise Temporary(text, OPERATORS_STATUSES[reply.status], down=down)
     if reply.status >= 400 and code:
         raise Permanent(text, codes.UNKNOWN)
     raise Temporary(f"HTTP {reply.status} without an error of Telnyx's")

@@ -129,23 +129,29 @@ class Twilio:
 
     def knows(self, template: ContentTemplate) -> bool:
         """Whether the account there has it (contract.Templating)."""
-        return bool(template.names.get(self.name, {}).get("sid"))
+        return twilio_messages.content_sid(template.names.get(self.name, {})) is not None
 
     def can_review(self, names: Mapping[str, str]) -> bool:
         """Whether the account there has it (contract.Reviewing)."""
-        return self._content_url is not None and bool(names.get("sid"))
+        return self._content_url is not None and twilio_messages.content_sid(names) is not None
+
+    def misnamed(self, names: Mapping[str, str]) -> str | None:
+        """A SID that is no ContentSid (contract.Reviewing)."""
+        given = "sid" in names and twilio_messages.content_sid(names) is None
+        return "sid is not HX and 32 hexadecimal digits, as at Twilio" if given else None
 
     async def review(self, names: Mapping[str, str], context: Context) -> Review:
         """What WhatsApp thinks of it; raises Unlisted."""
-        assert self._content_url is not None
-        return await twilio_contents.review(self._line, self._content_url, names["sid"], context)
+        url, sid = self._content_url, twilio_messages.content_sid(names)
+        assert url is not None and sid is not None
+        return await twilio_contents.review(self._line, url, sid, context)
 
     async def submit(
         self, names: Mapping[str, str], request: ApprovalRequest, context: Context
     ) -> Review:
         """Hand it in for approval; raises Unlisted."""
-        url, sid = self._content_url, names["sid"]
-        assert url is not None
+        url, sid = self._content_url, twilio_messages.content_sid(names)
+        assert url is not None and sid is not None
         return await twilio_contents.submit(self._line, url, sid, request, context)
 
     async def look_up(self, outgoing: Outgoing, context: Context) -> Sequence[Accepted] | None:

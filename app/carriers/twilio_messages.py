@@ -6,6 +6,7 @@ answer's status and error code by the tables below; https://www.twilio.com/docs/
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from aiohttp import FormData
 from app.carriers.contract import Context
 from app.carriers.exchange import Reply, call, retry_after, without_numbers
 from app.carriers.twilio_form import STATUSES
-from app.errors import Permanent, Temporary, Unknown
+from app.errors import NOT_LET_IN, Permanent, Temporary, Unknown
 from app.model.traffic import Accepted, Outgoing
 
 # Errors that another try may not meet: a limit that passes, or something that the operator mends.
@@ -41,9 +42,10 @@ TEMPORARY_CODES = frozenset(
 # Not about the message but about who asks: the operator's to mend, the message must not die.
 OPERATORS_STATUSES = frozenset({401, 403})
 UNAVAILABLE_CODE = 20503
-TOO_MANY = 429
+UNAUTHORISED, TOO_MANY = 401, 429
 # Twilio's clock and ours. Being generous costs little: what is older and ours is known by its SID.
 CLOCKS_APART = timedelta(seconds=30)
+CONTENT_SID = re.compile(r"HX[0-9a-f]{32}")
 PAGE_SIZE = 200
 PAGES_MAX = 5
 
@@ -99,12 +101,13 @@ def accepted(reply: Reply, now: datetime) -> Accepted:
     if 200 <= reply.status < 300:
         return _named(said)
     if reply.status == TOO_MANY:
-        raise Temporary(text, code, retry_after(reply.headers, now))
+        raise Temporary(text, code, retry_after(reply.headers, now), throttled=True)
     if reply.status >= 500 and code != UNAVAILABLE_CODE:
         raise Unknown(text, code)
     if reply.status >= 500 or reply.status in OPERATORS_STATUSES or code in TEMPORARY_CODES:
         wait_s = retry_after(reply.headers, now)
-        raise Temporary(text, code, wait_s, down=reply.status >= 500)
+        down = reply.status >= 500 or _shut(reply.status, code)
+        raise Temporary(text, code, wait_s, down=down)
     if reply.status >= 400 and code is not None:
         raise Permanent(text, code)
     raise Temporary(f"HTTP {reply.status} without an error of Twilio's")
@@ -140,6 +143,13 @@ async def find(line: Line, outgoing: Outgoing, context: Context) -> list[Accepte
     return None
 
 
+def content_sid(names: Mapping[str, str]) -> str | None:
+    """The ContentSid in what a template is called there; None when it is none: it becomes part of
+    URLs that our login opens."""
+    sid = names.get("sid", "")
+    return sid if CONTENT_SID.fullmatch(sid) else None
+
+
 def _form(line: Line, outgoing: Outgoing) -> FormData:
     form = FormData({"To": outgoing.address, "From": outgoing.proxy_address})
     if line.messaging_service_sid is not None:
@@ -162,12 +172,17 @@ def _form(line: Line, outgoing: Outgoing) -> FormData:
 
 def _content_sid(line: Line, outgoing: Outgoing) -> str | None:
     """The template as the account at Twilio knows it; without one it goes as text and files."""
-    return outgoing.template.named(line.carrier).get("sid") if outgoing.template else None
+    return content_sid(outgoing.template.named(line.carrier)) if outgoing.template else None
 
 
 def _code(said: Mapping[str, Any]) -> int | None:
     code = said.get("code")
     return code if isinstance(code, int) and code > 0 else None
+
+
+def _shut(status: int, code: int | None) -> bool:
+    """Whether the account's login is not taken: that of all who send by this carrier."""
+    return status == UNAUTHORISED or code in NOT_LET_IN
 
 
 def _named(said: Mapping[str, Any]) -> Accepted:
@@ -194,7 +209,8 @@ async def _page(
     page = reply.json()
     if reply.status != 200 or not isinstance(page.get("messages"), list):
         wait_s = retry_after(reply.headers, context.clock.now())
-        raise Temporary(f"the list of messages: HTTP {reply.status}", _code(page), wait_s)
+        text, code = f"the list of messages: HTTP {reply.status}", _code(page)
+        raise Temporary(text, code, wait_s, down=_shut(reply.status, code))
     return page
 
 

@@ -21,7 +21,7 @@ from app.carriers.vonage_token import Signer
 from app.errors import Permanent, Temporary, Unknown
 from app.model.traffic import Accepted, MediaPart, Outgoing
 
-TOO_MANY = 429
+UNAUTHORISED, TOO_MANY = 401, 429
 # Not about the message: the operator's to mend, the message must not die.
 OPERATORS_STATUSES: Mapping[int, int] = {
     401: codes.UNAUTHORISED,
@@ -91,11 +91,13 @@ def accepted(reply: Reply, now: datetime) -> Accepted:
     told = ": ".join(filter(None, (error.word("title"), error.word("detail"))))
     text = without_numbers(told) or f"HTTP {reply.status}"
     if reply.status == TOO_MANY:
-        raise Temporary(text, codes.TOO_MANY_REQUESTS, retry_after(reply.headers, now))
+        wait_s = retry_after(reply.headers, now)
+        raise Temporary(text, codes.TOO_MANY_REQUESTS, wait_s, throttled=True)
     if reply.status >= 500:
         raise Unknown(text, codes.UNKNOWN)
     if reply.status in OPERATORS_STATUSES:
-        raise Temporary(text, OPERATORS_STATUSES[reply.status])
+        down = reply.status == UNAUTHORISED
+        raise Temporary(text, OPERATORS_STATUSES[reply.status], down=down)
     if reply.status >= 400 and told:
         raise Permanent(text, _refusal(error))
     raise Temporary(f"HTTP {reply.status} without an error of Vonage's")

@@ -15,6 +15,7 @@ from app.carriers.contract import Carrier
 from app.channels.segments import segments
 from app.delivery import meant, routes
 from app.delivery.pauses import Pauses
+from app.delivery.throttles import Throttles
 from app.delivery.tried import Heard, Tried
 from app.errors import CarrierError, Permanent, Temporary, Unknown
 from app.media import carried, outward
@@ -89,7 +90,7 @@ async def _try(runtime: Runtime, pauses: Pauses, item: Claimed, parcel: Parcel) 
     quiet = meant.quiet(runtime, item, parcel)
     if quiet is not None:
         return Tried(item, "postponed", not_before=quiet.until, reason=quiet.reason)
-    tried = await _by_one_of(runtime, carriers, item, parcel)
+    tried = await _by_one_of(runtime, pauses.throttles, carriers, item, parcel)
     return _told(names[0], tried)
 
 
@@ -105,21 +106,32 @@ async def _settled(
 
 
 async def _by_one_of(
-    runtime: Runtime, carriers: Sequence[Carrier], item: Claimed, parcel: Parcel
+    runtime: Runtime,
+    throttles: Throttles,
+    carriers: Sequence[Carrier],
+    item: Claimed,
+    parcel: Parcel,
 ) -> Tried:
-    """Hand it to the first of these that can be reached. To another one than before only after it
-    is written down by whom it goes: whoever has to ask, asks that one."""
+    """Hand it to the first of these that can be reached and lets its sender in. To another one than
+    before only after it is written down by whom it goes: whoever has to ask, asks that one."""
     heard: tuple[Heard, ...] = ()
     tried = Tried(item, "temporary")
     for carrier in carriers:
+        began_at = runtime.clock.now()
+        wait_until = throttles.wait_until(carrier.name, parcel.proxy_address, began_at)
+        if wait_until is not None:
+            reason = f"{carrier.name} told the sender to wait"
+            tried = Tried(item, "postponed", not_before=wait_until, reason=reason)
+            break
         if carrier.name != parcel.carrier:
             if not await routes.change(runtime, item, parcel, carrier.name):
                 tried = Tried(item, "postponed", not_before=runtime.clock.now())
                 break
             parcel = replace(parcel, carrier=carrier.name)
         tried = await _by(runtime, carrier, item, parcel)
+        throttles.heard(carrier.name, parcel.proxy_address, tried, began_at, runtime.clock.now())
         heard += tried.heard
-        if tried.outcome != "temporary" or not (tried.error and tried.error.down):
+        if tried.outcome != "temporary" or not (tried.error and tried.error.barred):
             break
     return replace(tried, heard=heard, carrier=parcel.carrier)
 

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import asyncpg
 
 from app import ids
+from app.delivery.throttles import Throttles
 from app.delivery.tried import Heard, Tried
 from app.model.outbox import carriers_of
 from app.observe import CarrierPaused, CarrierResumed
@@ -44,12 +45,14 @@ class Pauses:
     """What one process knows of its carriers: those that are paused, the lanes of each that failed
     since it answered last, and which of its attempts were let through to a paused one (by lane and
     lease). `turns` are those of this process that nobody has yet, by their carriers. `fresh` is
-    whether `paused` is what the database said when it was asked last."""
+    whether `paused` is what the database said when it was asked last. `throttles` are senders that
+    these carriers told to wait."""
 
     settings: DeliverySettings
     paused: dict[str, Paused] = field(default_factory=dict)
     fresh: bool = False
     turns: dict[str, Probe] = field(default_factory=dict)
+    throttles: Throttles = field(default_factory=Throttles)
     _failing: dict[str, set[str]] = field(default_factory=dict)
     _probes: dict[tuple[str, str], Probe] = field(default_factory=dict)
 

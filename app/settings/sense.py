@@ -22,6 +22,7 @@ COMMON = frozenset(CarrierSettings.model_fields)
 # What each type of autocreation cannot do without.
 NEEDS = {"webhook": "webhook_url", "studio": "studio_flow_sid"}
 IN_SESSIONS = ("whatsapp", "messenger", "instagram")
+SID_AT_TWILIO = re.compile(r"HX[0-9a-f]{32}")
 TEMPLATE_NAME = re.compile(r"[a-z0-9_]{1,512}")
 # More names than these are not listed.
 NAMES_MAX = 20
@@ -110,8 +111,8 @@ def addresses(document: Document) -> None:
 
 
 def contents(document: Document) -> None:
-    """No template's SID is given twice, carriers that call them something are declared, and what
-    was approved has a name at WhatsApp."""
+    """No template's SID is given twice, carriers that call them something are declared and can call
+    them so, and what was approved has a name at WhatsApp."""
     names = document.names("contents")
     _unique(document, [("contents", name, "sid") for name in names], _text)
     known = document.names("carriers")
@@ -121,10 +122,14 @@ def contents(document: Document) -> None:
         if unnamed and not TEMPLATE_NAME.fullmatch(name):
             document.report(approval, "needs a name: WhatsApp does not take that of the template")
         for carrier in document.names("contents", name, "carriers"):
+            place = ("contents", name, "carriers", carrier)
             if carrier not in known:
                 near = did_you_mean(carrier, known)
-                place = ("contents", name, "carriers", carrier)
                 document.report(place, "no such carrier" + near, at_key=True)
+            sid = document.text(*place, "sid")
+            at_twilio = document.text("carriers", carrier, "kind") == "twilio"
+            if at_twilio and sid is not None and not SID_AT_TWILIO.fullmatch(sid):
+                document.report((*place, "sid"), "should be HX and 32 hexadecimal digits (0-9a-f)")
 
 
 def _flow(document: Document, steps: Steps, known: Collection[str]) -> None:

@@ -81,7 +81,11 @@ OUTCOMES: list[tuple[str, Answer, Accepted | CarrierError]] = [
     ("a text too long", refuses(400, "request-validation", "text"), Permanent("", 21617)),
     ("something else", refuses(400, "request-validation"), Permanent("", 30008)),
     ("a type of tomorrow", refuses(422, "pondered", "what"), Permanent("", 30008)),
-    ("a wrong password", refuses(401, "unauthorized"), Temporary("unauthorized; no", 20003)),
+    (
+        "a wrong password",
+        refuses(401, "unauthorized"),
+        Temporary("unauthorized; no", 20003, down=True),
+    ),
     ("not allowed", refuses(403, "forbidden"), Temporary("forbidden", 20003)),
     ("a wrong account", says(404, {"status": 404}), Temporary("HTTP 404", 20503)),
     ("our own mistake", refuses(415, "unsupported-content-type"), Temporary("", 20503)),
@@ -96,7 +100,7 @@ OUTCOMES: list[tuple[str, Answer, Accepted | CarrierError]] = [
     (
         "Bandwidth's own failure: it says that nothing was sent",
         refuses(500, "internal-server-error", Retry_After="3"),
-        Temporary("internal-server-error", 20503, 3.0),
+        Temporary("internal-server-error", 20503, 3.0, down=True),
     ),
     ("somebody's failure", page(502), Unknown("HTTP 502 without", 30008)),
     ("a connection that breaks", cut, Unknown("")),

@@ -133,7 +133,7 @@ def test_the_answer_to_a_carrier_is_not_a_message(case: Case) -> None:
 
 
 NAMED = {
-    "twilio": {"sid": "HX1"},
+    "twilio": {"sid": "HX" + "1" * 32},
     "meta": {"name": "hello"},
     "vonage": {"name": "hello"},
     "sandbox": {},

@@ -155,6 +155,9 @@ REPLIES: list[tuple[str, str, type[CarrierError], int]] = [
     ("RCPT", "450 4.2.0 greylisted", Temporary, 21611),
     ("RCPT", "421 4.3.2 closing", Temporary, 20503),
     ("RCPT", "530 5.7.0 log in first", Temporary, 20003),
+    ("MAIL", "530 log in first", Temporary, 20003),
+    ("MAIL", "550 5.7.8 not for this sender", Temporary, 20003),
+    ("RCPT", "550 they said: 535 5.7.8 who are you", Temporary, 20003),
     ("MAIL", "550 not you", Permanent, 21606),
     ("MAIL", "451 later", Temporary, 21611),
     ("DATA", "554 5.7.1 spam", Permanent, 30007),
@@ -175,7 +178,8 @@ async def test_replies_are_told_apart(
         with pytest.raises(kind) as refused:
             await one.send(OUTGOING, context)
         assert refused.value.code == code
-        assert refused.value.down is (reply.startswith("421") or code == 20003)
+        assert refused.value.down is reply.startswith(("421", "530"))
+        assert refused.value.barred is (refused.value.down or code == 20003)
         assert ANN not in refused.value.message
         assert server.taken == []
         await one.send(OUTGOING, context)

@@ -182,6 +182,7 @@ RULES = [
     {"when": {"error.code": [17, "x"]}, "means": "permanent", "code": 21211},
     {"status": ["4xx"], "when": {"error.code": 18}, "means": "temporary"},
     {"status": 503, "means": "temporary"},
+    {"when": {"state": "who"}, "means": "temporary", "code": 20003},
     {"status": 409, "means": "accepted"},
 ]
 ANSWERS: list[tuple[str, Answer, type[CarrierError], int | None, float | None]] = [
@@ -211,6 +212,9 @@ ANSWERS: list[tuple[str, Answer, type[CarrierError], int | None, float | None]] 
     ("a code without a translation", says(400, {"error": {"code": 1}}), Permanent, 30008, None),
     ("a refusal without a word", says(422), Permanent, 30008, None),
     ("wrong credentials", says(401), Temporary, 20003, None),
+    ("credentials that a proxy does not take", says(407), Temporary, 20003, None),
+    ("not for this sender", says(403), Temporary, 20003, None),
+    ("wrong credentials in a success", says(200, {"state": "who"}), Temporary, 20003, None),
     ("a wrong URL", says(404), Temporary, None, None),
     ("a redirect", says(302, None, Location="/x"), Temporary, None, None),
     ("a server error", says(500), Unknown, None, None),
@@ -247,7 +251,10 @@ async def test_an_answer_means(
     found = await outcome(context, answer, answer=ANSWER, codes={"e9": 30007})
     assert (type(found), getattr(found, "code", None)) == (error, code)
     assert getattr(found, "retry_after_s", None) == wait_s
-    assert getattr(found, "down", False) is (error is Unknown or code == 20003 or wait_s == 3)
+    assert getattr(found, "throttled", False) is (code == 20429)
+    failing = error is Unknown or code == 20003 or wait_s == 3
+    assert getattr(found, "barred", False) is failing
+    assert getattr(found, "down", False) is (failing and "HTTP 403" not in str(found))
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ TEXT = Outgoing(RECEIPT, "whatsapp", PHONE, OURS, "Hi & bye", (), "https://t.exa
 CHAT = replace(
     TEXT, channel="messenger", address="messenger:5678", proxy_address="messenger:108732"
 )
+GRAM = replace(TEXT, channel="instagram", address="instagram:5678", proxy_address="instagram:17841")
 JPEG = MediaPart("https://m.example/1", "image/jpeg")
 
 Answer = Callable[[web.Request], web.StreamResponse]
@@ -84,6 +85,7 @@ def carrier(url: str, **options: Any) -> Meta:
         "access_token": "token",
         "phone_numbers": {ID: "+15550783881"},
         "pages": {"108732": "page-token"},
+        "instagram": {"17841": "page-token"},
         "base_url": url,
         "timeout_s": 5,
     }
@@ -261,13 +263,26 @@ async def test_what_an_answer_means(
     same(await outcome(TEXT, answer, context), expected)
 
 
-@pytest.mark.parametrize(
-    ("code", "down"), [(190, True), (131031, True), (131056, False), (10, False)]
-)
-async def test_who_is_not_let_in_finds_the_carrier_failing(
-    code: int, down: bool, context: Context
+# The token of the system user is that of all numbers, a page's is its own; the other codes are
+# about one business account.
+LET_IN: list[tuple[Outgoing, int, bool, bool]] = [
+    (TEXT, 0, True, True),
+    (TEXT, 190, True, True),
+    *((TEXT, code, False, True) for code in (368, 131031, 131042)),
+    *((TEXT, code, False, False) for code in (131056, 10)),
+    *((CHAT, code, False, True) for code in (0, 190, 368)),
+    *((GRAM, code, False, True) for code in (0, 190, 368)),
+    (CHAT, 613, False, False),
+]
+
+
+@pytest.mark.parametrize(("sent", "code", "down", "barred"), LET_IN)
+async def test_the_carrier_fails_only_when_nobody_is_let_in(
+    sent: Outgoing, code: int, down: bool, barred: bool, context: Context
 ) -> None:
-    assert (await outcome(TEXT, says(401, error(code)), context)).down is down
+    found = await outcome(sent, says(401, error(code)), context)
+    assert isinstance(found, Temporary)
+    assert (found.down, found.barred) == (down, barred)
 
 
 CHAT_OUTCOMES: list[tuple[str, Answer, CarrierError]] = [
@@ -291,6 +306,23 @@ async def test_what_an_answer_of_messenger_means(
     answer: Answer, expected: CarrierError, context: Context
 ) -> None:
     same(await outcome(CHAT, answer, context), expected)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "throttled"),
+    [
+        *((400, code, code != 131056) for code in sorted(meta_errors.THROTTLED)),
+        (429, 131056, False),
+        (429, 131016, True),
+        (503, 131016, False),
+    ],
+)
+async def test_the_sender_is_to_send_less_unless_it_is_about_the_pair(
+    status: int, code: int, throttled: bool, context: Context
+) -> None:
+    found = await outcome(TEXT, says(status, error(code)), context)
+    assert isinstance(found, Temporary)
+    assert found.throttled is throttled
 
 
 async def test_the_words_of_an_error_are_metas_without_numbers(context: Context) -> None:

@@ -17,7 +17,7 @@ from app.carriers.twilio import Options, Twilio
 from app.carriers.twilio_contents import _read
 from app.clock import Clock
 from app.model.contents import APPROVAL_STATUSES
-from app.model.traffic import ApprovalRequest, Review
+from app.model.traffic import ApprovalRequest, ContentTemplate, Review
 from tests.support.canned import Answer, canned, cut, says
 from tests.support.shapes import reshaped
 
@@ -121,6 +121,22 @@ def test_a_login_never_goes_to_another_provider_s_namesake() -> None:
     assert (
         twilio_contents.content_url(twilio_contents.API_URL, None) == "https://content.twilio.com"
     )
+
+
+UP = "../../v2/Content/HX1?x="
+NO_SIDS = ["", "HX1", UP, f"HX{'A' * 32}", f"{SID}/..", f"{SID}\n", SID.replace("HX", "MG")]
+
+
+@pytest.mark.parametrize("sid", NO_SIDS)
+def test_what_is_no_contentsid_is_nothing_that_our_login_may_open(sid: str) -> None:
+    assert not carrier(None).can_review({"sid": sid})
+    assert carrier(None).misnamed({"sid": sid}) is not None
+    assert not carrier(None).knows(ContentTemplate("HX1", "en", {}, names={"lab": {"sid": sid}}))
+
+
+def test_a_name_that_is_no_sid_is_no_wrong_one() -> None:
+    assert carrier(None).misnamed(NAMES) is None
+    assert carrier(None).misnamed({"name": UP}) is None
 
 
 @settings(deadline=None)

@@ -116,6 +116,7 @@ REQUESTS: list[tuple[str, Outgoing, dict[str, Any], list[tuple[str, str]]]] = [
 ]
 
 CONTENT = ContentTemplate("HX1", "en", {"twilio/text": {"body": "Hi {{1}}"}})
+MISNAMED = replace(CONTENT, names={"tw": {"sid": "../Messages"}})
 NAMED = replace(CONTENT, names={"tw": {"sid": "HX" + "7" * 32}, "other": {"sid": "HX8"}})
 
 
@@ -161,7 +162,9 @@ OUTCOMES: list[tuple[str, Answer, Accepted | CarrierError]] = [
     ("a bad number", says(400, error(21211)), Permanent("no", 21211)),
     ("a full queue", says(400, error(30001)), Temporary("no", 30001)),
     ("a channel's rate", says(400, error(63018)), Temporary("no", 63018)),
-    ("a wrong token", says(401, error(20003)), Temporary("no", 20003)),
+    ("a wrong token", says(401, error(20003)), Temporary("no", 20003, down=True)),
+    ("a token that is not known", says(401, None), Temporary("", down=True)),
+    ("an account that is closed", says(400, error(20005)), Temporary("", 20005, down=True)),
     ("a wrong account", says(404, error(20404)), Temporary("no", 20404)),
     ("not allowed", says(403, error(21408)), Temporary("no", 21408)),
     ("a proxy's refusal", lambda r: web.Response(status=400, text="<html>"), Temporary("")),
@@ -181,7 +184,7 @@ OUTCOMES: list[tuple[str, Answer, Accepted | CarrierError]] = [
     ),
     ("throttled for nonsense", says(429, error(20429), Retry_After="soon"), Temporary("", 20429)),
     ("Twilio's own failure", says(500, error(20500)), Unknown("no", 20500)),
-    ("unavailable", says(503, error(20503), Retry_After="3"), Temporary("no", 20503, 3.0)),
+    ("unavailable", says(503, error(20503), Retry_After="3"), Temporary("", 20503, 3.0, down=True)),
     ("somebody's failure", lambda r: web.Response(status=502, text="<html>"), Unknown("")),
     ("a connection that breaks", cut, Unknown("")),
 ]
@@ -216,8 +219,12 @@ async def test_what_an_answer_means(
             await sending
     assert type(raised.value) is type(expected)
     assert raised.value.code == expected.code
+    assert (raised.value.down, raised.value.barred) == (expected.down, expected.barred)
     if isinstance(expected, Temporary):
-        assert getattr(raised.value, "retry_after_s", None) == expected.retry_after_s
+        assert isinstance(raised.value, Temporary)
+        assert raised.value.retry_after_s == expected.retry_after_s
+        too_many = expected.code == 20429 or expected.message == "HTTP 429"
+        assert raised.value.throttled is too_many
 
 
 async def test_nobody_listening_is_temporary(context: Context) -> None:
@@ -301,7 +308,7 @@ async def test_a_template_is_known_by_its_pair_and_time_however_twilio_words_it(
     context: Context,
 ) -> None:
     rows = [row(body="Hallo Ann", num_media="1"), row(sid="SM0", date_created=EARLY)]
-    for content, expected in ((NAMED, [FOUND]), (CONTENT, [])):
+    for content, expected in ((MISNAMED, []), (NAMED, [FOUND]), (CONTENT, [])):
         async with canned(says(200, {"messages": rows})) as server:
             found = await carrier(server.url).look_up(templated(content), context)
         assert found == expected
@@ -330,8 +337,10 @@ async def test_a_page_elsewhere_is_not_followed(context: Context) -> None:
 @pytest.mark.parametrize("answer", [says(401, error(20003)), says(200, {}), says(500, None), cut])
 async def test_a_look_up_that_fails_settles_nothing(answer: Answer, context: Context) -> None:
     async with canned(answer) as server:
-        with pytest.raises(Temporary):
+        with pytest.raises(Temporary) as raised:
             await carrier(server.url).look_up(OUTGOING, context)
+    if answer is not cut:  # asked again by the client, once
+        assert raised.value.down is (raised.value.code == 20003)
 
 
 def test_numbers_are_masked_in_error_texts() -> None:

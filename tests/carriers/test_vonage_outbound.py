@@ -235,7 +235,7 @@ OUTCOMES: list[tuple[str, Answer, Accepted | CarrierError]] = [
     ("another channel", refuses(422, "1100"), Permanent("", 63005)),
     ("a number of tomorrow", refuses(422, "1999"), Permanent("", 30008)),
     ("a word", refuses(400, "invalid-json"), Permanent("", 30008)),
-    ("a wrong token", refuses(401, "unauthorized"), Temporary("No: never", 20003)),
+    ("a wrong token", refuses(401, "unauthorized"), Temporary("No: never", 20003, down=True)),
     ("no money", refuses(402, "low-balance"), Temporary("No: never", 20005)),
     ("not allowed", refuses(403, "forbidden"), Temporary("No: never", 20003)),
     ("a wrong URL", page(404), Temporary("HTTP 404", 20503)),

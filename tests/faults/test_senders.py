@@ -1,5 +1,5 @@
-"""Killed while carriers fail and others take over, and while messages wait for a quiet hour's end:
-nothing is lost, doubled or out of order."""
+"""Killed while carriers fail and others take over, while senders are told to send less, and while
+messages wait for a quiet hour's end: nothing is lost, doubled or out of order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ from tests.faults.verdict import judge
 pytestmark = pytest.mark.faults
 
 AWAY = {"refuse": "temporary", "code": 20503}
+TOO_MANY = {"refuse": "temporary", "code": 20429, "retry_after_s": 0.3}
 PAUSES = "SELECT carrier FROM carrier_pauses"
+TOLD_TO_WAIT = """
+SELECT count(DISTINCT seq) AS lanes FROM attempts WHERE detail LIKE '% told the sender to wait'
+"""
 CHANGED = "SELECT count(*) AS receipts FROM receipts WHERE carrier = 'spare'"
 
 
@@ -86,6 +90,21 @@ async def test_kills_while_senders_keep_their_paces(
                 await strike(one, load, one.services[one.random.randrange(2)])
         kept = await rows(one.dsn, "SELECT DISTINCT country FROM sender_paces ORDER BY country")
         assert [row["country"] for row in kept] == ["sms", "whatsapp"]
+        await judge(one, load)
+
+
+async def test_kills_while_senders_are_told_to_send_less(
+    ground: Ground, tmp_path: Path, seed: int, kills: int
+) -> None:
+    """Who waits is in memory only: whoever comes next is told again."""
+    async with town(ground, tmp_path, seed, services=2) as one:
+        async with storm(one, per_s=40) as load:
+            for _ in range(max(2, kills // 2)):
+                one.world.behave(**TOO_MANY, refuse_share=0.2)
+                await strike(one, load, one.services[one.random.randrange(2)])
+            one.world.behave(refuse=None)
+        told = (await rows(one.dsn, TOLD_TO_WAIT))[0]["lanes"]
+        assert told > 0, one.story("nobody waited for what another was told")
         await judge(one, load)
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+
+import asyncpg
 
 from app.inbound.approvals import Approvals
 from app.observe import Observe, Said
@@ -201,3 +204,22 @@ async def test_a_few_at_a_time_are_asked_about_each_by_one_replica(dsn: str) -> 
         assert sorted(one.contents.asked) == sids
         await one.turn(HOUR + 30)
         assert len(one.contents.asked) == 17
+
+
+async def test_what_is_no_contentsid_is_refused_and_never_asked_about(
+    dsn: str, sql: asyncpg.Connection
+) -> None:
+    """It would become part of a URL that the operator's login opens."""
+    up = {"sid": "../../v2/Content/HX1?x="}
+    async with account(dsn) as one:
+        ours = await one.made()
+        wanted = {"language": "en", "types": HELLO, "carriers": {"lab": up, "elsewhere": up}}
+        path, url = "/v1/Content", one.house.service.url
+        for method, place in (("POST", path), ("PUT", f"{path}/{ours}")):
+            async with one.house.http.request(method, url + place, json=wanted) as response:
+                status, said = response.status, await response.json()
+            assert (status, said["code"]) == (400, 20001)
+            assert said["message"].startswith("carriers.lab.sid is not HX")
+        await sql.execute("UPDATE contents SET carriers = $1", json.dumps({"lab": up}))
+        await one.turn()
+        assert one.contents.asked == []

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from app.carriers import discover
 from app.settings.load import FILE_BYTES_MAX, load
 from app.settings.problems import ConfigErrors
 from tests.settings.sample import AC, GOOD, KINDS, read, write, wrong
@@ -731,6 +732,16 @@ def test_what_is_wrong_with_a_template_is_said_at_its_place(
     tmp_path: Path, text: str, expected: list[str]
 ) -> None:
     assert wrong(tmp_path, text) == expected
+
+
+def test_a_template_at_twilio_has_a_sid_as_twilio_gives_them(tmp_path: Path) -> None:
+    tw = f"{{kind: twilio, account_sid: AC{'1' * 32}, auth_token: t}}"
+    text = CONTENTS.replace("{lab: {kind: lab}}", f"{{tw: {tw}, lab: {{kind: sandbox}}}}") + HI
+    path = write(tmp_path, text + "    carriers: {tw: {sid: ../HX1}, lab: {sid: x}}\n")
+    with pytest.raises(ConfigErrors) as caught:
+        load(path, discover.kinds(), {})
+    said = "contents.hi.carriers.tw.sid: should be HX and 32 hexadecimal digits (0-9a-f)"
+    assert str(caught.value) == f"{path}:7:26: {said}"
 
 
 PRIVATE = "leads to a private address: set egress.private, or name its host in egress.open"

@@ -12,6 +12,7 @@ import orjson
 import pytest
 from aiohttp import web
 
+from app.carriers.codes import TOO_MANY_REQUESTS
 from app.clock import Clock
 from app.errors import CarrierError, Temporary
 from app.model.traffic import Accepted
@@ -94,8 +95,8 @@ def cut(request: web.Request) -> web.StreamResponse:
 async def comes_to(
     sending: Coroutine[Any, Any, Accepted], expected: Accepted | CarrierError
 ) -> None:
-    """A send has this outcome: the same kind of error with the same code and wait, and the
-    expected words in its text."""
+    """A send has this outcome: the same kind of error with the same code and wait, that says the
+    same of the carrier, and the expected words in its text."""
     if isinstance(expected, Accepted):
         assert await sending == expected
         return
@@ -104,6 +105,8 @@ async def comes_to(
     got = raised.value
     assert (type(got), got.code) == (type(expected), expected.code), got.message
     assert expected.message in got.message
+    assert (got.down, got.barred) == (expected.down, expected.barred)
     if isinstance(expected, Temporary):
         assert isinstance(got, Temporary)
         assert got.retry_after_s == expected.retry_after_s
+        assert got.throttled is (expected.code == TOO_MANY_REQUESTS)
