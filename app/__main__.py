@@ -27,7 +27,7 @@ from app.ops import (
     token_command,
     trace,
 )
-from app.process import database, serve
+from app.process import database, quietly, serve
 from app.runtime import vault_of
 from app.service import ROLES
 from app.settings import command as check_config
@@ -44,11 +44,16 @@ T = TypeVar("T")
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; gives the exit status."""
-    options = _parser().parse_args(arguments)
+    return quietly(lambda: _main(_parser().parse_args(arguments)))
+
+
+def _main(options: argparse.Namespace) -> int:
     try:
         status: int = options.run(options)
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        raise
     except Exception as error:
         if isinstance(alone := _alone(error), ParleyError | EmbeddedError | OSError):
             print(f"parley: {alone}", file=sys.stderr)

@@ -1,5 +1,6 @@
 """A process that serves: its database, how many files it may open, and what the system's signals
-mean to it: SIGTERM and SIGINT to drain, SIGHUP to read the definitions of flows again."""
+mean to it: SIGTERM and SIGINT to drain, SIGHUP to read the definitions of flows again. And how any
+process ends whose output nobody reads."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import asyncio
 import os
 import resource
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,8 +22,24 @@ from app.store import declared, embedded, schema
 OTHER_FILES = 1_000
 """Open files besides the sockets of clients: carriers, webhooks, the database, media."""
 
+UNHEARD = 141
+"""The exit status that a shell gives to those whom SIGPIPE has ended."""
+
 Read = Callable[[], Settings]
 """Reads the file of the configuration; raises ConfigErrors."""
+
+
+def quietly(command: Callable[[], int]) -> int:
+    """Run a command; gives its exit status, and UNHEARD without a word when its output was closed
+    before it had said everything (`| head`)."""
+    try:
+        try:
+            return command()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left goes there
+        return UNHEARD
 
 
 async def serve(settings: Settings, roles: tuple[str, ...], observe: Observe, again: Read) -> None:

@@ -24,12 +24,17 @@ class Turns:
     def __init__(self) -> None:
         self._lines: dict[str, _Line] = {}
 
+    def full(self, name: str, at_once: int, waiting_max: int) -> bool:
+        """Whether `take` would refuse somebody now."""
+        line = self._lines.get(name)
+        return line is not None and line.people >= at_once + waiting_max
+
     @asynccontextmanager
     async def take(self, name: str, at_once: int, waiting_max: int) -> AsyncIterator[None]:
         """A turn, in the order of arrival. Raises Unavailable when `waiting_max` wait already."""
-        line = self._lines.setdefault(name, _Line(asyncio.Semaphore(at_once)))
-        if line.people >= at_once + waiting_max:
+        if self.full(name, at_once, waiting_max):
             raise Unavailable("too many wait for the same thing")
+        line = self._lines.setdefault(name, _Line(asyncio.Semaphore(at_once)))
         line.people += 1
         try:
             async with line.turns:

@@ -42,7 +42,7 @@ async def parley(*arguments: str) -> tuple[int, str, str]:
     return process.returncode, out.decode(), err.decode()
 
 
-async def start(*arguments: str) -> asyncio.subprocess.Process:
+async def start(*arguments: str, out: int = asyncio.subprocess.PIPE) -> asyncio.subprocess.Process:
     """Start a command."""
     environment = {key: value for key, value in os.environ.items() if key != "PARLEY_DATABASE_URL"}
     return await asyncio.create_subprocess_exec(
@@ -50,7 +50,7 @@ async def start(*arguments: str) -> asyncio.subprocess.Process:
         "-m",
         "app",
         *arguments,
-        stdout=asyncio.subprocess.PIPE,
+        stdout=out,
         stderr=asyncio.subprocess.PIPE,
         env=environment,
         cwd=Path(__file__).parents[1],
@@ -93,6 +93,19 @@ async def test_the_schema_is_json(config: Path) -> None:
     status, out, _ = await parley("check-config", "--schema")
     assert status == 0
     assert "carriers" in json.loads(out)["properties"]
+
+
+@pytest.mark.parametrize(
+    "command", ["widgets", "check-config --schema", "--help", "serve --role x"]
+)
+async def test_a_command_ends_quietly_when_nobody_reads_it(command: str) -> None:
+    """As before `| head`: what it says is short or long, and said by us or by the parser."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = await start(*command.split(), out=writer)
+    os.close(writer)
+    assert await process.communicate() == (None, b"")
+    assert process.returncode in (0, 141)
 
 
 async def test_a_command_that_cannot_says_why_in_one_line(tmp_path: Path) -> None:

@@ -45,7 +45,8 @@ Settling = Convoy[Tried | Status, bool]
 @dataclass(slots=True)
 class Batch:
     """One batch on its way: the receipts it moves and what is said of that. `grouped` are messages
-    to group texts: all receipts of one are those of one send."""
+    to group texts: all receipts of one are those of one send. `first` are lanes of flows, locked
+    before all others."""
 
     now: datetime
     settings: Settings
@@ -57,6 +58,7 @@ class Batch:
     grouped: set[str] = field(default_factory=set)
     turns: list[Turn] = field(default_factory=list)
     flowing: list[NewItem] = field(default_factory=list)
+    first: set[str] = field(default_factory=set)
 
     def together(self, receipt: Receipt | None) -> list[Receipt]:
         """All receipts of the send that this is one of."""
@@ -64,6 +66,14 @@ class Batch:
             return [] if receipt is None else [receipt]
         every = self.receipts.values()
         return [one for one in every if one.message_sid == receipt.message_sid]
+
+
+class Behind(Exception):
+    """These lanes of flows come before those that are locked by now: the batch begins again."""
+
+    def __init__(self, lanes: set[str]) -> None:
+        super().__init__(*lanes)
+        self.lanes = lanes
 
 
 class Settler:
@@ -76,9 +86,7 @@ class Settler:
 
     async def __call__(self, items: Sequence[Tried | Status]) -> Sequence[bool]:
         """Settle a batch; gives for each whether it found its receipt."""
-        batch = Batch(self._runtime.clock.now(), self._runtime.settings)
-        async with self._held.begin(self.more) as sql:
-            found = await self._settle(sql, batch, items)
+        batch, found = await self._together(items)
         self._runtime.wakes.ring(DELIVERY)
         if batch.steps:
             self._runtime.wakes.ring(HOOK)
@@ -98,11 +106,23 @@ class Settler:
         """Give the connection back."""
         await self._held.close()
 
+    async def _together(self, items: Sequence[Tried | Status]) -> tuple[Batch, list[bool]]:
+        first: set[str] = set()
+        while True:
+            batch = Batch(self._runtime.clock.now(), self._runtime.settings, first=first)
+            try:
+                async with self._held.begin(self.more) as sql:
+                    return batch, await self._settle(sql, batch, items)
+            except Behind as behind:
+                first |= behind.lanes
+
     async def _settle(
         self, sql: asyncpg.Connection, batch: Batch, items: Sequence[Tried | Status]
     ) -> list[bool]:
         tried = [item for item in items if isinstance(item, Tried)]
         receipts = await self._lock(sql, batch, items)
+        if batch.first:
+            await outbox.lock_lanes(sql, FLOW, list(batch.first), batch.now)
         ours = await outbox.fence(sql, [one.item for one in tried]) if tried else set()
         found: list[bool] = []
         unmatched: list[Status] = []
@@ -123,7 +143,7 @@ class Settler:
             elif item.receipt_sid is None and item.address is None:
                 unmatched.append(item)
         await self._early(sql, batch, unmatched)
-        await self._write(sql, batch)
+        await self._write(sql, batch, fenced=bool(tried))
         mine = [one for one in tried if one.item.seq in ours]
         batch.turns = await self._pauses.turn(sql, mine, batch.now)
         return found
@@ -218,7 +238,7 @@ class Settler:
             if receipt is not None:  # else it is about a second copy, and the first one counts
                 _say(batch, receipt, status)
 
-    async def _write(self, sql: asyncpg.Connection, batch: Batch) -> None:
+    async def _write(self, sql: asyncpg.Connection, batch: Batch, *, fenced: bool) -> None:
         await deliveries.move(sql, list(batch.moved.values()), batch.now)
         told = []
         if batch.steps:
@@ -231,8 +251,11 @@ class Settler:
             told = tell.items(happened, targets, self._runtime.settings, batch.now)
         lost = [receipt for receipt, status, _ in batch.steps if status in LOST]
         if lost:
-            # These lanes come first by name; whoever holds one waits for its conversation, not us.
             batch.flowing = await running.undelivered(sql, lost)
+            lanes = {item.lane for item in batch.flowing}
+            # A flow that speaks elsewhere holds its lane, and waits for one of those fenced here.
+            if fenced and not lanes <= batch.first:
+                raise Behind(lanes)
         await outbox.settle(sql, batch.settled, batch.now)
         await outbox.add(sql, [*told, *batch.flowing], batch.now)
 

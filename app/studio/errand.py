@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from app import ids
+from app.beside import Crowded
 from app.definitions import Definitions, Finder
 from app.errors import Refused
 from app.flows import machine, stack
@@ -50,10 +51,6 @@ class Shop:
     definitions: Definitions
     call_s: float = deeds.TIMEOUT_S_MAX
     calling: Counter[str] = field(default_factory=Counter)
-
-
-class Crowded(Exception):
-    """Too many requests are under way to that host: not now."""
 
 
 class Errand:
@@ -148,7 +145,7 @@ class Errand:
         """Make one request. Raises Crowded."""
         calling, host = self._shop.calling, deeds.host(asked)
         if calling[host] >= CALLS_MAX:
-            raise Crowded
+            raise Crowded("too many requests are under way to that host")
         calling[host] += 1
         try:
             key = ids.stable_token(self.sid, self._run.ask_id)

@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from app.beside import Crowded
 from app.definitions import Definitions
 from app.errors import Unavailable
 from app.flows.asks import Replied, TimedOut, Undelivered
@@ -30,7 +31,7 @@ from app.runtime import Runtime
 from app.store import running
 from app.store.outbox import Claimed, Settled
 from app.store.running import Ending, Parcel, flow_of
-from app.studio.errand import Crowded, Errand, Shop
+from app.studio.errand import Errand, Shop
 from app.studio.keeper import POSTPONED, Kept, Lost
 
 IN_FLIGHT = 128
@@ -62,7 +63,7 @@ class Walked:
 def flow_loop(runtime: Runtime, road: Road, kept: Kept) -> LaneLoop[Parcel, Walked]:
     """The loop; what flows say goes by `road`, where they stand otherwise through `kept`."""
     lease_s = runtime.settings.hooks.effective_lease_s(LEASE_S)
-    shop = Shop(runtime, road, kept, Definitions(runtime.db), lease_s / 3)
+    shop = Shop(runtime, road, kept, Definitions(runtime.db, lease_s / 9), lease_s / 3)
     worker = Worker(shop)
     return LaneLoop(
         FLOW,
@@ -105,8 +106,7 @@ class Worker:
             settled = Settled(item, OVERTAKEN, due=due, detail=str(overtaken))
             return Walked(item, OVERTAKEN, settled, errand.sid)
         except Crowded:
-            due = self._runtime.clock.now() + timedelta(seconds=AGAIN_S)
-            return Walked(item, POSTPONED, Settled(item, POSTPONED, due=due))
+            return Walked(item, POSTPONED, Settled(item, POSTPONED, due=self._less_crowded(item)))
         if passed_over is not None:
             return passed_over
         assert errand.run is not None
@@ -173,6 +173,13 @@ class Worker:
     def _later(self, item: Claimed) -> datetime:
         wait_s = min(AGAIN_S_MAX, AGAIN_S * 2 ** min(item.attempts - 1, 10))
         return self._runtime.clock.now() + timedelta(seconds=wait_s)
+
+    def _less_crowded(self, item: Claimed) -> datetime:
+        """When to see again whether there is room: the longer it waits, the more seldom, so that
+        many who wait do not keep everybody busy by that."""
+        now = self._runtime.clock.now()
+        waits_s = (now - item.created_at).total_seconds()
+        return now + timedelta(seconds=min(AGAIN_S_MAX, max(AGAIN_S, waits_s)))
 
     def _observe(self, walked: Walked) -> None:
         item = walked.item

@@ -13,6 +13,7 @@ import pytest
 from twilio.base.exceptions import TwilioRestException
 
 from app.api.studio_routes import studio_routes
+from app.store import flows
 
 from .conftest import OURS, World
 
@@ -20,6 +21,10 @@ T = TypeVar("T")
 BOTS = json.loads((Path(__file__).parents[2] / "config" / "flows" / "bots.json").read_text())
 BROKEN = {**BOTS, "initial_state": "Nowhere"}
 MARIA = "+15551230001"
+WAITS = """
+SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'
+  AND datname = current_database()
+"""
 
 
 FLOW, EXECUTION = "/Flows/{}", "/Flows/{}/Executions/{}"
@@ -143,6 +148,38 @@ async def test_what_is_wrong_is_kept_as_a_draft_and_never_published(world: World
     assert said.details["errors"]
     fine = await ask(world, lambda v2: v2.flow_validate.update("x", "draft", BOTS))
     assert fine.valid
+
+
+@pytest.mark.parametrize("sent", [{}, {"Definition": "{}"}])
+async def test_a_definition_is_checked_while_nothing_is_locked(
+    world: World, sent: dict[str, str]
+) -> None:
+    """It takes seconds where it is long: whoever has the flow's row is not waited for."""
+    draft = await a_flow(world, BROKEN, "draft")
+    path = f"/v2/Flows/{draft.sid}"
+    async with world.runtime.db.begin() as tx, asyncio.timeout(20):
+        assert await flows.find(tx, world.account_sid, draft.sid, lock=True) is not None
+        status, said = await world.call("POST", path, {"Status": "published", **sent})
+    assert (status, said["code"]) == (400, 20422)
+    status, said = await world.call("POST", path[:-4] + "0000", {"Status": "published", **sent})
+    assert (status, said["code"]) == (404, 20404)
+
+
+async def test_what_was_revised_while_the_latest_was_checked_is_checked_again(
+    world: World,
+) -> None:
+    made = await a_flow(world)
+    path = f"/v2/Flows/{made.sid}"
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group, world.runtime.db.begin() as tx:
+        flow = await flows.find(tx, world.account_sid, made.sid, lock=True)
+        assert flow is not None
+        flows.advanced(flow, "draft")
+        await flows.revise(tx, flow, json.dumps(BROKEN))
+        publishing = group.create_task(world.call("POST", path, {"Status": "published"}))
+        while not await tx.sql.fetchval(WAITS):
+            await asyncio.sleep(0.02)
+    status, said = publishing.result()
+    assert (status, said["code"]) == (400, 20422)
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,8 @@ class Stage:
     clock: TurnedClock
     queue: OneQueue = field(default_factory=lambda: OneQueue(FLOW))
     texts: int = 0
+    definitions: Definitions | None = None
+    """Those of a process that lives on; else each time another one works."""
 
     async def text(self, body: str, phone: str = "+15551230001") -> str:
         """Somebody texts; gives the conversation."""
@@ -95,7 +97,8 @@ class Stage:
         """
         fuse = Fuse(fuse_left)
         road, kept = Fused(self.road, fuse), Fused(self.kept, fuse)
-        shop = Shop(self.runtime, road, kept, Definitions(self.runtime.db))  # type: ignore[arg-type]
+        definitions = self.definitions or Definitions(self.runtime.db)
+        shop = Shop(self.runtime, road, kept, definitions)  # type: ignore[arg-type]
         worker = Worker(shop)
         async with self.runtime.db.begin() as tx:
             claimed, _ = await self.queue.take(tx.sql, 1, now=self.clock.now(), lease_s=LEASE_S)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,10 +12,12 @@ import asyncpg
 import pytest
 
 from app.api import flow_definition
+from app.beside import Crowded, Waiter
 from app.definitions import TEXT_MAX, Definitions, Finder
 from app.flows import stack
 from app.flows.memory import Trigger
 from app.store.database import Database
+from app.studio.worker import AGAIN_S, AGAIN_S_MAX, ATTEMPTS_MAX, IN_FLIGHT
 from tests.support.settings import ACCOUNT
 
 from .conftest import BOTS, flow, state
@@ -31,20 +34,90 @@ async def test_what_was_read_is_kept_until_there_is_no_room(
     db: Database, sql: asyncpg.Connection
 ) -> None:
     async with staged(db, sql, BOTS):
-        definitions = Definitions(db)
-        first = await definitions.of(FLOW_SID, 1)
+        definitions, me = Definitions(db), Waiter(ACCOUNT, FLOW_SID, 20)
+        first = await definitions.of(me, FLOW_SID, 1)
         assert first is not None
-        assert await definitions.of(FLOW_SID, 1) is first
-        fresh = Definitions(db)
-        one, two = await asyncio.gather(*(fresh.of(FLOW_SID, 1) for _ in range(2)))
-        assert one is two
+        assert await definitions.of(me, FLOW_SID, 1) is first
         count = TEXT_MAX // len(LONG) + 2
         await sql.execute(PUT, FLOW_SID, LONG, count + 1)
         for revision in range(2, count + 2):
-            assert await definitions.of(FLOW_SID, revision) is not None
-        again = await definitions.of(FLOW_SID, 1)
+            assert await definitions.of(me, FLOW_SID, revision) is not None
+        again = await definitions.of(me, FLOW_SID, 1)
         assert again == first
         assert again is not first
+
+
+async def test_what_many_want_after_a_restart_is_read_once(
+    db: Database, sql: asyncpg.Connection
+) -> None:
+    """However many: none of them is one too many."""
+    async with staged(db, sql, BOTS):
+        definitions = Definitions(db)
+        reading = [
+            asyncio.create_task(definitions.of(Waiter(ACCOUNT, FLOW_SID, 20), FLOW_SID, 1))
+            for _ in range(IN_FLIGHT)
+        ]
+        taken = 0
+        while not all(task.done() for task in reading):
+            await asyncio.sleep(0)
+            taken = max(taken, db.taken)
+        first, *others = (task.result() for task in reading)
+        assert first is not None
+        assert all(one is first for one in others)
+        assert taken == 1, "connections that read it"
+
+
+async def test_whoever_waits_for_a_reader_that_gives_up_can_come_again(
+    db: Database, sql: asyncpg.Connection
+) -> None:
+    async with staged(db, sql, BOTS):
+        definitions, goes_on = Definitions(db), threading.Event()
+        me = Waiter(ACCOUNT, FLOW_SID, 20)
+        occupied = asyncio.create_task(
+            definitions.beside.make(Waiter("other", "", 20), goes_on.wait)
+        )
+        await asyncio.sleep(0)
+        reader = asyncio.create_task(definitions.of(me, FLOW_SID, 1))
+        await asyncio.sleep(0)
+        other = asyncio.create_task(definitions.of(me, FLOW_SID, 1))
+        await asyncio.sleep(0)
+        reader.cancel()
+        with pytest.raises(Crowded):
+            await other
+        goes_on.set()
+        assert await definitions.of(me, FLOW_SID, 1) is not None
+        assert await occupied
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_waiting_for_others_uses_no_attempt(
+    db: Database, sql: asyncpg.Connection, known: bool
+) -> None:
+    """Neither to read a definition, nor to walk one slowly. Who waits long asks seldom."""
+    async with staged(db, sql, hostile("templates") if known else BOTS) as stage:
+        definitions = stage.definitions = Definitions(db, wait_s=0)
+        if known:
+            assert await definitions.of(Waiter(ACCOUNT, FLOW_SID, 0), FLOW_SID, 1) is not None
+        goes_on = threading.Event()
+        occupied = asyncio.create_task(
+            definitions.beside.make(Waiter("other", "", 20), goes_on.wait)
+        )
+        await stage.text("hello")
+        waits_s = []
+        for _ in range(ATTEMPTS_MAX + 1):
+            assert await stage.work(), "it is tried again"
+            assert not await stage.work(), "later"
+            assert await sql.fetchval("SELECT attempts FROM outbox WHERE kind = 'flow'") == 0
+            due = await sql.fetchval("SELECT due FROM lanes WHERE kind = 'flow'")
+            waits_s.append((due - stage.clock.now()).total_seconds())
+            stage.clock.turn(waits_s[-1])
+        assert waits_s[:4] == [AGAIN_S, AGAIN_S, 2 * AGAIN_S, 4 * AGAIN_S]
+        assert waits_s[-1] == AGAIN_S_MAX
+        goes_on.set()
+        assert await occupied
+        await stage.finish()
+        assert await sql.fetchval("SELECT count(*) FROM executions") == 1
+        assert await sql.fetchval("SELECT count(*) FROM dead_letters") == 0
 
 
 async def test_what_is_not_there_or_not_the_accounts_is_not_found(

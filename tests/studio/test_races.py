@@ -10,7 +10,12 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.model.outbox import ASK, ask_lane
+from app.delivery.pauses import Pauses
+from app.delivery.settle import Settler
+from app.delivery.tried import Tried
+from app.errors import Permanent
+from app.model.flows import FLOW, flow_lane
+from app.model.outbox import ASK, DELIVERY, ask_lane
 from app.model.traffic import Inbound
 from app.road.items import Arrival, Draft
 from app.road.walk import Walker
@@ -21,7 +26,7 @@ from tests.support.database import connected
 from tests.support.settings import ACCOUNT, SMS
 
 from .conftest import BOTS, HI, MARIA, flow, state
-from .stage import Stage, staged
+from .stage import FLOW_SID, LEASE_S, Stage, staged
 
 NOWHERE = "http://127.0.0.1:9/"
 # Nobody is there to answer the request: it fails at once.
@@ -167,3 +172,33 @@ async def test_the_lanes_of_questions_are_locked_before_those_of_flows(
         await walker.close()
         assert await stage.said() == [HI]
         assert await sql.fetchval("SELECT count(*) FROM outbox WHERE lane = $1", lane) == 1
+
+
+async def test_the_lanes_of_flows_are_locked_before_those_of_recipients(
+    db: Database, sql: asyncpg.Connection, dsn: str
+) -> None:
+    """When a flow hears that its message did not arrive, too: one that speaks in another
+    conversation locks both in this order, and knows nothing of the locks of this one."""
+    ask = state(
+        "ask", "send-and-wait-for-reply", body="?", _deliveryFailure="on", _incomingMessage="on"
+    )
+    definition = flow(ask, state("on", "send-message", body="on", _sent=None))
+    async with staged(db, sql, definition) as stage, connected(dsn) as other:
+        lane, now = flow_lane(FLOW_SID, await stage.text("hello")), stage.clock.now()
+        await stage.finish()
+        async with db.begin() as tx:
+            lease = {"lease": "l", "now": now, "lease_s": LEASE_S}
+            [item] = await outbox.claim(tx.sql, DELIVERY, limit=9, rates={}, **lease)
+        settler = Settler(stage.runtime, Pauses(stage.runtime.settings.delivery))
+        lost = Tried(item, "permanent", error=Permanent("nobody is there", 30003))
+        async with asyncio.TaskGroup() as group, other.transaction():
+            await outbox.lock_lanes(other, FLOW, [lane], now)
+            work = group.create_task(settler([lost]))
+            await blocked(sql, work)
+            assert not work.done()
+            await other.execute("SELECT FROM lanes WHERE kind = 'delivery' FOR UPDATE NOWAIT")
+        await settler.close()
+        assert list(work.result()) == [True]
+        assert await sql.fetchval("SELECT count(*) FROM attempts WHERE kind = 'delivery'") == 1
+        await stage.finish()
+        assert await stage.said() == ["?", "on"]
