@@ -1,11 +1,11 @@
 """Carriers that fail are left alone, as targets of webhooks are (app/webhooks/queue.py).
 
 A carrier fails when `delivery.pause_after` lanes of it in a row met no connection, no answer, an
-error of its server or wrong credentials, and none was answered between; what it says of single
-recipients does not count. Then it is paused for all processes: nothing is sent by it, using up no
-attempts, until the pause is over; one send is let through, and when that is answered all go on.
-That is the first one that would go by it, were it well, or one that may go by no other. Processes
-count for themselves; what one knows of another's pauses is at most a second old
+error of its server or a login that it does not take, and none was answered between; what it says of
+single recipients or senders does not count. Then it is paused for all processes: nothing is sent by
+it, using up no attempts, until the pause is over; one send is let through, and when that is
+answered all go on. That is the first one that would go by it, were it well, or one that may go by
+no other. Processes count for themselves; what one knows of another's pauses is at most a second old
 (app/delivery/queue.py).
 """
 

@@ -1,4 +1,5 @@
-"""By whom a message goes: the sender's carrier, or its fallback while that one cannot be reached.
+"""By whom a message goes: the sender's carrier, or its fallback while that one cannot be reached or
+does not let the sender in.
 
 Never by another one while nobody knows what the first one did with it: then it could come twice.
 """
