@@ -89,7 +89,8 @@ async def test_kills_while_senders_keep_their_paces(
             for _ in range(max(2, kills // 2)):
                 await strike(one, load, one.services[one.random.randrange(2)])
         kept = await rows(one.dsn, "SELECT DISTINCT country FROM sender_paces ORDER BY country")
-        assert [row["country"] for row in kept] == ["sms", "whatsapp"]
+        names = {row["country"] for row in kept}  # who has had a turn by now
+        assert names and names <= {"sms", "whatsapp"}
         await judge(one, load)
 
 

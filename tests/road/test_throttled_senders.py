@@ -14,8 +14,10 @@ from tests.support.settings import WHATSAPP
 
 ANN = "whatsapp:+15551230001"
 TOO_MANY: dict[str, Any] = {"refuse": "temporary", "code": 20429, "retry_after_s": 30}
-DELIVERY = {"waits_s": [0.02] * 3, "timeout_s": 2}
-WAITING = "SELECT count(*) = $1 FROM lanes WHERE kind = 'delivery' AND due > $2"
+DELIVERY = {"waits_s": [0.02] * 9, "timeout_s": 2}
+WAITING = """
+SELECT count(*) = $1 FROM lanes WHERE kind = 'delivery' AND due > $2 AND lease IS NULL
+"""
 ASKED = "SELECT sum(attempts) FROM outbox WHERE kind = 'delivery'"
 LEFT = "SELECT count(*) < $1 FROM outbox WHERE kind = 'delivery'"
 REASONS = "SELECT DISTINCT detail FROM attempts WHERE outcome = 'postponed'"
@@ -67,7 +69,7 @@ async def test_who_has_not_been_turned_away_waits_too_and_other_senders_do_not(
 
 
 async def test_while_it_lasts_one_asks_each_time(dsn: str, sql: asyncpg.Connection) -> None:
-    """More often than a lane may be turned away."""
+    """Only the one that asks uses up an attempt."""
     clock = AheadClock()
     async with house(dsn, None, clock, delivery=DELIVERY, carriers=LAB) as one:
         await written_to(one, sql, clock)

@@ -63,6 +63,7 @@ async def test_after_a_template_nothing_more_goes_though_only_its_status_told_of
         await then(one)
         clock.ahead_s = 61.0
         await arrived(one)
+        clock.ahead_s = 122.0  # an attempt that the clock passed by begins once more
         await until(sql, "SELECT count(*) = 0 FROM outbox WHERE kind = 'delivery'")
         [said] = got(one)
         assert said is not None and said.startswith("We wrote to you: ")
