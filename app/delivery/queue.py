@@ -71,8 +71,7 @@ class DeliveryQueue:
         ]
 
     def _pace(self, head: Head) -> str | None:
-        house = self._settings.houses.get(head.account_sid)
-        sender = house.sender(head.proxy_address) if house else None
+        sender = self._settings.sender_of(head.account_sid, head.proxy_address)
         if sender is None:
             return None
         return paces.pace_on(sender, head.account_sid, head.channel, head.address)

@@ -19,8 +19,7 @@ def carriers(runtime: Runtime, item: Claimed, parcel: Parcel, last: Carrier) -> 
     """Who may have this parcel, the first of choice first. `last` is by whom it was to go before:
     nobody else may have it while the outcome of that is unknown, when that one has its first parts,
     or when the file says by now that its sender has other carriers."""
-    house = runtime.settings.houses.get(item.account_sid)
-    sender = house.sender(parcel.proxy_address) if house else None
+    sender = runtime.settings.sender_of(item.account_sid, parcel.proxy_address)
     fixed = item.unknown_since is not None or item.part > 0
     if fixed or sender is None or last.name not in sender.carriers:
         return [last]
@@ -31,8 +30,7 @@ def carriers(runtime: Runtime, item: Claimed, parcel: Parcel, last: Carrier) -> 
 
 def whole(runtime: Runtime, item: Claimed, parcel: Parcel) -> str:
     """The name of the route of this parcel's lane: all carriers of its sender."""
-    house = runtime.settings.houses.get(item.account_sid)
-    sender = house.sender(parcel.proxy_address) if house else None
+    sender = runtime.settings.sender_of(item.account_sid, parcel.proxy_address)
     return route(sender.carriers if sender else (parcel.carrier,))
 
 

@@ -128,8 +128,7 @@ def _receipt(
 def _sender(load: Load, carriage: Carriage, address: str) -> SenderSettings | None:
     """The sender with this address, if it is still this account's."""
     assert carriage.message is not None
-    house = load.settings.houses.get(carriage.message.account_sid)
-    return house.sender(address) if house else None
+    return load.settings.sender_of(carriage.message.account_sid, address)
 
 
 def _carried(sender: SenderSettings | None, planned: Planned) -> Any:

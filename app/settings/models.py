@@ -263,6 +263,12 @@ class Settings(Model):
         """The sender that owns this normalised address; None when it is not ours."""
         return self.senders_by_address.get(address)
 
+    def sender_of(self, account_sid: str, address: str) -> SenderSettings | None:
+        """The same as an account sees it; None also when it is another account's, or the file does
+        not name that account."""
+        house = self.houses.get(account_sid)
+        return house.sender(address) if house else None
+
     def pool(self, sender: SenderSettings) -> MessagingServiceSettings | None:
         """The messaging service that a sender is in; None when it is in none."""
         return self.messaging_services.get(sender.messaging_service or "")
