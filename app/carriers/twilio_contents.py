@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from app.carriers import storable
 from app.carriers.contract import Context, Unlisted
 from app.carriers.exchange import Reply, call, retry_after, without_numbers
 from app.carriers.twilio_messages import OPERATORS_STATUSES, TOO_MANY, Line
@@ -87,7 +88,7 @@ def _read(said: Mapping[str, Any]) -> Review:
 
 def _text(said: Mapping[str, Any], name: str, most: int) -> str:
     given = said.get(name)
-    return given.replace("\x00", "")[:most] if isinstance(given, str) else ""
+    return storable.text(given)[:most] if isinstance(given, str) else ""
 
 
 def _unread(reply: Reply, context: Context) -> Unlisted:
