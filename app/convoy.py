@@ -98,7 +98,8 @@ class Convoy(Generic[T, R]):
         return results
 
     def enqueue(self, item: T) -> asyncio.Future[R]:
-        """The same without waiting: items enqueued one after the other keep their order."""
+        """The same without waiting: items enqueued one after the other keep their order. Who gives
+        up settles the future: the item keeps its place and is walked; cancelled, it is not."""
         if self._closing or self._count >= self._waiting_max:
             raise Unavailable("too much is waiting; try again")
         loop = asyncio.get_running_loop()
@@ -166,7 +167,7 @@ class Convoy(Generic[T, R]):
             self._walking -= 1
             self._let_go(orders)
         for future, result in results:
-            if future.cancelled():
+            if future.done():  # nobody waits for it any more
                 continue
             if isinstance(result, Exception):
                 future.set_exception(result)
