@@ -36,7 +36,8 @@ class Stale(Exception):
 
 @dataclass(slots=True, eq=False)
 class Carriage:
-    """One item on its way. An arrival has a `decision`; whoever goes on has a conversation.
+    """One item on its way. If it is an `arrival`, it has a `pair` (or number group) and gets a
+    `decision`; whoever goes on has a conversation.
     `changes` is what the customer wants changed, by the original's keys; `digest` is what a copy
     is known by (app/road/copies.py). `answers` is the participant whose word like HELP it answers:
     nobody else receives it."""
@@ -45,6 +46,8 @@ class Carriage:
     message_sid: str
     author: str
     conversation_sid: str = ""
+    arrival: Arrival = field(init=False)
+    pair: Pair = field(init=False)
     participant_sid: str | None = None
     decision: Decision | None = None
     created: Create | None = None
@@ -57,16 +60,9 @@ class Carriage:
     answers: str | None = None
     digest: str | None = None
 
-    @property
-    def arrival(self) -> Arrival:
-        """Its item, which is an arrival."""
-        assert isinstance(self.item, Arrival)
-        return self.item
-
-    @property
-    def pair(self) -> Pair:
-        """The pair of an arrival, or its number group."""
-        return pair_of(self.arrival)
+    def __post_init__(self) -> None:
+        if isinstance(self.item, Arrival):
+            self.arrival, self.pair = self.item, pair_of(self.item)
 
     def refuse(self, refused: Refused) -> None:
         """This one must not happen; its neighbours go on."""
@@ -136,7 +132,7 @@ class Load:
 
     def going(self) -> list[Carriage]:
         """Those of which a message comes."""
-        return [carriage for carriage in self.carriages if carriage.goes]
+        return [one for one in self.carriages if one.taken is None and one.refused is None]
 
     def told(self) -> dict[str, Sequence[Target]]:
         """Who is told of what happened, by where it did: in a conversation, or, with a new user,
