@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -16,7 +17,7 @@ from app.model.traffic import Member
 from app.store import standing
 from app.store.database import sentence
 from app.store.outbox import NewItem, adding
-from app.store.webhooks import Target, concerned, joined, told
+from app.store.webhooks import CONFIGURED_OF, Target, concerned, joined, told
 from app.values import value
 
 ASKED = """
@@ -107,10 +108,16 @@ LOCK = sentence(__file__, "road_lock.sql").replace("{below}", _below_of()) + joi
 
 EVERYBODY = "(SELECT * FROM participants UNION ALL SELECT * FROM newcomer)"
 ATTACHED = "(SELECT * FROM scoped_webhooks UNION ALL SELECT * FROM attached)"
-"""With those whom the statement makes, which it does not see in the tables."""
+"""With those that the statement makes, which it does not see in the tables."""
+TOLD = "JOIN told w ON w.account_sid = c.account_sid AND w.chat_service_sid = c.chat_service_sid"
+MORE = re.compile(r"-- \(more\)\n.*?-- \(/more\)\n", re.DOTALL)
 
-CREATE = sentence(__file__, "road_create.sql").replace("{below}", _below_of(EVERYBODY))
-CREATE += joined(ATTACHED)
+CREATE = (
+    sentence(__file__, "road_create.sql")
+    .replace("{configured}", CONFIGURED_OF)
+    .replace("{below}", _below_of(EVERYBODY))
+)
+CREATE, CREATE_PAIRS = CREATE + joined(TOLD, ATTACHED), MORE.sub("", CREATE) + joined(TOLD)
 
 BELOW_OF = f"""
 SELECT c.sid, c.account_sid, {_below_of()} FROM conversations c {joined()}
@@ -227,10 +234,11 @@ async def create(
     all of them, and, of each that was made, the role of its participants and the users that came
     into being with it. The pair of one that was not is held by a conversation that is committed
     now; to claim again, the locks must go."""
-    texts = orjson.dumps(claims).decode(), now
-    rows = await sql.fetch(CREATE, conversations, *_columns(named, 2), *texts)
+    pairs = not any(row["numbers"] or row["identities"] or row["webhook_sid"] for row in claims)
+    statement, text = CREATE_PAIRS if pairs else CREATE, orjson.dumps(claims).decode()
+    rows = await sql.fetch(statement, conversations, *_columns(named, 2), text, now)
     made = [row for row in rows if row["made"]]
-    met = {row["sid"]: orjson.loads(row["met"]) for row in made if row["met"]}
+    met = {row["sid"]: orjson.loads(row["met"]) for row in made if row.get("met")}
     users = {sid: [Met(*one) for one in people] for sid, people in met.items()}
     return await _locked(sql, rows, named), {row["sid"]: row["role_sid"] for row in made}, users
 

@@ -41,10 +41,14 @@ FROM (SELECT * FROM {{participants}} p WHERE p.conversation_sid = {{conversation
   ORDER BY sid LIMIT {ROSTER_MAX + 1}) p
 """
 
+CONFIGURED_OF = f"""
+CROSS JOIN LATERAL ({CONFIGURED.format(account="c.account_sid", service="c.chat_service_sid")}) w
+"""
+
 
 def concerned(participants: str = "participants") -> str:
-    """Columns for a statement over conversations `c` with `joined`: what `told` reads. The source
-    of the participants, like that of `joined`, is another where some were made just now."""
+    """Columns for a statement over conversations `c` with `joined`: what `told` reads. Where some
+    were made by the statement itself, the sources, here and there, are others."""
     roster = ROSTER.format(conversation="c.sid", participants=participants)
     return f"""
   w.configured, s.scoped, a.streamed,
@@ -52,17 +56,16 @@ def concerned(participants: str = "participants") -> str:
 """
 
 
-def joined(webhooks: str = "scoped_webhooks") -> str:
+def joined(configured: str = CONFIGURED_OF, scoped: str = "scoped_webhooks") -> str:
     """What `concerned` reads from."""
-    configured = CONFIGURED.format(account="c.account_sid", service="c.chat_service_sid")
     return f"""
 JOIN accounts a ON a.sid = c.account_sid
-CROSS JOIN LATERAL ({configured}) w
+{configured}
 CROSS JOIN LATERAL (
   SELECT json_agg(json_build_array(s.sid, s.target, s.url, s.method, s.filters, s.triggers,
       s.flow_sid, s.retry_count, s.echo, s.payload) ORDER BY s.sid)::text AS scoped,
     bool_or(s.payload = 'enriched') AS enriched
-  FROM {webhooks} s WHERE s.conversation_sid = c.sid
+  FROM {scoped} s WHERE s.conversation_sid = c.sid
 ) s
 """
 
