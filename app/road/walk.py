@@ -139,19 +139,17 @@ async def walk(sql: asyncpg.Connection, load: Load) -> None:
 
 
 async def lock(sql: asyncpg.Connection, load: Load) -> None:
-    """Claim pairs and lock the conversations; a message to one that closed is refused, an inbound
-    walks again, and so do all when a claim was lost: under the locks nothing more is claimed."""
+    """Claim pairs and lock the conversations; a message to one that closed is refused. An inbound
+    to one walks again, like one that has none, whose claim was lost: with conversations locked,
+    nothing more may be claimed."""
+    named = _named(load)
     wanted = {carriage.conversation_sid for carriage in load.going()}
     there = sorted(wanted - load.new_conversations.keys())
     if load.claims:
-        locked, load.roles, load.met = await road.create(
-            sql, load.claims, there, _named(load), load.now
-        )
-        if len(load.roles) < len(load.claims):
-            raise Stale
+        locked, load.roles, load.met = await road.create(sql, load.claims, there, named, load.now)
         load.conversations, load.below = locked
     elif there:
-        load.conversations, load.below = await road.lock(sql, there, _named(load))
+        load.conversations, load.below = await road.lock(sql, there, named)
     standing.open_sessions(load)
     for carriage in load.going():
         conversation = load.conversations.get(carriage.conversation_sid)

@@ -149,9 +149,7 @@ async def test_who_waits_to_create_holds_no_conversation_meanwhile(
 
 
 @KINDS
-async def test_who_loses_a_claim_joins_the_winners_conversation(
-    open_road: Open, kind: str
-) -> None:
+async def test_who_loses_a_claim_joins_the_winners_conversation(open_road: Open, kind: str) -> None:
     """With all that go along: a new pair, a pair that is held, and a post."""
     async with open_road(chosen(kind)) as roadside:
         toms = await roadside.arrive("SM0", TOM, WHATSAPP)
@@ -162,11 +160,13 @@ async def test_who_loses_a_claim_joins_the_winners_conversation(
             text("SM3", "+15551230009"),
             first(kind, "SM4"),
         )
-        async with under_way(roadside, first(kind, "SM-other")) as winner:
-            async with walking(roadside, *items) as results:
-                won = await winner.sql.fetchval("SELECT sid FROM conversations ORDER BY sid DESC")
-                await end(winner)
-                said = await results
+        async with (
+            under_way(roadside, first(kind, "SM-other")) as winner,
+            walking(roadside, *items) as results,
+        ):
+            won = await winner.sql.fetchval("SELECT sid FROM conversations ORDER BY sid DESC")
+            await end(winner)
+            said = await results
         assert [one.outcome for one in said if isinstance(one, Taken)] == [
             "joined",
             "joined",
