@@ -108,6 +108,7 @@ class Load:
     facts: dict[Pair, Facts] = field(default_factory=dict)
     conversations: dict[str, Conversation] = field(default_factory=dict)
     new_conversations: dict[str, Carriage] = field(default_factory=dict)
+    claims: list[dict[str, Any]] = field(default_factory=list)
     roles: dict[str, str | None] = field(default_factory=dict)
     met: dict[str, list[Met]] = field(default_factory=dict)
     below: Mapping[str, Below] = field(default_factory=dict)
