@@ -131,6 +131,24 @@ async def test_who_stopped_waiting_is_left_behind() -> None:
     assert recorder.convoys == [["stays"]]
 
 
+async def test_who_was_told_something_else_meanwhile_keeps_its_place() -> None:
+    gated = Gated()
+    convoy: Convoy[str, str] = Convoy(gated, longest=1, waiting_max=10)
+    waiting = [convoy.enqueue(item) for item in "abc"]
+    walking = asyncio.ensure_future(convoy.run())
+    await gated.departed(1)
+    for one in waiting[:2]:  # under way, and still waiting
+        one.set_exception(TimeoutError())
+        assert isinstance(one.exception(), TimeoutError)
+    for item in "abc":
+        await gated.departed(1)
+        gated.let(item)
+        await settled()
+    assert (await waiting[2], gated.arrived) == ("C", ["a", "b", "c"])
+    convoy.close()
+    await walking
+
+
 async def test_those_who_stopped_waiting_take_nobody_s_place() -> None:
     recorder = Recorder()
     convoy: Convoy[str, str] = Convoy(recorder, longest=2, waiting_max=10)

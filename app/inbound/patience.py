@@ -42,7 +42,8 @@ async def outcomes(
     try:
         found: list[T | Exception] = []
         for one in futures:
-            found.append(await _outcome(one))  # noqa: PERF401
+            outcome = await _outcome(one)
+            found.append(outcome)
     finally:
         for timer in timers:
             timer.cancel()
