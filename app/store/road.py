@@ -86,19 +86,20 @@ PROJECTED = """json_build_array(p.sid, p.identity, p.address, p.proxy_address, p
   p.projected_address)"""
 
 
-def _below_of(participants: str = "participants") -> str:
-    """Who is in a conversation `c` as far as a message matters to them, and who is told of it."""
+def _below_of(participants: str = "participants", others: str = "participants") -> str:
+    """Who is in a conversation `c` as far as a message matters to them, and who is told of it. The
+    sources are those with an address of their own, and all `others`."""
     return f"""
   (SELECT json_agg({MEMBER} ORDER BY p.sid) FROM {participants} p
    WHERE p.conversation_sid = c.sid AND p.address IS NOT NULL)::text AS external,
   (SELECT json_agg({MEMBER} ORDER BY p.sid)
    FROM unnest($2::text[], $3::text[]) AS n (conversation_sid, identity)
-   JOIN {participants} p ON p.conversation_sid = n.conversation_sid COLLATE "C"
+   JOIN {others} p ON p.conversation_sid = n.conversation_sid COLLATE "C"
      AND p.identity = n.identity
    WHERE n.conversation_sid = c.sid COLLATE "C" AND p.address IS NULL
      AND p.projected_address IS NULL)::text AS named,
   CASE WHEN c.grouped THEN (
-    SELECT json_agg({PROJECTED} ORDER BY p.sid) FROM {participants} p
+    SELECT json_agg({PROJECTED} ORDER BY p.sid) FROM {others} p
     WHERE p.conversation_sid = c.sid AND p.projected_address IS NOT NULL)::text END AS projected,
   {concerned(participants)}
 """
@@ -106,18 +107,16 @@ def _below_of(participants: str = "participants") -> str:
 
 LOCK = sentence(__file__, "road_lock.sql").replace("{below}", _below_of()) + joined()
 
-EVERYBODY = "(SELECT * FROM participants UNION ALL SELECT * FROM newcomer)"
-ATTACHED = "(SELECT * FROM scoped_webhooks UNION ALL SELECT * FROM attached)"
-"""With those that the statement makes, which it does not see in the tables."""
+EVERYBODY = "(SELECT * FROM participants UNION ALL SELECT * FROM newcomer WHERE c.made)"
+ATTACHED = "(SELECT * FROM scoped_webhooks UNION ALL SELECT * FROM attached WHERE c.made)"
+"""With those that the statement makes, which it does not see in the tables. By its condition the
+second half costs nothing elsewhere, and leaves the first to its indexes."""
 TOLD = "JOIN told w ON w.account_sid = c.account_sid AND w.chat_service_sid = c.chat_service_sid"
 MORE = re.compile(r"-- \(more\)\n.*?-- \(/more\)\n", re.DOTALL)
 
-CREATE = (
-    sentence(__file__, "road_create.sql")
-    .replace("{configured}", CONFIGURED_OF)
-    .replace("{below}", _below_of(EVERYBODY))
-)
-CREATE, CREATE_PAIRS = CREATE + joined(TOLD, ATTACHED), MORE.sub("", CREATE) + joined(TOLD)
+CREATE = sentence(__file__, "road_create.sql").replace("{configured}", CONFIGURED_OF)
+CREATE_PAIRS = MORE.sub("", CREATE).replace("{below}", _below_of(EVERYBODY)) + joined(TOLD)
+CREATE = CREATE.replace("{below}", _below_of(EVERYBODY, EVERYBODY)) + joined(TOLD, ATTACHED)
 
 BELOW_OF = f"""
 SELECT c.sid, c.account_sid, {_below_of()} FROM conversations c {joined()}
