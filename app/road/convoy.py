@@ -96,6 +96,7 @@ class Carriage:
 class Load:
     """The convoy: its carriages in the order in which they came, and what the steps found.
 
+    `new_conversations` are by their SID the carriages that create them, by the rows of `claims`.
     `windows` are the sessions that its inbounds open (when they were written), `chosen` who opts
     out or in by them (account, sender or messaging service, address), `late` who did so in a
     recovered message, and when; `replies` what we answer, `files` the names under which the files

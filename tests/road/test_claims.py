@@ -1,5 +1,5 @@
-"""Pairs are claimed, conversations created and others locked in one step: in which order, what is
-read of them, and what becomes of those who lose a claim."""
+"""Pairs are claimed, conversations created and others locked in one step: in which order, and what
+becomes of those who lose a claim."""
 
 from __future__ import annotations
 
@@ -9,22 +9,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import asyncpg
 import pytest
 
 from app import ids
 from app.convoy import Convoy
-from app.model import Conversation
 from app.model.conversations import number_group
 from app.model.traffic import Inbound
-from app.road import creation, ledger
 from app.road.convoy import Load
 from app.road.items import Arrival, Draft, Posted, Road, Taken
-from app.road.walk import Walker, lock, order_of, walk
+from app.road.walk import Walker, order_of, walk
 from app.settings.models import Settings
-from app.store import road
 from app.store.database import Tx
-from app.store.held import PINNED
 from tests.support.database import connected
 from tests.support.settings import ACCOUNT, SMS, WHATSAPP, settings
 
@@ -239,64 +234,6 @@ async def test_what_closes_before_its_lock_makes_the_convoy_walk_again(
         assert [one.outcome for one in said] == ["created", "created"]
         assert await count(roadside, "conversations") == 3
         assert await count(roadside, "messages") == 4
-
-
-@KINDS
-async def test_a_new_conversation_is_read_as_its_lock_would_read_it(
-    open_road: Open, dsn: str, kind: str
-) -> None:
-    hooks = {"post_url": "https://app.example.com/hooks", "filters": ["onMessageAdded"]}
-    async with open_road(chosen(kind, webhooks=hooks | {"payload": "enriched"})) as roadside:
-        bobs = await roadside.arrive("SM0", BOB)
-        await roadside.sql.execute(
-            "INSERT INTO opt_outs (account_sid, address, sender, opted_out, word, date_updated)"
-            " VALUES ($1, $2, $3, true, 'STOP', now())",
-            ACCOUNT,
-            MARIA,
-            SMS,
-        )
-        await roadside.sql.execute(
-            "INSERT INTO messaging_windows (account_sid, proxy_address, address, last_inbound_at)"
-            " VALUES ($1, $2, $3, now())",
-            ACCOUNT,
-            WHATSAPP,
-            TOM,
-        )
-        items = text("SM1", BOB), first(kind, "SM2"), text("SM3", TOM, WHATSAPP)
-        load = Load.of(items, roadside.runtime.settings, roadside.runtime.clock.now())
-        async with connected(dsn) as sql, sql.transaction():
-            await pin(sql)
-            await ledger.enter(sql, load)
-            await creation.decide(sql, load)
-            await lock(sql, load)
-            named = [(sid, name) for sid in load.new_conversations for name in ("bob", "ann")]
-            conversations, below = await road.lock(sql, sorted(load.conversations), named)
-        assert bobs.conversation_sid in below
-        assert dict(load.below) == below
-        assert [columns(load.conversations[sid]) for sid in sorted(conversations)] == [
-            columns(conversations[sid]) for sid in sorted(conversations)
-        ]
-        members = [member for one in load.below.values() for member in one.members]
-        assert {member.address: member.opted_out for member in members}[MARIA] == (SMS,)
-        assert {member.address: member.last_inbound_at for member in members}[TOM] is not None
-        rosters = [one.roster for below in load.below.values() for one in below.targets]
-        assert all(roster is not None and roster.text for roster in rosters)
-        by_rule = kind == "pair of a rule"
-        assert len(rosters) == (5 if by_rule else 3)
-        people = Counter(member.identity for member in members if member.identity)
-        assert people == (Counter(ann=1, bob=1) if by_rule else Counter())
-
-
-async def pin(sql: asyncpg.Connection) -> None:
-    """Plans as the walkers have them."""
-    for name, value in PINNED.items():
-        await sql.execute(f"SET LOCAL {name} = '{value}'")
-
-
-def columns(conversation: Conversation) -> dict[str, Any]:
-    """What the table says of it."""
-    table = Conversation.__table__  # type: ignore[attr-defined]
-    return {name: getattr(conversation, name) for name in table.columns.keys()}  # noqa: SIM118
 
 
 @KINDS
