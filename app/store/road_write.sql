@@ -6,7 +6,7 @@ WITH message AS (
     source, revision, date_created, date_updated)
   SELECT sid, account_sid, chat_service_sid, conversation_sid, index, author, participant_sid, body,
     subject, attributes, content_sid, content_variables, content_type, content, channel_metadata,
-    source, revision, date_created, date_updated
+    source, revision, coalesce(date_created, $8), coalesce(date_updated, $8)
   FROM json_to_recordset($1::text::json) AS m (
     sid text, account_sid text, chat_service_sid text, conversation_sid text, index int,
     author text, participant_sid text, body text, subject text, attributes text, content_sid text,
@@ -15,8 +15,9 @@ WITH message AS (
     date_created timestamptz, date_updated timestamptz)
 ), conversation AS (
   UPDATE conversations c SET message_count = n.message_count, revision = n.revision,
-    active_at = $8, date_updated = $8, state = n.state, state_at = n.state_at,
-    next_timer_at = n.next_timer_at
+    active_at = $8, date_updated = $8,
+    state = coalesce(n.state, c.state), state_at = coalesce(n.state_at, c.state_at),
+    next_timer_at = CASE WHEN n.state IS NULL THEN c.next_timer_at ELSE n.next_timer_at END
   FROM json_to_recordset($2::text::json) AS n (
     sid text, message_count int, revision bigint, state text, state_at timestamptz, next_timer_at timestamptz)
   WHERE c.sid = n.sid COLLATE "C"
