@@ -14,10 +14,13 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.drop_index("decisions_conversation", table_name="decisions", if_exists=True)
+    with op.get_context().autocommit_block():  # the table is in use
+        op.execute("DROP INDEX CONCURRENTLY IF EXISTS decisions_conversation")
 
 
 def downgrade() -> None:
-    op.create_index(
-        "decisions_conversation", "decisions", ["conversation_sid", "sid"], if_not_exists=True
-    )
+    with op.get_context().autocommit_block():
+        op.execute("DROP INDEX CONCURRENTLY IF EXISTS decisions_conversation")
+        op.execute(
+            "CREATE INDEX CONCURRENTLY decisions_conversation ON decisions (conversation_sid, sid)"
+        )
