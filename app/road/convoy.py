@@ -39,8 +39,9 @@ class Carriage:
     """One item on its way. If it is an `arrival`, it has a `pair` (or number group) and gets a
     `decision`; whoever goes on has a conversation.
     `changes` is what the customer wants changed, by the original's keys; `digest` is what a copy
-    is known by (app/road/copies.py). `answers` is the participant whose word like HELP it answers:
-    nobody else receives it."""
+    is known by (app/road/copies.py). `columns` are what is written of the message: not what it has
+    none of, nor a date that is the convoy's. `answers` is the participant whose word like HELP it
+    answers: nobody else receives it."""
 
     item: Arrival | Draft
     message_sid: str
@@ -52,6 +53,7 @@ class Carriage:
     decision: Decision | None = None
     created: Create | None = None
     message: Message | None = None
+    columns: dict[str, Any] = field(default_factory=dict)
     media: tuple[Media, ...] = ()
     statuses: list[str] = field(default_factory=list)
     taken: Taken | None = None

@@ -123,9 +123,9 @@ SELECT c.sid, c.account_sid, {_below_of()} FROM conversations c {joined()}
 WHERE c.sid = ANY ($1::text[])
 """
 
-WRITE = sentence(__file__, "road_write.sql").replace("{items}", adding("$7", "$8"))
-WRITE_STANDING = WRITE.replace("{standing}", sentence(__file__, "road_stand.sql"))
-WRITE = WRITE.replace("{standing}", "")  # a part that writes nothing costs, too
+WRITE = sentence(__file__, "road_write.sql").replace("{items}", adding("$5", "$6"))
+WRITE_ALL = WRITE.replace("{seldom}", sentence(__file__, "road_seldom.sql"))
+WRITE = WRITE.replace("{seldom}", "")  # a part that writes nothing costs, too
 
 
 Key = tuple[str, str]
@@ -280,15 +280,15 @@ async def write(
     if items or any(rows.values()):
         texts = [orjson.dumps(rows[name]).decode() for name in WRITTEN]
         texts.append(orjson.dumps(items).decode())
-        if any(rows[name] for name in STANDING):
-            last = (orjson.dumps(rows[name]).decode() for name in STANDING)
-            await sql.execute(WRITE_STANDING, *texts, now, *last)
+        if any(rows[name] for name in SELDOM):
+            more = (orjson.dumps(rows[name]).decode() for name in SELDOM)
+            await sql.execute(WRITE_ALL, *texts, now, *more)
         else:
             await sql.execute(WRITE, *texts, now)
 
 
-WRITTEN = ("messages", "conversations", "receipts", "decisions", "media", "unkept")
-STANDING = ("windows", "opt_outs")
+WRITTEN = ("messages", "conversations", "receipts", "decisions")
+SELDOM = ("media", "unkept", "windows", "opt_outs")
 
 
 @lru_cache(maxsize=256)  # to build a table's object costs as much as the rest of the decision
