@@ -76,6 +76,7 @@ class Convoy(Generic[T, R]):
         self._arrived = asyncio.Event()
         self._closing = self._late = False
         self._lateness: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()  # to ask for it is a system call
 
     async def submit(self, item: T) -> R:
         """What became of the item, once that is committed. Raises Unavailable when too many wait
@@ -102,8 +103,7 @@ class Convoy(Generic[T, R]):
         up settles the future: the item keeps its place and is walked; cancelled, it is not."""
         if self._closing or self._count >= self._waiting_max:
             raise Unavailable("too much is waiting; try again")
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[R] = loop.create_future()
+        future: asyncio.Future[R] = self._loop.create_future()
         order = self._order(item)
         line = self._lines.get(order)
         if line is None:
@@ -113,7 +113,7 @@ class Convoy(Generic[T, R]):
         line.items.append((self._came, item, future))
         self._count += 1
         if not line.under_way:
-            self._more(1, loop)
+            self._more(1)
         return future
 
     def busy(self) -> bool:
@@ -140,11 +140,11 @@ class Convoy(Generic[T, R]):
             self._on_time()
 
     async def _run(self, walk: Walk[T, R], rest: Rest | None) -> None:
-        loop, tired_at = asyncio.get_running_loop(), None
+        tired_at: float | None = None
         while self._count or not self._closing:
             if self._leaves():
                 await self._depart(walk)
-                tired_at = rest and loop.time() + REST_S
+                tired_at = rest and self._loop.time() + REST_S
                 continue
             self._arrived.clear()
             try:
@@ -202,15 +202,15 @@ class Convoy(Generic[T, R]):
                 continue
             line.under_way = False
             self._turns.append(order)
-            self._more(len(line.items), asyncio.get_running_loop())
+            self._more(len(line.items))
         self._arrived.set()
 
-    def _more(self, count: int, loop: asyncio.AbstractEventLoop) -> None:
+    def _more(self, count: int) -> None:
         """So many more can go: a walker that waits is called when that is enough for it to leave,
         or when these are late."""
         self._ready += count
         if self._walking and self._lateness is None:
-            self._lateness = loop.call_later(LATE_S, self._grow_late)
+            self._lateness = self._loop.call_later(LATE_S, self._grow_late)
         if self._walking < len(self._walks) and self._leaves():
             self._arrived.set()
 
@@ -229,8 +229,7 @@ class Convoy(Generic[T, R]):
             self._lateness.cancel()
             self._lateness = None
         if self._ready:
-            loop = asyncio.get_running_loop()
-            self._lateness = loop.call_later(LATE_S, self._grow_late)
+            self._lateness = self._loop.call_later(LATE_S, self._grow_late)
 
     async def _results(
         self, convoy: Sequence[Waiting[T, R]], walk: Walk[T, R]

@@ -36,8 +36,8 @@ async def outcomes(
     """What became of each, of those that failed the error. Raises Late when that takes longer; what
     is to become of the others is of no interest to anybody then (their futures are settled)."""
     timers: Sequence[asyncio.TimerHandle] = ()
-    if left_s is not None:
-        later = asyncio.get_running_loop().call_later
+    if left_s is not None and futures:
+        later = futures[0].get_loop().call_later  # to ask for the running one is a system call
         timers = [later(left_s, _give_up, one) for one in futures if not one.done()]
     try:
         found: list[T | Exception] = []
