@@ -3,8 +3,7 @@
 Tasks that become ready together run one after the other before the loop looks at its sockets again.
 With many requests at once that takes milliseconds, in which an answer of the database lies unread
 and the database has nothing to do. Behind a turnstile the sockets are looked at between any few.
-Few is more than one where nothing slower follows: a turn of the loop costs half as much as a
-request.
+Few is more than one: a turn of the loop costs half as much as a request.
 """
 
 from __future__ import annotations
