@@ -37,6 +37,17 @@ def _all_alike(_: object) -> Hashable:
     return None
 
 
+class Kept(asyncio.Future[R]):
+    """What becomes of an item that keeps its place, whoever stops waiting for it."""
+
+    def cancel(self, msg: object = None) -> bool:
+        """Who waits is cancelled, the item is not."""
+        if not self.done():
+            self.set_exception(asyncio.CancelledError())
+            self.exception()  # nobody else will ask for it
+        return False
+
+
 class Line(Generic[T, R]):
     """The items of one order, as they came; `under_way`: the first of them are in a convoy."""
 
@@ -82,7 +93,9 @@ class Convoy(Generic[T, R]):
         """What became of the item, once that is committed. Raises Unavailable when too many wait
         or we are closing, and whatever refusal the walk gave for this item. Cancelled before its
         convoy leaves it never happens; afterwards it may."""
-        return await self.enqueue(item)
+        future: asyncio.Future[R] = self._loop.create_future()
+        self._enqueue(item, future)
+        return await future
 
     async def in_turn(self, items: Sequence[T]) -> list[R | Exception]:
         """What became of each, submitted when the one before it is committed; those behind one that
@@ -100,10 +113,14 @@ class Convoy(Generic[T, R]):
 
     def enqueue(self, item: T) -> asyncio.Future[R]:
         """The same without waiting: items enqueued one after the other keep their order. Who gives
-        up settles the future: the item keeps its place and is walked; cancelled, it is not."""
+        up settles the future, or is cancelled: the item keeps its place and is walked."""
+        future = Kept[R](loop=self._loop)
+        self._enqueue(item, future)
+        return future
+
+    def _enqueue(self, item: T, future: asyncio.Future[R]) -> None:
         if self._closing or self._count >= self._waiting_max:
             raise Unavailable("too much is waiting; try again")
-        future: asyncio.Future[R] = self._loop.create_future()
         order = self._order(item)
         line = self._lines.get(order)
         if line is None:
@@ -114,7 +131,6 @@ class Convoy(Generic[T, R]):
         self._count += 1
         if not line.under_way:
             self._more(1)
-        return future
 
     def busy(self) -> bool:
         """Whether, of a convoy that is about to arrive, its walker will soon leave again."""

@@ -33,20 +33,22 @@ def answer_s(patience_s: float | None) -> float | None:
 async def outcomes(
     futures: Sequence[asyncio.Future[T]], left_s: float | None
 ) -> list[T | Exception]:
-    """What became of each, of those that failed the error. Raises Late when that takes longer; what
-    is to become of the others is of no interest to anybody then (their futures are settled)."""
+    """What became of each, of those that failed the error. Raises Late when that takes longer: then
+    every future is settled, and the items of convoys that are still on their way are walked."""
+    found: list[T | Exception] = []
     timers: Sequence[asyncio.TimerHandle] = ()
     if left_s is not None and futures:
         later = futures[0].get_loop().call_later  # to ask for the running one is a system call
         timers = [later(left_s, _give_up, one) for one in futures if not one.done()]
     try:
-        found: list[T | Exception] = []
         for one in futures:
             outcome = await _outcome(one)
             found.append(outcome)
     finally:
         for timer in timers:
             timer.cancel()
+        for one in futures[len(found) :]:  # we are cancelled
+            one.add_done_callback(_unheard)
     late = next((one for one in found if isinstance(one, Late)), None)
     if late is not None:
         raise late
@@ -58,6 +60,13 @@ async def _outcome(future: asyncio.Future[T]) -> T | Exception:
         return await future
     except Exception as error:
         return error
+    finally:
+        del future  # else it and its error would keep each other
+
+
+def _unheard(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()
 
 
 def _give_up(future: asyncio.Future[Any]) -> None:

@@ -145,6 +145,19 @@ def _loudness(observation: Any) -> int:
     return logging.WARNING if loud else logging.INFO
 
 
+def _rendered(render: Render) -> Callable[[Line], bytes]:
+    """A line of which something cannot be written says that, and costs the others nothing."""
+
+    def rendered(line: Line) -> bytes:
+        try:
+            return render(_line(line))
+        except Exception as error:
+            at, level, name, _ = line
+            return render(_line((at, level, name, {"unwritable": type(error).__name__})))
+
+    return rendered
+
+
 def _line(line: Line) -> dict[str, Any]:
     """The line as it is rendered."""
     at, level, name, said = line
@@ -169,8 +182,7 @@ def build(ops: OpsSettings, stream: BinaryIO, *, terminal: bool, clock: Clock | 
     """A log on this stream."""
     plain = ops.log_format == "json" or (ops.log_format == "auto" and not terminal)
     render = _json if plain else _readable(structlog.dev.ConsoleRenderer(colors=terminal))
-    sink = Sink[Line](stream, clock or Clock(), lambda line: render(_line(line)))
-    return Log(sink, LEVELS[ops.log_level])
+    return Log(Sink[Line](stream, clock or Clock(), _rendered(render)), LEVELS[ops.log_level])
 
 
 def set_up(ops: OpsSettings) -> Log:

@@ -17,8 +17,9 @@ HELD_MAX = 64
 
 
 class Sink(Generic[T]):
-    """Takes what lines are made of. To make and write one after the other takes a third of what it
-    takes between requests. Outside an event loop every line is written at once."""
+    """Takes what lines are made of by `render`, which never fails. To make and write one after the
+    other takes a third of what it takes between requests. Outside an event loop every line is
+    written at once."""
 
     def __init__(self, stream: BinaryIO, clock: Clock, render: Callable[[T], bytes]) -> None:
         self.clock = clock
@@ -41,8 +42,9 @@ class Sink(Generic[T]):
         held, self._held = self._held, []
         if not held:
             return
+        lines = b"".join(self._render(said) + b"\n" for said in held)
         try:
-            self._stream.write(b"\n".join(map(self._render, held)) + b"\n")
+            self._stream.write(lines)
             self._stream.flush()
         except (OSError, ValueError):
             pass

@@ -39,9 +39,9 @@ class Carriage:
     """One item on its way. If it is an `arrival`, it has a `pair` (or number group) and gets a
     `decision`; whoever goes on has a conversation.
     `changes` is what the customer wants changed, by the original's keys; `digest` is what a copy
-    is known by (app/road/copies.py). `columns` are what is written of the message: not what it has
-    none of, nor a date that is the convoy's. `answers` is the participant whose word like HELP it
-    answers: nobody else receives it."""
+    is known by (app/road/copies.py). `columns` are what is written of the message: of an inbound's
+    not what it has none of, and no date, which is the convoy's. `answers` is the participant whose
+    word like HELP it answers: nobody else receives it."""
 
     item: Arrival | Draft
     message_sid: str
@@ -136,7 +136,7 @@ class Load:
 
     def going(self) -> list[Carriage]:
         """Those of which a message comes."""
-        return [one for one in self.carriages if one.taken is None and one.refused is None]
+        return [one for one in self.carriages if one.goes]
 
     def told(self) -> dict[str, Sequence[Target]]:
         """Who is told of what happened, by where it did: in a conversation, or, with a new user,

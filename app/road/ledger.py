@@ -109,7 +109,7 @@ def _conversation(load: Load, sid: str) -> dict[str, Any]:
         "message_count": row.message_count,
         "revision": row.revision,
     }
-    if row.state_at == load.now:  # it changed: few do
+    if row.state_at == load.now:  # it changed or is new: few do and are
         columns |= {
             "state": row.state,
             "state_at": row.state_at,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
 from aiohttp import web
 
+from app.convoy import Convoy
 from app.inbound import patience
 from tests.carriers.cases import KINDS, Wire, case
 from tests.road.test_doors import Door, at_the_door
@@ -69,6 +70,29 @@ async def test_what_fails_is_an_outcome_and_whatever_comes_in_time_is_waited_for
         first, second = await patience.outcomes([known, broken], left_s)
         assert (first, type(second)) == ("known", ValueError)
     assert await patience.outcomes([], 0.0) == []
+
+
+async def test_what_waits_keeps_its_place_when_its_request_is_cancelled() -> None:
+    free, walked = asyncio.Event(), list[str]()
+
+    async def walk(items: Sequence[str]) -> Sequence[str]:
+        await free.wait()
+        walked.extend(items)
+        return items
+
+    convoy: Convoy[str, str] = Convoy(walk, longest=1, waiting_max=10)
+    under_way, first, second, last = (convoy.enqueue(one) for one in "abcd")
+    walking = asyncio.ensure_future(convoy.run())
+    request = asyncio.ensure_future(patience.outcomes([first, second], None))
+    await asyncio.sleep(0)
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    free.set()
+    assert [await under_way, await last] == ["a", "d"]
+    assert walked == ["a", "b", "c", "d"]
+    convoy.close()
+    await walking
 
 
 async def test_telnyx_is_answered_before_its_two_seconds_are_over(
