@@ -37,6 +37,17 @@ def _all_alike(_: object) -> Hashable:
     return None
 
 
+class Kept(asyncio.Future[R]):
+    """What becomes of an item that keeps its place, whoever stops waiting for it."""
+
+    def cancel(self, msg: object = None) -> bool:
+        """Who waits is cancelled, the item is not."""
+        if not self.done():
+            self.set_exception(asyncio.CancelledError())
+            self.exception()  # nobody else will ask for it
+        return False
+
+
 class Line(Generic[T, R]):
     """The items of one order, as they came; `under_way`: the first of them are in a convoy."""
 
@@ -76,12 +87,15 @@ class Convoy(Generic[T, R]):
         self._arrived = asyncio.Event()
         self._closing = self._late = False
         self._lateness: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()  # to ask for it is a system call
 
     async def submit(self, item: T) -> R:
         """What became of the item, once that is committed. Raises Unavailable when too many wait
         or we are closing, and whatever refusal the walk gave for this item. Cancelled before its
         convoy leaves it never happens; afterwards it may."""
-        return await self.enqueue(item)
+        future: asyncio.Future[R] = self._loop.create_future()
+        self._enqueue(item, future)
+        return await future
 
     async def in_turn(self, items: Sequence[T]) -> list[R | Exception]:
         """What became of each, submitted when the one before it is committed; those behind one that
@@ -98,11 +112,15 @@ class Convoy(Generic[T, R]):
         return results
 
     def enqueue(self, item: T) -> asyncio.Future[R]:
-        """The same without waiting: items enqueued one after the other keep their order."""
+        """The same without waiting: items enqueued one after the other keep their order. Who gives
+        up settles the future, or is cancelled: the item keeps its place and is walked."""
+        future = Kept[R](loop=self._loop)
+        self._enqueue(item, future)
+        return future
+
+    def _enqueue(self, item: T, future: asyncio.Future[R]) -> None:
         if self._closing or self._count >= self._waiting_max:
             raise Unavailable("too much is waiting; try again")
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[R] = loop.create_future()
         order = self._order(item)
         line = self._lines.get(order)
         if line is None:
@@ -112,8 +130,7 @@ class Convoy(Generic[T, R]):
         line.items.append((self._came, item, future))
         self._count += 1
         if not line.under_way:
-            self._more(1, loop)
-        return future
+            self._more(1)
 
     def busy(self) -> bool:
         """Whether, of a convoy that is about to arrive, its walker will soon leave again."""
@@ -139,11 +156,11 @@ class Convoy(Generic[T, R]):
             self._on_time()
 
     async def _run(self, walk: Walk[T, R], rest: Rest | None) -> None:
-        loop, tired_at = asyncio.get_running_loop(), None
+        tired_at: float | None = None
         while self._count or not self._closing:
             if self._leaves():
                 await self._depart(walk)
-                tired_at = rest and loop.time() + REST_S
+                tired_at = rest and self._loop.time() + REST_S
                 continue
             self._arrived.clear()
             try:
@@ -166,7 +183,7 @@ class Convoy(Generic[T, R]):
             self._walking -= 1
             self._let_go(orders)
         for future, result in results:
-            if future.cancelled():
+            if future.done():  # nobody waits for it any more
                 continue
             if isinstance(result, Exception):
                 future.set_exception(result)
@@ -201,15 +218,15 @@ class Convoy(Generic[T, R]):
                 continue
             line.under_way = False
             self._turns.append(order)
-            self._more(len(line.items), asyncio.get_running_loop())
+            self._more(len(line.items))
         self._arrived.set()
 
-    def _more(self, count: int, loop: asyncio.AbstractEventLoop) -> None:
+    def _more(self, count: int) -> None:
         """So many more can go: a walker that waits is called when that is enough for it to leave,
         or when these are late."""
         self._ready += count
         if self._walking and self._lateness is None:
-            self._lateness = loop.call_later(LATE_S, self._grow_late)
+            self._lateness = self._loop.call_later(LATE_S, self._grow_late)
         if self._walking < len(self._walks) and self._leaves():
             self._arrived.set()
 
@@ -228,8 +245,7 @@ class Convoy(Generic[T, R]):
             self._lateness.cancel()
             self._lateness = None
         if self._ready:
-            loop = asyncio.get_running_loop()
-            self._lateness = loop.call_later(LATE_S, self._grow_late)
+            self._lateness = self._loop.call_later(LATE_S, self._grow_late)
 
     async def _results(
         self, convoy: Sequence[Waiting[T, R]], walk: Walk[T, R]

@@ -51,14 +51,18 @@ _drawn: list[bytes] = []
 def new(prefix: str) -> str:
     """A new SID, greater than every SID that this process has made before."""
     global _last
-    if not _drawn:  # many at once: to ask the system costs as much as the rest
-        many = urandom(_CHANCE * 256)
-        _drawn.extend(many[at : at + _CHANCE] for at in range(0, len(many), _CHANCE))
-    drawn = int.from_bytes(_drawn.pop(), "big")
+    drawn = int.from_bytes(_draw(), "big")
     stamp = (time.time_ns() // 1_000_000 << 12) | drawn >> 64
     _last = stamp if stamp > _last else _last + 1
     value = (_last >> 12) << 80 | 0x7 << 76 | (_last & 0xFFF) << 64 | 0x2 << 62 | drawn & _END
     return f"{prefix}{value:032x}"
+
+
+def _draw() -> bytes:
+    if not _drawn:  # many at once: to ask the system costs as much as the rest
+        many = urandom(_CHANCE * 256)
+        _drawn.extend(many[at : at + _CHANCE] for at in range(0, len(many), _CHANCE))
+    return _drawn.pop()
 
 
 def stable(prefix: str, *parts: str) -> str:
@@ -93,8 +97,10 @@ def noise(count: int) -> bytes:
 
 
 def token() -> str:
-    """A random UUID: idempotency tokens, lease tokens."""
-    return str(uuid.uuid4())
+    """A random UUID (RFC 9562 5.4): idempotency tokens, lease tokens."""
+    drawn = (_draw() + _draw()).hex()
+    variant = "89ab"[int(drawn[16], 16) & 3]
+    return f"{drawn[:8]}-{drawn[8:12]}-4{drawn[13:16]}-{variant}{drawn[17:20]}-{drawn[20:32]}"
 
 
 def stable_token(*parts: str) -> str:

@@ -3,8 +3,7 @@
 Tasks that become ready together run one after the other before the loop looks at its sockets again.
 With many requests at once that takes milliseconds, in which an answer of the database lies unread
 and the database has nothing to do. Behind a turnstile the sockets are looked at between any few.
-Few is more than one where nothing slower follows: a turn of the loop costs half as much as a
-request.
+Few is more than one: a turn of the loop costs half as much as a request.
 """
 
 from __future__ import annotations
@@ -23,16 +22,17 @@ class Turnstile:
         self._width = self._places = width
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._turning = False
+        self._loop = asyncio.get_running_loop()
 
     async def enter(self) -> None:
         """Go on in a turn of the loop in which fewer than `width` others came through here."""
         if not self._turning:
             self._turning = True
-            asyncio.get_running_loop().call_soon(self._turn)
+            self._loop.call_soon(self._turn)
         if self._places:
             self._places -= 1
             return
-        mine = asyncio.get_running_loop().create_future()
+        mine = self._loop.create_future()
         self._waiting.append(mine)
         await mine
 
@@ -46,4 +46,4 @@ class Turnstile:
                 self._places -= 1
         self._turning = self._places < self._width
         if self._turning:
-            asyncio.get_running_loop().call_soon(self._turn)
+            self._loop.call_soon(self._turn)

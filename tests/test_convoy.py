@@ -122,7 +122,8 @@ async def test_a_full_or_closed_convoy_takes_nothing() -> None:
 async def test_who_stopped_waiting_is_left_behind() -> None:
     recorder = Recorder()
     convoy: Convoy[str, str] = Convoy(recorder, longest=3, waiting_max=10)
-    gone, stays = convoy.enqueue("gone"), convoy.enqueue("stays")
+    gone, stays = asyncio.ensure_future(convoy.submit("gone")), convoy.enqueue("stays")
+    await asyncio.sleep(0)
     gone.cancel()
     async with asyncio.TaskGroup() as group:
         group.create_task(convoy.run())
@@ -131,19 +132,39 @@ async def test_who_stopped_waiting_is_left_behind() -> None:
     assert recorder.convoys == [["stays"]]
 
 
+async def test_who_was_told_something_else_meanwhile_keeps_its_place() -> None:
+    gated = Gated()
+    convoy: Convoy[str, str] = Convoy(gated, longest=1, waiting_max=10)
+    waiting = [convoy.enqueue(item) for item in "abc"]
+    walking = asyncio.ensure_future(convoy.run())
+    await gated.departed(1)
+    for one in waiting[:2]:  # under way, and still waiting
+        one.set_exception(TimeoutError())
+        assert isinstance(one.exception(), TimeoutError)
+    for item in "abc":
+        await gated.departed(1)
+        gated.let(item)
+        await settled()
+    assert (await waiting[2], gated.arrived) == ("C", ["a", "b", "c"])
+    convoy.close()
+    await walking
+
+
 async def test_those_who_stopped_waiting_take_nobody_s_place() -> None:
     recorder = Recorder()
     convoy: Convoy[str, str] = Convoy(recorder, longest=2, waiting_max=10)
-    gone = [convoy.enqueue(item) for item in "abc"]
+    gone = [asyncio.ensure_future(convoy.submit(item)) for item in "abc"]
+    await asyncio.sleep(0)
     stays = [convoy.enqueue(item) for item in "de"]
     for one in gone:
         one.cancel()
     async with asyncio.TaskGroup() as group:
         group.create_task(convoy.run())
         assert await asyncio.gather(*stays) == ["D", "E"]
-        convoy.enqueue("f").cancel()
-        assert await convoy.submit("g") == "G"
-        convoy.enqueue("h").cancel()
+        for item, next_one in (("f", "g"), ("h", None)):
+            leaves = asyncio.ensure_future(convoy.submit(item))
+            asyncio.get_running_loop().call_soon(leaves.cancel)
+            assert next_one is None or await convoy.submit(next_one) == next_one.upper()
         await settled()
         convoy.close()
     assert recorder.convoys == [["d", "e"], ["g"]]

@@ -16,6 +16,14 @@ def text(given: str) -> str:
     return given.replace("\x00", "").encode("utf-8", "replace").decode()
 
 
+def form(given: dict[str, str]) -> dict[str, str]:
+    """The names and values of a form, each so."""
+    whole = "".join((*given, *given.values()))
+    if whole.isascii() and "\x00" not in whole:
+        return given
+    return {text(name): text(value) for name, value in given.items()}
+
+
 def document(given: Any, levels: int = LEVELS_MAX) -> Any:
     """The same for a decoded JSON value: no NaN or infinity (null), no integer over 64 bits
     (text). Raises ValueError for one that is nested deeper than anybody needs."""

@@ -97,7 +97,7 @@ def inbound(carrier: str, fields: Fields) -> Inbound:
         media=media,
         others=_others(fields, {address, proxy_address}),
         channel_metadata=_channel_metadata(channel, fields),
-        form={storable.text(name): storable.text(value) for name, value in fields.items()},
+        form=storable.form(fields),
     )
 
 
@@ -125,9 +125,9 @@ def status(carrier: str, fields: Fields, receipt: str | None) -> Status | None:
 
 def _first(fields: Fields) -> dict[str, str]:
     """The fields, each with the first of its values: a plain dict, which is asked for dozens."""
-    plain: dict[str, str] = {}
-    for name, value in fields.items():
-        plain.setdefault(name, value)
+    plain = dict(fields.items())
+    if len(plain) < len(fields):  # some name came again: a multidict gives the first
+        plain = {name: fields[name] for name in plain}
     return plain
 
 
@@ -170,13 +170,9 @@ def _media_part(fields: Fields, index: int) -> MediaPart:
 
 def _others(fields: Fields, known: set[str]) -> tuple[str, ...]:
     """The further members of a group MMS: OtherRecipients0, OtherRecipients1, ..."""
-    names = {
-        name: int(match[1])
-        for name in fields
-        if name.startswith(OTHERS) and (match := _OTHER.fullmatch(name))
-    }
-    if not names:
+    if OTHERS not in "&".join(fields):
         return ()
+    names = {name: int(match[1]) for name in fields if (match := _OTHER.fullmatch(name))}
     if len(names) > OTHERS_MAX:
         raise Junk(f"there are more than {OTHERS_MAX} OtherRecipients")
     members = [_address(fields, name) for name in sorted(names, key=lambda name: names[name])]
@@ -187,7 +183,7 @@ def _channel_metadata(channel: str, fields: Fields) -> dict[str, Any] | None:
     """`{"type": ..., "data": {"context": {...}}}` as the original keeps it, with every further
     parameter in the context. ChannelMetadata that is not such JSON is kept as `data.text`."""
     given = storable.text(fields.get("ChannelMetadata", ""))
-    if not given and SAYING.isdisjoint(fields) and not any(map(_of_referral, fields)):
+    if not given and SAYING.isdisjoint(fields) and REFERRAL not in "&".join(fields):
         return None
     context = {name: storable.text(fields[name]) for name in CONTEXT if fields.get(name)}
     referral = {name: storable.text(fields[name]) for name in fields if _of_referral(name)}

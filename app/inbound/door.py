@@ -14,14 +14,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any, cast
+from typing import cast
 
 from aiohttp import web
 
 from app.carriers.contract import Approving, Carrier, Challenged, Junk, Mailing, Request
 from app.channels.address import masked
 from app.errors import Unavailable
-from app.inbound import requests
+from app.inbound import patience, requests
 from app.inbound.mail import Mailroom
 from app.inbound.requests import BadRequest
 from app.model.traffic import ApprovalStatus, Inbound, SignatureResult, Status
@@ -38,10 +38,7 @@ LARGE_AT_ONCE, LARGE_WAITING_MAX = 2, 64
 """Mails larger than usual bodies: they are read in memory with their files."""
 MAIL_S = 60.0
 """How long a mail may take to come in."""
-ON_THE_WAY, ON_THE_WAY_MAX_S = 0.25, 1.0
-"""How much of a carrier's patience is left for the request's and the answer's way."""
 BAD_SIGNATURE = "the signature is not valid for this URL and body"
-LATE = "not committed in time"
 UNADMITTED = "the secret of this door (in its URL), or the signature, is missing or wrong"
 
 SEEN_AS = {"dropped": "unroutable", "duplicate": "duplicate"}
@@ -54,7 +51,7 @@ class Doors:
     def __init__(self, runtime: Runtime, road: Road, report: Report) -> None:
         self._runtime = runtime
         self._road = road
-        self._turnstile = Turnstile(1)  # the walk behind it is slower than any door
+        self._turnstile = Turnstile()
         self._report = report
         carriers = runtime.carriers.items()  # asked once: at a door it took a tenth of our own time
         self._approving = {name: one for name, one in carriers if isinstance(one, Approving)}
@@ -62,7 +59,8 @@ class Doors:
         self._mailroom = Mailroom(runtime)
         given = runtime.settings.carriers
         self._answer_s = {
-            name: _answer_s(given[name].patience_s or one.patience_s) for name, one in carriers
+            name: patience.answer_s(given[name].patience_s or one.patience_s)
+            for name, one in carriers
         }
 
     def routes(self) -> list[web.RouteDef]:
@@ -172,7 +170,7 @@ class Doors:
         signature: SignatureResult,
         started: float,
         left_s: float | None,
-    ) -> BaseException | None:
+    ) -> Exception | None:
         """Walk the road with all of them; gives what kept one of them from it. Raises TimeoutError
         when that is not known in time."""
         arrivals = [self._arrival(message, signature) for message in messages]
@@ -180,13 +178,13 @@ class Doors:
         took = self._runtime.clock.monotonic() - started
         for arrival, result in zip(arrivals, results, strict=True):
             self._seen(arrival, result, took)
-        return next((one for one in results if isinstance(one, BaseException)), None)
+        return next((one for one in results if isinstance(one, Exception)), None)
 
     async def _settle(self, statuses: Sequence[Status], left_s: float | None) -> None:
         reported = [self._report(status) for status in statuses]
-        await _heard(reported, left_s)
-        for one in reported:
-            one.result()
+        for outcome in await patience.outcomes(reported, left_s):
+            if isinstance(outcome, Exception):
+                raise outcome
 
     def _left_s(self, request: web.Request, started: float) -> float | None:
         """How long this request's carrier may still be kept waiting; None: as long as it takes."""
@@ -241,22 +239,19 @@ class Doors:
 
     async def _walk(
         self, arrivals: Sequence[Arrival], left_s: float | None
-    ) -> list[Taken | BaseException]:
+    ) -> list[Taken | Posted | Exception]:
         """Walk the road with all of them, in their order."""
-        entered = [self._entered(arrival) for arrival in arrivals]
-        await _heard([one for one in entered if isinstance(one, asyncio.Future)], left_s)
-        return [
-            one if isinstance(one, Exception) else one.exception() or cast(Taken, one.result())
-            for one in entered
-        ]
+        return await patience.outcomes([self._entered(arrival) for arrival in arrivals], left_s)
 
-    def _entered(self, arrival: Arrival) -> asyncio.Future[Taken | Posted] | Exception:
+    def _entered(self, arrival: Arrival) -> asyncio.Future[Taken | Posted]:
         try:
             return self._road.enqueue(arrival)
         except Unavailable as error:
-            return error
+            away: asyncio.Future[Taken | Posted] = asyncio.get_running_loop().create_future()
+            away.set_exception(error)
+            return away
 
-    def _seen(self, arrival: Arrival, result: Taken | BaseException, took_s: float) -> None:
+    def _seen(self, arrival: Arrival, result: Taken | Posted | Exception, took_s: float) -> None:
         inbound = arrival.inbound
         taken = result if isinstance(result, Taken) else None
         if taken is not None:
@@ -294,29 +289,6 @@ class Doors:
         verified = "unchecked" if outcome == "late" else "invalid"
         self._runtime.observe(InboundSeen(known, outcome, took, signature=verified))
         return _refusal(error, self._runtime)
-
-
-async def _heard(futures: Sequence[asyncio.Future[Any]], left_s: float | None) -> None:
-    """Wait for all. Raises TimeoutError when that would take longer: what is on its way goes on."""
-    if not futures:
-        return
-    late = (await asyncio.wait(futures, timeout=left_s))[1]
-    for one in late:
-        one.add_done_callback(_unheard)  # what becomes of it is told to the next try
-    if late:
-        raise TimeoutError(LATE)
-
-
-def _unheard(late: asyncio.Future[Any]) -> None:
-    if not late.cancelled():
-        late.exception()
-
-
-def _answer_s(patience_s: float | None) -> float | None:
-    """Within what a door answers somebody who waits that long."""
-    if patience_s is None:
-        return None
-    return patience_s - min(patience_s * ON_THE_WAY, ON_THE_WAY_MAX_S)
 
 
 def _refusal(error: Exception, runtime: Runtime) -> web.Response:

@@ -46,7 +46,6 @@ class Decision(SQLModel, table=True):
             postgresql_where=text("message_sid IS NULL"),
         ),
         Index("decisions_message", "message_sid"),
-        Index("decisions_conversation", "conversation_sid", "sid"),
         Index("decisions_digest", "digest", postgresql_where=text("digest IS NOT NULL")),
     )
 

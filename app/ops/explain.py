@@ -250,11 +250,15 @@ def _message(settings: Settings, bound: Bound, body: str) -> Message:
 
 
 def _recipient(receipt: dict[str, Any]) -> Recipient:
-    names = ("participant_sid", "channel", "status", "error_code", "error_message", "dropped")
     return Recipient(
+        participant_sid=receipt["participant_sid"],
+        channel=receipt["channel"],
         address=masked(receipt["address"]),
         proxy_address=receipt["proxy_address"],
-        **{name: receipt[name] for name in names},
+        status=receipt["status"],
+        error_code=receipt.get("error_code"),
+        error_message=receipt.get("error_message"),
+        dropped=receipt.get("dropped"),
     )
 
 

@@ -12,6 +12,7 @@ import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from datetime import datetime
 from operator import attrgetter
 from typing import Any, BinaryIO
 
@@ -70,6 +71,7 @@ RENAMED = {"event": "told"}
 
 
 def _fields(kind: type[Any]) -> tuple[Sequence[str], Callable[[Any], Sequence[Any]]]:
+    """Their names in a line, and what gives their values."""
     names = [field.name for field in fields(kind)]
     return [RENAMED.get(name, name) for name in names], attrgetter(*names)
 
@@ -106,21 +108,22 @@ QUIET: Mapping[str, int] = {
 
 
 Render = Callable[[dict[str, Any]], bytes]
+Line = tuple[datetime, int, str, Any]
+"""When something was said, how loud, the event's name, and an observation or what to say of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """Where observations are written, as `render` puts a line; what is below `level` is not."""
+    """Where observations are written; what is below `level` is not."""
 
-    sink: Sink
-    render: Render
+    sink: Sink[Line]
     level: int
 
     def consume(self, observation: Observation) -> None:
         """Write one observation, if it is one for the log."""
-        kind = type(observation)
-        if kind in EVENTS:
-            self._event(kind, observation)
+        name = EVENTS.get(type(observation))
+        if name is not None:
+            self.write(_loudness(observation), name, observation)
         elif isinstance(observation, Said):
             level = LEVELS.get(observation.level, logging.INFO)
             self.write(level, observation.event, {"detail": observation.detail})
@@ -128,34 +131,58 @@ class Log:
             broken = {"where": observation.where, **described(observation.error)}
             self.write(logging.ERROR, "failed", broken)
 
-    def write(self, level: int, name: str, values: Mapping[str, Any]) -> None:
+    def write(self, level: int, name: str, said: Observation | dict[str, Any]) -> None:
         """Write a line; one that somebody should read at once is not held back."""
         if level < self.level:
             return
-        said = NAMES.get(level) or logging.getLevelName(level).lower()
-        line = {"at": iso_millis(self.sink.clock.now()), "level": said, "event": name, **values}
-        self.sink.take(self.render(line))
+        self.sink.take((self.sink.clock.now(), level, name, said))
         if level >= logging.WARNING:
             self.sink.flush()
 
-    def _event(self, kind: type[Any], observation: Any) -> None:
-        names, values_of = FIELDS[kind]
-        values = {
-            name: round(value, 6) if type(value) is float else value
-            for name, value in zip(names, values_of(observation), strict=True)
-            if value is not None
-        }
-        if isinstance(observation, DeadLettered) and observation.detail is not None:
-            values["detail"] = hidden(observation.detail)  # a stranger's server may have said it
-        loud = values.get("outcome") in LOUD or isinstance(observation, ALARMS)
-        self.write(logging.WARNING if loud else logging.INFO, EVENTS[kind], values)
+
+def _loudness(observation: Any) -> int:
+    loud = isinstance(observation, ALARMS) or getattr(observation, "outcome", None) in LOUD
+    return logging.WARNING if loud else logging.INFO
+
+
+def _rendered(render: Render) -> Callable[[Line], bytes]:
+    """A line of which something cannot be written says that, and costs the others nothing."""
+
+    def rendered(line: Line) -> bytes:
+        try:
+            return render(_line(line))
+        except Exception as error:
+            at, level, name, _ = line
+            return render(_line((at, level, name, {"unwritable": type(error).__name__})))
+
+    return rendered
+
+
+def _line(line: Line) -> dict[str, Any]:
+    """The line as it is rendered."""
+    at, level, name, said = line
+    written = NAMES.get(level) or logging.getLevelName(level).lower()
+    values = said if isinstance(said, dict) else _values(said)
+    return {"at": iso_millis(at), "level": written, "event": name, **values}
+
+
+def _values(observation: Any) -> dict[str, Any]:
+    names, values_of = FIELDS[type(observation)]
+    values = {
+        name: round(value, 6) if type(value) is float else value
+        for name, value in zip(names, values_of(observation), strict=True)
+        if value is not None
+    }
+    if isinstance(observation, DeadLettered) and observation.detail is not None:
+        values["detail"] = hidden(observation.detail)  # a stranger's server may have said it
+    return values
 
 
 def build(ops: OpsSettings, stream: BinaryIO, *, terminal: bool, clock: Clock | None = None) -> Log:
     """A log on this stream."""
     plain = ops.log_format == "json" or (ops.log_format == "auto" and not terminal)
     render = _json if plain else _readable(structlog.dev.ConsoleRenderer(colors=terminal))
-    return Log(Sink(stream, clock or Clock()), render, LEVELS[ops.log_level])
+    return Log(Sink[Line](stream, clock or Clock(), _rendered(render)), LEVELS[ops.log_level])
 
 
 def set_up(ops: OpsSettings) -> Log:

@@ -36,19 +36,24 @@ class Stale(Exception):
 
 @dataclass(slots=True, eq=False)
 class Carriage:
-    """One item on its way. An arrival has a `decision`; whoever goes on has a conversation.
+    """One item on its way. If it is an `arrival`, it has a `pair` (or number group) and gets a
+    `decision`; whoever goes on has a conversation.
     `changes` is what the customer wants changed, by the original's keys; `digest` is what a copy
-    is known by (app/road/copies.py). `answers` is the participant whose word like HELP it answers:
-    nobody else receives it."""
+    is known by (app/road/copies.py). `columns` are what is written of the message: of an inbound's
+    not what it has none of, and no date, which is the convoy's. `answers` is the participant whose
+    word like HELP it answers: nobody else receives it."""
 
     item: Arrival | Draft
     message_sid: str
     author: str
     conversation_sid: str = ""
+    arrival: Arrival = field(init=False)
+    pair: Pair = field(init=False)
     participant_sid: str | None = None
     decision: Decision | None = None
     created: Create | None = None
     message: Message | None = None
+    columns: dict[str, Any] = field(default_factory=dict)
     media: tuple[Media, ...] = ()
     statuses: list[str] = field(default_factory=list)
     taken: Taken | None = None
@@ -57,16 +62,9 @@ class Carriage:
     answers: str | None = None
     digest: str | None = None
 
-    @property
-    def arrival(self) -> Arrival:
-        """Its item, which is an arrival."""
-        assert isinstance(self.item, Arrival)
-        return self.item
-
-    @property
-    def pair(self) -> Pair:
-        """The pair of an arrival, or its number group."""
-        return pair_of(self.arrival)
+    def __post_init__(self) -> None:
+        if isinstance(self.item, Arrival):
+            self.arrival, self.pair = self.item, pair_of(self.item)
 
     def refuse(self, refused: Refused) -> None:
         """This one must not happen; its neighbours go on."""
@@ -100,6 +98,7 @@ class Carriage:
 class Load:
     """The convoy: its carriages in the order in which they came, and what the steps found.
 
+    `new_conversations` are by their SID the carriages that create them, by the rows of `claims`.
     `windows` are the sessions that its inbounds open (when they were written), `chosen` who opts
     out or in by them (account, sender or messaging service, address), `late` who did so in a
     recovered message, and when; `replies` what we answer, `files` the names under which the files
@@ -112,6 +111,7 @@ class Load:
     facts: dict[Pair, Facts] = field(default_factory=dict)
     conversations: dict[str, Conversation] = field(default_factory=dict)
     new_conversations: dict[str, Carriage] = field(default_factory=dict)
+    claims: list[dict[str, Any]] = field(default_factory=list)
     roles: dict[str, str | None] = field(default_factory=dict)
     met: dict[str, list[Met]] = field(default_factory=dict)
     below: Mapping[str, Below] = field(default_factory=dict)
@@ -136,7 +136,7 @@ class Load:
 
     def going(self) -> list[Carriage]:
         """Those of which a message comes."""
-        return [carriage for carriage in self.carriages if carriage.goes]
+        return [one for one in self.carriages if one.goes]
 
     def told(self) -> dict[str, Sequence[Target]]:
         """Who is told of what happened, by where it did: in a conversation, or, with a new user,

@@ -1,12 +1,12 @@
-"""Deciding where inbounds go, and creating conversations for pairs that nobody holds.
+"""Deciding where inbounds go, and what is created for pairs that nobody holds.
 
 A pair is claimed in the partial unique index before its conversation exists; the number group of a
-group text in its own. Who loses the claim finds the winner's conversation, committed, and joins it.
+group text in its own. Who loses the claim (app/road/walk.py) walks again: the winner's conversation
+is committed by then, and they join it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
@@ -14,7 +14,7 @@ import asyncpg
 from app import ids
 from app.model.outbox import HOOK, sender_lane
 from app.road import asking, copies
-from app.road.convoy import Carriage, Load, Stale
+from app.road.convoy import Carriage, Load
 from app.road.items import Arrival, Taken
 from app.road.resolve import Bound, Create, Decision, Drop, Forward
 from app.road.resolve import decide as decided
@@ -22,34 +22,18 @@ from app.rules import groups
 from app.store import road
 from app.store.outbox import NewItem
 
-TRIES = 5
-"""How often a lost claim is looked up again; each loss means that somebody else made progress."""
-
 
 async def decide(sql: asyncpg.Connection, load: Load) -> None:
-    """Give every arrival its decision; afterwards those that go on have a conversation."""
-    open_ = [carriage for carriage in load.going() if isinstance(carriage.item, Arrival)]
-    for tried in range(TRIES):
-        if not open_:
-            return
-        if tried:
-            load.facts = await road.facts(sql, sorted({carriage.pair for carriage in open_}))
-        open_ = await _round(sql, load, open_)
-    if open_:
-        raise Stale  # the pair keeps changing hands
-
-
-async def _round(
-    sql: asyncpg.Connection, load: Load, carriages: Sequence[Carriage]
-) -> list[Carriage]:
-    """Decide on these carriages; gives those whose claim was lost to somebody else."""
-    creating: dict[road.Pair, list[Carriage]] = {}
+    """Give every arrival its decision; afterwards those that go on have a conversation, which is
+    there or to be created."""
+    carriages = [one for one in load.going() if isinstance(one.item, Arrival)]
     carriages = [one for one in carriages if not asking.put_off(one)]
     for carriage in carriages:
         carriage.decision = _decision(load, carriage)
     answered = [one for one in carriages if one.arrival.answered is not None]
     if answered:
         await copies.find(sql, load, answered)
+    creating: dict[road.Pair, list[Carriage]] = {}
     undecided = [one for one in carriages if one.goes]
     for carriage in await asking.sort_out(sql, load, undecided):
         decision = carriage.decision
@@ -64,7 +48,8 @@ async def _round(
                 _forward(load, carriage, forward)
             case Drop(reason):
                 carriage.taken = Taken(outcome="dropped", rule=decision.rule, reason=reason)
-    return await _create(sql, load, creating) if creating else []
+    for together in creating.values():
+        _create(load, together)
 
 
 def _decision(load: Load, carriage: Carriage) -> Decision:
@@ -80,30 +65,16 @@ def _place(pair: road.Pair) -> road.Pair:
     return (account_sid, "", "", numbers) if numbers else pair
 
 
-async def _create(
-    sql: asyncpg.Connection, load: Load, creating: dict[road.Pair, list[Carriage]]
-) -> list[Carriage]:
-    """One conversation for each place that we win; the first of its carriages creates it."""
-    rows: list[dict[str, Any]] = []
-    for carriages in creating.values():
-        row = _row(load, carriages[0])
-        authors = {one["address"]: one["sid"] for one in row["natives"] or ()}
-        for carriage in carriages:
-            carriage.conversation_sid = row["sid"]
-            author = carriage.arrival.inbound.address
-            carriage.participant_sid = authors.get(author, row["participant_sid"])
-        rows.append(row)
-    roles, met = await road.create(sql, rows, load.now)
-    load.roles |= roles
-    load.met |= met
-    lost: list[Carriage] = []
-    for first, *others in creating.values():
-        if first.conversation_sid in roles:
-            load.new_conversations[first.conversation_sid] = first
-        else:
-            first.created = None
-            lost += [first, *others]
-    return lost
+def _create(load: Load, carriages: list[Carriage]) -> None:
+    """One conversation for a place, to be claimed; the first of its carriages creates it."""
+    row = _row(load, carriages[0])
+    authors = {one["address"]: one["sid"] for one in row["natives"] or ()}
+    for carriage in carriages:
+        carriage.conversation_sid = row["sid"]
+        author = carriage.arrival.inbound.address
+        carriage.participant_sid = authors.get(author, row["participant_sid"])
+    load.claims.append(row)
+    load.new_conversations[row["sid"]] = carriages[0]
 
 
 def _row(load: Load, carriage: Carriage) -> dict[str, Any]:

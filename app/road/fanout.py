@@ -183,7 +183,7 @@ def _row(carriage: Carriage, planned: Planned, carrier: str, content: Any) -> di
     message = carriage.message
     assert message is not None
     failed = isinstance(content, Fail)
-    return {
+    row = {
         "sid": ids.new(ids.RECEIPT),
         "account_sid": message.account_sid,
         "chat_service_sid": message.chat_service_sid,
@@ -195,11 +195,14 @@ def _row(carriage: Carriage, planned: Planned, carrier: str, content: Any) -> di
         "proxy_address": planned.proxy_address,
         "carrier": carrier,
         "status": "failed" if failed else "queued",
-        "error_code": content.code if failed else None,
-        "error_message": content.reason if failed else None,
-        "dropped": None if failed else content.dropped,
-        "parts": None if failed else stored(content.parts),
     }
+    if failed:
+        return row | {"error_code": content.code, "error_message": content.reason}
+    if content.dropped is not None:
+        row["dropped"] = content.dropped
+    if content.parts:
+        row["parts"] = stored(content.parts)
+    return row
 
 
 def _item(receipt: dict[str, Any], sender: SenderSettings, event: str | None) -> NewItem:

@@ -61,7 +61,7 @@ def rows(load: Load) -> dict[str, list[dict[str, Any]]]:
         if isinstance(carriage.item, Arrival) and carriage.decision is not None
     ]
     return {
-        "messages": [_columns(carriage.message) for carriage in going],
+        "messages": [carriage.columns for carriage in going],
         "media": [_columns(medium) for carriage in going for medium in carriage.media],
         "conversations": [_conversation(load, sid) for sid in _touched(going)],
         "receipts": load.receipts,
@@ -104,14 +104,18 @@ def _columns(row: Any) -> dict[str, Any]:
 
 def _conversation(load: Load, sid: str) -> dict[str, Any]:
     row = load.conversations[sid]
-    return {
+    columns: dict[str, Any] = {
         "sid": sid,
         "message_count": row.message_count,
         "revision": row.revision,
-        "state": row.state,
-        "state_at": row.state_at,
-        "next_timer_at": row.next_timer_at,
     }
+    if row.state_at == load.now:  # it changed or is new: few do and are
+        columns |= {
+            "state": row.state,
+            "state_at": row.state_at,
+            "next_timer_at": row.next_timer_at,
+        }
+    return columns
 
 
 def _decision(carriage: Carriage) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -81,21 +82,27 @@ def _message(load: Load, conversation: Conversation, carriage: Carriage, source:
         "participant_sid": carriage.participant_sid,
         "source": source,
         "revision": conversation.revision,
-        "date_created": load.now,
-        "date_updated": load.now,
     }
     if isinstance(item, Draft):
         carriage.participant_sid = columns["participant_sid"] = _author(load, carriage)
-        columns |= _drafted(item, columns)
+        columns |= _drafted(item, load.now)
     else:
         columns |= _received(item, load.settings.limits.body_bytes_max)
         columns |= _changed(carriage.changes, columns)
+    carriage.columns = columns
     # Rows on the road are plain: to build a table's object costs more than the rest of the step.
-    return cast(Message, SimpleNamespace(**columns))
+    dates = {"date_created": load.now, "date_updated": load.now}
+    return cast(Message, _Plain(**(dates | columns)))
 
 
-def _drafted(draft: Draft, columns: dict[str, Any]) -> dict[str, Any]:
-    created = draft.date_created or columns["date_created"]
+class _Plain(SimpleNamespace):
+    """A message; what few have is written only where it is there."""
+
+    subject = content_sid = content_variables = content_type = content = channel_metadata = None
+
+
+def _drafted(draft: Draft, now: datetime) -> dict[str, Any]:
+    created = draft.date_created or now
     content_type, content = content_of(draft.template)
     return {
         "body": draft.body,
@@ -105,7 +112,6 @@ def _drafted(draft: Draft, columns: dict[str, Any]) -> dict[str, Any]:
         "content_variables": draft.content_variables,
         "content_type": content_type,
         "content": content,
-        "channel_metadata": None,
         "date_created": created,
         "date_updated": draft.date_updated or created,
     }
@@ -121,16 +127,12 @@ def _received(arrival: Arrival, bytes_max: int) -> dict[str, Any]:
         if len(whole) > bytes_max:
             body = whole[:bytes_max].decode(errors="ignore")
             attributes = '{"truncated":true}'
-    return {
-        "body": body or None,
-        "subject": arrival.inbound.subject,
-        "attributes": attributes,
-        "content_sid": None,
-        "content_variables": None,
-        "content_type": None,
-        "content": None,
-        "channel_metadata": arrival.inbound.channel_metadata,
-    }
+    columns: dict[str, Any] = {"body": body or None, "attributes": attributes}
+    if arrival.inbound.subject is not None:
+        columns["subject"] = arrival.inbound.subject
+    if arrival.inbound.channel_metadata is not None:
+        columns["channel_metadata"] = arrival.inbound.channel_metadata
+    return columns
 
 
 def _changed(changes: Mapping[str, str], columns: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from app.model import AddressConfiguration
 from app.model.traffic import Inbound
@@ -93,7 +94,21 @@ def _group(settings: Settings, inbound: Inbound) -> Group:
     return groups.arriving(inbound, senders, most)
 
 
+class Case(NamedTuple):
+    """What is known of a pair whose message came by `carrier`, and of the `sender` (None: it is not
+    ours) that it came to. With a `guard` nobody gets it: a machine wrote it."""
+
+    settings: Settings
+    sender: SenderSettings | None
+    carrier: str
+    bound: Bound | None
+    configuration: AddressConfiguration | None
+    group: Group | None
+    guard: str | None
+
+
 Verdict = tuple[Bound | Create | Forward | Drop | None, str]
+"""What a rule does (None: the next one is asked), and what it says."""
 
 
 def resolve(
@@ -106,19 +121,15 @@ def resolve(
     guard: str | None = None,
 ) -> Decision:
     """The decision on one pair, given who holds it and how its To address is configured; the same
-    on a group text. With a `guard` nobody gets it: a machine wrote it."""
+    on a group text."""
     sender = settings.sender(proxy_address)
-    judges: tuple[tuple[str, Callable[[], Verdict]], ...] = (
-        ("sender", lambda: _sender(sender, carrier, group)),
-        *([("loop_guard", lambda: (Drop(guard), guard))] if guard is not None else []),
-        ("binding", lambda: _binding(bound, group)),
-        ("address", lambda: _address(settings, sender, configuration, group)),
-        ("messaging_service", lambda: _messaging_service(settings, sender, group)),
-        ("sender_webhook", lambda: _sender_webhook(sender)),
-    )
+    case = Case(settings, sender, carrier, bound, configuration, group, guard)
     steps: list[tuple[str, str]] = []
-    for rule, judge in judges:
-        action, said = judge()
+    for rule, judge in RULES:
+        verdict = judge(case)
+        if verdict is None:
+            continue
+        action, said = verdict
         steps.append((rule, said))
         if action is not None:
             return Decision(rule, action, tuple(steps))
@@ -126,31 +137,33 @@ def resolve(
     return Decision("none", Drop(reason), tuple(steps))
 
 
-def _sender(sender: SenderSettings | None, carrier: str, group: Group | None) -> Verdict:
+def _sender(case: Case) -> Verdict:
+    sender, carrier = case.sender, case.carrier
     if sender is None:
         return Drop("unknown sender"), "the To address is not one of our senders"
     if sender.carrier != carrier:
         said = f"the To address belongs to carrier {sender.carrier}, not to {carrier}"
         return Drop("wrong carrier"), said
-    if group is not None and group.echo:
+    if case.group is not None and case.group.echo:
         return Drop("echo"), "it is from a number of ours: a text of ours that came back"
     return None, f"the To address is ours, held by {carrier}"
 
 
-def _binding(bound: Bound | None, group: Group | None) -> Verdict:
+def _loop_guard(case: Case) -> Verdict | None:
+    return None if case.guard is None else (Drop(case.guard), case.guard)
+
+
+def _binding(case: Case) -> Verdict:
+    bound = case.bound
     if bound is None:
-        what = "this pair" if group is None else "this number group"
+        what = "this pair" if case.group is None else "this number group"
         return None, f"no open conversation holds {what}"
     what = "number group" if bound.grouped else "pair"
     return bound, f"the {what} is held in {bound.conversation_sid} by {bound.participant_sid}"
 
 
-def _address(
-    settings: Settings,
-    sender: SenderSettings | None,
-    configuration: AddressConfiguration | None,
-    group: Group | None,
-) -> Verdict:
+def _address(case: Case) -> Verdict:
+    configuration, group = case.configuration, case.group
     if configuration is None:
         return None, "the To address has no address configuration"
     if not configuration.auto_enabled:
@@ -159,7 +172,7 @@ def _address(
         return None, group.refusal
     create = Create(
         service_sid=configuration.auto_service_sid,
-        messaging_service_sid=_messaging_service_sid(settings, sender),
+        messaging_service_sid=_messaging_service_sid(case),
         identities=tuple(configuration.default_identities),
     )
     create = _attached(create, configuration)
@@ -188,29 +201,39 @@ def _attached(create: Create, configuration: AddressConfiguration) -> Create:
     return create
 
 
-def _messaging_service(
-    settings: Settings, sender: SenderSettings | None, group: Group | None
-) -> Verdict:
-    name = sender.messaging_service if sender else None
-    service = settings.messaging_services.get(name) if name else None
+def _messaging_service(case: Case) -> Verdict:
+    name = case.sender.messaging_service if case.sender else None
+    service = case.settings.messaging_services.get(name) if name else None
     if service is None:
         return None, "the sender is in no messaging service"
     if not service.autocreate:
         return None, f"messaging service {name} does not create conversations"
-    if group is not None and group.refusal is not None:
-        return None, group.refusal
-    create = Create(messaging_service_sid=_messaging_service_sid(settings, sender))
+    if case.group is not None and case.group.refusal is not None:
+        return None, case.group.refusal
+    create = Create(messaging_service_sid=_messaging_service_sid(case))
     return create, f"messaging service {name} creates by default rule"
 
 
-def _sender_webhook(sender: SenderSettings | None) -> Verdict:
-    if sender is None or sender.webhook is None:
+def _sender_webhook(case: Case) -> Verdict:
+    webhook = case.sender.webhook if case.sender else None
+    if webhook is None:
         return None, "the sender has no messaging webhook of its own"
-    forward = Forward(sender.webhook.url, sender.webhook.method)
+    forward = Forward(webhook.url, webhook.method)
     return forward, "the sender's own messaging webhook gets the original form"
 
 
-def _messaging_service_sid(settings: Settings, sender: SenderSettings | None) -> str | None:
-    if sender is None or sender.messaging_service is None:
+def _messaging_service_sid(case: Case) -> str | None:
+    if case.sender is None or case.sender.messaging_service is None:
         return None
-    return settings.messaging_service_sid(sender.messaging_service)
+    return case.settings.messaging_service_sid(case.sender.messaging_service)
+
+
+RULES: tuple[tuple[str, Callable[[Case], Verdict | None]], ...] = (
+    ("sender", _sender),
+    ("loop_guard", _loop_guard),
+    ("binding", _binding),
+    ("address", _address),
+    ("messaging_service", _messaging_service),
+    ("sender_webhook", _sender_webhook),
+)
+"""In the order in which they are asked."""

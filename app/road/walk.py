@@ -5,9 +5,11 @@ A convoy of inbounds and posted messages goes through these steps together, in o
     enter       the ledger: what came before is a duplicate; so is a post whose key was used
     note        how people stand now: whose session opens, who opts out or in
     decide      whose pair is it, which rule takes it; set aside what somebody wants to be asked
-                about first; claim the pairs, or number groups, of new conversations
-    lock        the conversations, in the order of their SIDs, with who is in them and who is told;
-                what changed meanwhile walks again; what is the copy of another goes no further
+                about first
+    lock        claim the pairs, or number groups, of new conversations and create them; then lock
+                the others, in the order of their SIDs, with who is in them and who is told; what
+                changed meanwhile, or was claimed by somebody else, walks again; what is the copy
+                of another goes no further
     keep        where the flows stand whose messages these are
     attach      the files that posted messages name, each to one message; those that came with
                 their message
@@ -18,7 +20,7 @@ A convoy of inbounds and posted messages goes through these steps together, in o
     write       all of it, the decisions, and the answers to keyed posts
     commit      then everybody is answered
 
-Locks come in one order everywhere: ledger, keys, bindings, users, conversations,
+Locks come in one order everywhere: ledger, keys, bindings, number groups, users, conversations,
 executions, media, lanes.
 """
 
@@ -53,7 +55,8 @@ from app.store import road, stream_log
 from app.webhooks import tell
 
 ROUNDS = 5
-"""How often a convoy walks again because a conversation closed or a participant left under it."""
+"""How often a convoy walks again because a conversation closed or a participant left under it, or
+somebody else's conversation took a pair: whoever was in the way has made progress."""
 
 Result = Taken | Posted | Exception
 
@@ -136,11 +139,18 @@ async def walk(sql: asyncpg.Connection, load: Load) -> None:
 
 
 async def lock(sql: asyncpg.Connection, load: Load) -> None:
-    """Lock the conversations; a message to one that closed is refused, an inbound walks again."""
-    wanted = sorted({carriage.conversation_sid for carriage in load.going()})
-    if wanted:
-        load.conversations, load.below = await road.lock(sql, wanted, _named(load))
-        standing.open_sessions(load)
+    """Claim pairs and lock the conversations; a message to one that closed is refused. An inbound
+    to one walks again, like one that has none, whose claim was lost: with conversations locked,
+    nothing more may be claimed."""
+    named = _named(load)
+    wanted = {carriage.conversation_sid for carriage in load.going()}
+    there = sorted(wanted - load.new_conversations.keys())
+    if load.claims:
+        locked, load.roles, load.met = await road.create(sql, load.claims, there, named, load.now)
+        load.conversations, load.below = locked
+    elif there:
+        load.conversations, load.below = await road.lock(sql, there, named)
+    standing.open_sessions(load)
     for carriage in load.going():
         conversation = load.conversations.get(carriage.conversation_sid)
         if isinstance(carriage.item, Arrival):

@@ -15,7 +15,7 @@ from app.store.away import is_away
 from app.store.database import Database
 
 CHANNEL = "parley"
-COALESCE_S = 0.005
+COALESCE_S = 0.01
 """At most one NOTIFY in this time, and the first at once: each is a transaction of its own."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -16,7 +17,7 @@ from app.model.traffic import Member
 from app.store import standing
 from app.store.database import sentence
 from app.store.outbox import NewItem, adding
-from app.store.webhooks import CONCERNED, JOINED, Target, told
+from app.store.webhooks import CONFIGURED_OF, Target, concerned, joined, told
 from app.values import value
 
 ASKED = """
@@ -79,38 +80,52 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
 {HOLDERS}
 """
 
-CREATE = sentence(__file__, "road_create.sql")
-
 MEMBER = f"""json_build_array(p.sid, p.identity, p.address, p.proxy_address, p.channel,
 {standing.columns("p")})"""
 PROJECTED = """json_build_array(p.sid, p.identity, p.address, p.proxy_address, p.channel,
   p.projected_address)"""
 
-BELOW = f"""
-  (SELECT json_agg({MEMBER} ORDER BY p.sid) FROM participants p
+
+def _below_of(participants: str = "participants", others: str = "participants") -> str:
+    """Who is in a conversation `c` as far as a message matters to them, and who is told of it. The
+    sources are those with an address of their own, and all `others`."""
+    return f"""
+  (SELECT json_agg({MEMBER} ORDER BY p.sid) FROM {participants} p
    WHERE p.conversation_sid = c.sid AND p.address IS NOT NULL)::text AS external,
   (SELECT json_agg({MEMBER} ORDER BY p.sid)
    FROM unnest($2::text[], $3::text[]) AS n (conversation_sid, identity)
-   JOIN participants p ON p.conversation_sid = n.conversation_sid COLLATE "C"
+   JOIN {others} p ON p.conversation_sid = n.conversation_sid COLLATE "C"
      AND p.identity = n.identity
    WHERE n.conversation_sid = c.sid COLLATE "C" AND p.address IS NULL
      AND p.projected_address IS NULL)::text AS named,
   CASE WHEN c.grouped THEN (
-    SELECT json_agg({PROJECTED} ORDER BY p.sid) FROM participants p
+    SELECT json_agg({PROJECTED} ORDER BY p.sid) FROM {others} p
     WHERE p.conversation_sid = c.sid AND p.projected_address IS NOT NULL)::text END AS projected,
-  {CONCERNED}
+  {concerned(participants)}
 """
-"""Who is in a conversation `c` as far as a message matters to them, and who is told of it."""
 
-LOCK = sentence(__file__, "road_lock.sql").replace("{below}", BELOW) + JOINED
+
+LOCK = sentence(__file__, "road_lock.sql").replace("{below}", _below_of()) + joined()
+
+EVERYBODY = "(SELECT * FROM participants UNION ALL SELECT * FROM newcomer WHERE c.made)"
+ATTACHED = "(SELECT * FROM scoped_webhooks UNION ALL SELECT * FROM attached WHERE c.made)"
+"""With those that the statement makes, which it does not see in the tables. By its condition the
+second half costs nothing elsewhere, and leaves the first to its indexes."""
+TOLD = "JOIN told w ON w.account_sid = c.account_sid AND w.chat_service_sid = c.chat_service_sid"
+MORE = re.compile(r"-- \(more\)\n.*?-- \(/more\)\n", re.DOTALL)
+
+CREATE = sentence(__file__, "road_create.sql").replace("{configured}", CONFIGURED_OF)
+CREATE_PAIRS = MORE.sub("", CREATE).replace("{below}", _below_of(EVERYBODY)) + joined(TOLD)
+CREATE = CREATE.replace("{below}", _below_of(EVERYBODY, EVERYBODY)) + joined(TOLD, ATTACHED)
 
 BELOW_OF = f"""
-SELECT c.sid, c.account_sid, {BELOW} FROM conversations c {JOINED} WHERE c.sid = ANY ($1::text[])
+SELECT c.sid, c.account_sid, {_below_of()} FROM conversations c {joined()}
+WHERE c.sid = ANY ($1::text[])
 """
 
-WRITE = sentence(__file__, "road_write.sql").replace("{items}", adding("$7", "$8"))
-WRITE_STANDING = WRITE.replace("{standing}", sentence(__file__, "road_stand.sql"))
-WRITE = WRITE.replace("{standing}", "")  # a part that writes nothing costs, too
+WRITE = sentence(__file__, "road_write.sql").replace("{items}", adding("$5", "$6"))
+WRITE_ALL = WRITE.replace("{seldom}", sentence(__file__, "road_seldom.sql"))
+WRITE = WRITE.replace("{seldom}", "")  # a part that writes nothing costs, too
 
 
 Key = tuple[str, str]
@@ -168,6 +183,10 @@ class Below:
     grouped: bool = False
 
 
+Locked = tuple[dict[str, Conversation], dict[str, Below]]
+"""Locked conversations, and what is below each of them."""
+
+
 async def enter(
     sql: asyncpg.Connection,
     inbounds: Sequence[Entry],
@@ -195,7 +214,7 @@ async def known(
 
 async def facts(sql: asyncpg.Connection, pairs: Sequence[Pair]) -> dict[Pair, Facts]:
     """What is known of each pair by now."""
-    rows = await sql.fetch(RESOLVE, *_columns(pairs))
+    rows = await sql.fetch(RESOLVE, *_columns(pairs, 4))
     return {
         (row["in_account"], row["in_proxy"], row["in_address"], row["in_numbers"]): _facts(row)
         for row in rows
@@ -203,25 +222,38 @@ async def facts(sql: asyncpg.Connection, pairs: Sequence[Pair]) -> dict[Pair, Fa
 
 
 async def create(
-    sql: asyncpg.Connection, rows: Sequence[dict[str, Any]], now: datetime
-) -> tuple[dict[str, str | None], dict[str, list[Met]]]:
+    sql: asyncpg.Connection,
+    claims: Sequence[dict[str, Any]],
+    conversations: Sequence[str],
+    named: Sequence[tuple[str, str]],
+    now: datetime,
+) -> tuple[Locked, dict[str, str | None], dict[str, list[Met]]]:
     """Claim pairs, or number groups, and create conversations for those that are ours, with their
-    participants and attached webhooks; gives, of each that was made, the role of its participants
-    and the users that came into being with it. The pair of one that was not is held by a
-    conversation that is committed now."""
-    made = await sql.fetch(CREATE, orjson.dumps(rows).decode(), now)
-    roles = {row["sid"]: row["role_sid"] for row in made}
-    met = {row["sid"]: orjson.loads(row["met"]) for row in made if row["met"]}
-    return roles, {sid: [Met(*one) for one in users] for sid, users in met.items()}
+    participants and attached webhooks; then lock these others as `lock` does, and no sooner. Gives
+    all of them, and, of each that was made, the role of its participants and the users that came
+    into being with it. The pair of one that was not is held by a conversation that is committed
+    now; to claim again, the locks must go."""
+    pairs = not any(row["numbers"] or row["identities"] or row["webhook_sid"] for row in claims)
+    statement, text = CREATE_PAIRS if pairs else CREATE, orjson.dumps(claims).decode()
+    rows = await sql.fetch(statement, conversations, *_columns(named, 2), text, now)
+    made = [row for row in rows if row["made"]]
+    met = {row["sid"]: orjson.loads(row["met"]) for row in made if row.get("met")}
+    users = {sid: [Met(*one) for one in people] for sid, people in met.items()}
+    return await _locked(sql, rows, named), {row["sid"]: row["role_sid"] for row in made}, users
 
 
 async def lock(
     sql: asyncpg.Connection, conversations: Sequence[str], named: Sequence[tuple[str, str]]
-) -> tuple[dict[str, Conversation], dict[str, Below]]:
+) -> Locked:
     """The rows of these conversations, locked in the order of their SIDs, and what is below them,
     with the participants that (conversation, identity) name; none of it can change any more."""
-    authors = [sid for sid, _ in named], [identity for _, identity in named]
-    rows = await sql.fetch(LOCK, conversations, *authors)
+    return await _locked(sql, await sql.fetch(LOCK, conversations, *_columns(named, 2)), named)
+
+
+async def _locked(
+    sql: asyncpg.Connection, rows: Sequence[asyncpg.Record], named: Sequence[tuple[str, str]]
+) -> Locked:
+    """With what is below them as it is now, also of those that changed before their lock."""
     held = {row["sid"]: _below(row) for row in rows if row["unchanged"]}
     if len(held) < len(rows):
         changed = [row["sid"] for row in rows if row["sid"] not in held]
@@ -233,8 +265,8 @@ async def below(
     sql: asyncpg.Connection, conversations: Sequence[str], named: Sequence[tuple[str, str]]
 ) -> dict[str, Below]:
     """What is below these conversations now."""
-    authors = [sid for sid, _ in named], [identity for _, identity in named]
-    return {row["sid"]: _below(row) for row in await sql.fetch(BELOW_OF, conversations, *authors)}
+    rows = await sql.fetch(BELOW_OF, conversations, *_columns(named, 2))
+    return {row["sid"]: _below(row) for row in rows}
 
 
 async def write(
@@ -248,15 +280,15 @@ async def write(
     if items or any(rows.values()):
         texts = [orjson.dumps(rows[name]).decode() for name in WRITTEN]
         texts.append(orjson.dumps(items).decode())
-        if any(rows[name] for name in STANDING):
-            last = (orjson.dumps(rows[name]).decode() for name in STANDING)
-            await sql.execute(WRITE_STANDING, *texts, now, *last)
+        if any(rows[name] for name in SELDOM):
+            more = (orjson.dumps(rows[name]).decode() for name in SELDOM)
+            await sql.execute(WRITE_ALL, *texts, now, *more)
         else:
             await sql.execute(WRITE, *texts, now)
 
 
-WRITTEN = ("messages", "conversations", "receipts", "decisions", "media", "unkept")
-STANDING = ("windows", "opt_outs")
+WRITTEN = ("messages", "conversations", "receipts", "decisions")
+SELDOM = ("media", "unkept", "windows", "opt_outs")
 
 
 @lru_cache(maxsize=256)  # to build a table's object costs as much as the rest of the decision
@@ -271,8 +303,8 @@ def _conversation(row: asyncpg.Record) -> Conversation:
     return cast(Conversation, plain)
 
 
-def _columns(rows: Sequence[tuple[str, ...]]) -> list[list[str]]:
-    return [list(column) for column in zip(*rows, strict=True)]
+def _columns(rows: Sequence[tuple[str, ...]], width: int) -> list[list[str]]:
+    return [[row[column] for row in rows] for column in range(width)]
 
 
 def _facts(row: Any) -> Facts:

@@ -75,8 +75,9 @@ SELECT sid, conversation_sid, index, author, source, length(body) AS characters,
   (SELECT count(*) FROM media f WHERE f.message_sid = m.sid) AS media
 FROM messages m WHERE m.{scope} ORDER BY m.{order} DESC LIMIT $2
 """
-DECISIONS = """
-SELECT *, steps::text AS said FROM decisions WHERE {scope} ORDER BY sid DESC LIMIT $2
+DECIDED_ON = """
+SELECT *, steps::text AS said FROM decisions
+WHERE message_sid = ANY ($1::text[]) ORDER BY sid DESC LIMIT $2
 """
 RECEIPTS = """
 SELECT *, jsonb_array_length(parts) AS parts_count
@@ -203,7 +204,7 @@ async def _message(sql: asyncpg.Connection, found: Found, sid: str) -> None:
     found.messages = await sql.fetch(MESSAGES.format(**one), sid, 1)
     if found.messages:
         found.conversation_sid = found.messages[0]["conversation_sid"]
-    found.decisions = await _last(found, sql, DECISIONS.format(scope="message_sid = $1"), sid)
+    found.decisions = await _last(found, sql, DECIDED_ON, [sid])
     found.receipts = await _last(found, sql, RECEIPTS, [sid])
     found.attempts = await _last(found, sql, ATTEMPTS.format(scope="message_sid = $1"), sid)
     if found.conversation_sid is None:
@@ -219,9 +220,12 @@ async def _conversation(sql: asyncpg.Connection, found: Found, sid: str) -> None
     found.conversation = await sql.fetch(CONVERSATION, sid)
     found.participants = await _last(found, sql, PARTICIPANTS, sid)
     found.messages = await _last(found, sql, MESSAGES.format(scope=inside, order="index"), sid)
-    found.decisions = await _last(found, sql, DECISIONS.format(scope=inside), sid)
     found.receipts = await _last(found, sql, RECEIPTS, [row["sid"] for row in found.messages])
     found.attempts = await _last(found, sql, ATTEMPTS.format(scope=inside), sid)
+    # Of a message that was removed, the attempts still tell that there was one.
+    about = {row["sid"] for row in found.messages}
+    about |= {row["message_sid"] for row in found.attempts if row["message_sid"] is not None}
+    found.decisions = await _last(found, sql, DECIDED_ON, sorted(about))
     found.dead = await _last(found, sql, DEAD, sid, None)
 
 

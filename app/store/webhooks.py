@@ -37,31 +37,43 @@ SELECT json_agg(json_strip_nulls(json_build_object('Sid', p.sid, 'Identity', p.i
   'Channel', CASE WHEN p.channel IN ({standing.SESSIONS}) THEN p.channel END,
   'LastInboundAt', {standing.last_inbound_at("p")}))
   ORDER BY p.sid)::text
-FROM (SELECT * FROM participants WHERE conversation_sid = {{conversation}}
+FROM (SELECT * FROM {{participants}} p WHERE p.conversation_sid = {{conversation}}
   ORDER BY sid LIMIT {ROSTER_MAX + 1}) p
 """
 
-CONCERNED = f"""
-  w.configured, s.scoped, a.streamed,
-  CASE WHEN w.enriched OR s.enriched THEN ({ROSTER.format(conversation="c.sid")}) END AS roster
-"""
-"""Columns for a statement over conversations `c` with `JOINED`: what `told` reads."""
-
-JOINED = f"""
-JOIN accounts a ON a.sid = c.account_sid
+CONFIGURED_OF = f"""
 CROSS JOIN LATERAL ({CONFIGURED.format(account="c.account_sid", service="c.chat_service_sid")}) w
+"""
+
+
+def concerned(participants: str = "participants") -> str:
+    """Columns for a statement over conversations `c` with `joined`: what `told` reads. Where some
+    were made by the statement itself, the sources, here and there, are others."""
+    roster = ROSTER.format(conversation="c.sid", participants=participants)
+    return f"""
+  w.configured, s.scoped, a.streamed,
+  CASE WHEN w.enriched OR s.enriched THEN ({roster}) END AS roster
+"""
+
+
+def joined(configured: str = CONFIGURED_OF, scoped: str = "scoped_webhooks") -> str:
+    """What `concerned` reads from."""
+    return f"""
+JOIN accounts a ON a.sid = c.account_sid
+{configured}
 CROSS JOIN LATERAL (
   SELECT json_agg(json_build_array(s.sid, s.target, s.url, s.method, s.filters, s.triggers,
       s.flow_sid, s.retry_count, s.echo, s.payload) ORDER BY s.sid)::text AS scoped,
     bool_or(s.payload = 'enriched') AS enriched
-  FROM scoped_webhooks s WHERE s.conversation_sid = c.sid
+  FROM {scoped} s WHERE s.conversation_sid = c.sid
 ) s
 """
 
+
 TARGETS = f"""
-SELECT c.sid, c.account_sid, {CONCERNED}
+SELECT c.sid, c.account_sid, {concerned()}
 FROM unnest($1::text[]) AS given (sid) JOIN conversations c ON c.sid = given.sid COLLATE "C"
-{JOINED}
+{joined()}
 """
 
 OF_SERVICES = f"""
@@ -71,7 +83,7 @@ CROSS JOIN LATERAL ({CONFIGURED.format(account="s.account_sid", service="s.sid")
 WHERE s.sid = ANY ($1::text[])
 """
 
-OF_CONVERSATION = ROSTER.format(conversation="$1")
+OF_CONVERSATION = ROSTER.format(conversation="$1", participants="participants")
 
 
 class Roster(NamedTuple):
@@ -125,7 +137,7 @@ async def targets(
 
 
 def told(row: Any) -> tuple[Target, ...]:
-    """The targets that the columns of `CONCERNED` name for an account, in a stable order."""
+    """The targets that the columns of `concerned` name for an account, in a stable order."""
     streamed = row["streamed"]
     every = _every(
         row["configured"], row["scoped"], row["account_sid"], tuple(streamed) if streamed else ()

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from time import perf_counter, time_ns
 from typing import cast
-from urllib.parse import quote
+from urllib.parse import quote_plus
 
 from app.carriers.signature import HEADER, compute
 from tests.bench import town
@@ -69,7 +69,7 @@ class Writer:
         self._fresh = time_ns() // 1_000_000
         self._made = 0
         self._form = town.SAME | {"Body": BODY}
-        self._same = "".join(f"&{name}={quote(value)}" for name, value in self._form.items())
+        self._same = "".join(f"&{name}={quote_plus(value)}" for name, value in self._form.items())
         self._head = (
             f"POST {town.INBOUND} HTTP/1.1\r\nHost: 127.0.0.1:{spec.port}\r\n"
             f"Content-Type: application/x-www-form-urlencoded\r\n"

@@ -143,6 +143,16 @@ async def test_a_warning_is_written_at_once_with_what_came_before() -> None:
     assert [line["event"] for line in lines(stream)] == ["one", "two"]
 
 
+async def test_a_line_that_cannot_be_written_costs_no_other_one() -> None:
+    made, stream = log()
+    for name in ("one", "two\udcff", "three"):
+        made.consume(InboundSeen(carrier=name, outcome="accepted", ack_s=0.1))
+    made.sink.flush()
+    first, second, third = lines(stream)
+    assert (first["carrier"], third["carrier"]) == ("one", "three")
+    assert (second["event"], second["unwritable"]) == ("inbound", "TypeError")
+
+
 def test_a_terminal_gets_words() -> None:
     stream = io.BytesIO()
     made = logging.build(OpsSettings(), stream, terminal=True, clock=TurnedClock())

@@ -200,6 +200,21 @@ async def test_what_is_forgotten_and_what_never_was(told: Told, sql: asyncpg.Con
     assert "message" not in whats(deleted)
 
 
+async def test_a_conversation_tells_of_removed_messages_that_somebody_was_told_of(
+    told: Told, clock: TurnedClock, sql: asyncpg.Connection
+) -> None:
+    taken = await told.arrive(INBOUND_ID)
+    assert taken.conversation_sid is not None
+    clock.turn(1)
+    await told.attempt("hook", "accepted", status_code=200)
+    await sql.execute("DELETE FROM conversations")
+    found = await look(told, taken.conversation_sid)
+    assert whats(found) == ["received", "decided", "hook"]
+    assert found.entries[1].details["message_sid"] == taken.message_sid
+    assert await trace(sql, taken.conversation_sid, ACCOUNT) is not None
+    assert await trace(sql, taken.conversation_sid, "AC" + "9" * 32) is None
+
+
 async def test_only_the_last_entries_are_shown(told: Told, clock: TurnedClock) -> None:
     sid = await told.house.conversation()
     await told.house.sql.execute(

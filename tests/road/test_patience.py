@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
 from aiohttp import web
 
+from app.convoy import Convoy
+from app.inbound import patience
 from tests.carriers.cases import KINDS, Wire, case
 from tests.road.test_doors import Door, at_the_door
 from tests.support.database import connected
@@ -47,6 +49,50 @@ def test_what_the_providers_document_is_known() -> None:
         "twilio": 15,
         "vonage": 15,
     }
+
+
+async def test_one_of_several_that_takes_too_long_makes_all_of_them_late() -> None:
+    loop = asyncio.get_running_loop()
+    known, late, broken = (loop.create_future() for _ in range(3))
+    known.set_result("known")
+    broken.set_exception(ValueError("broken"))
+    with pytest.raises(patience.Late):
+        await patience.outcomes([known, late, broken], 0.01)
+    assert isinstance(late.exception(), patience.Late)
+
+
+async def test_what_fails_is_an_outcome_and_whatever_comes_in_time_is_waited_for() -> None:
+    loop = asyncio.get_running_loop()
+    known, broken = loop.create_future(), loop.create_future()
+    loop.call_later(0.01, known.set_result, "known")
+    loop.call_soon(broken.set_exception, ValueError("broken"))
+    for left_s in (None, 30.0):
+        first, second = await patience.outcomes([known, broken], left_s)
+        assert (first, type(second)) == ("known", ValueError)
+    assert await patience.outcomes([], 0.0) == []
+
+
+async def test_what_waits_keeps_its_place_when_its_request_is_cancelled() -> None:
+    free, walked = asyncio.Event(), list[str]()
+
+    async def walk(items: Sequence[str]) -> Sequence[str]:
+        await free.wait()
+        walked.extend(items)
+        return items
+
+    convoy: Convoy[str, str] = Convoy(walk, longest=1, waiting_max=10)
+    under_way, first, second, last = (convoy.enqueue(one) for one in "abcd")
+    walking = asyncio.ensure_future(convoy.run())
+    request = asyncio.ensure_future(patience.outcomes([first, second], None))
+    await asyncio.sleep(0)
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    free.set()
+    assert [await under_way, await last] == ["a", "d"]
+    assert walked == ["a", "b", "c", "d"]
+    convoy.close()
+    await walking
 
 
 async def test_telnyx_is_answered_before_its_two_seconds_are_over(
