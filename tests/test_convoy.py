@@ -67,6 +67,14 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
+def submitted(convoy: Convoy[str, str], item: str) -> asyncio.Future[str]:
+    """What `submit` waits for, by now."""
+    step = convoy.submit(item).__await__()
+    found = next(step)
+    assert isinstance(found, asyncio.Future)
+    return found
+
+
 async def walked(
     items: Sequence[str], recorder: Recorder, longest: int = 3
 ) -> list[str | BaseException]:
@@ -122,8 +130,7 @@ async def test_a_full_or_closed_convoy_takes_nothing() -> None:
 async def test_who_stopped_waiting_is_left_behind() -> None:
     recorder = Recorder()
     convoy: Convoy[str, str] = Convoy(recorder, longest=3, waiting_max=10)
-    gone, stays = asyncio.ensure_future(convoy.submit("gone")), convoy.enqueue("stays")
-    await asyncio.sleep(0)
+    gone, stays = submitted(convoy, "gone"), convoy.enqueue("stays")
     gone.cancel()
     async with asyncio.TaskGroup() as group:
         group.create_task(convoy.run())
@@ -153,18 +160,16 @@ async def test_who_was_told_something_else_meanwhile_keeps_its_place() -> None:
 async def test_those_who_stopped_waiting_take_nobody_s_place() -> None:
     recorder = Recorder()
     convoy: Convoy[str, str] = Convoy(recorder, longest=2, waiting_max=10)
-    gone = [asyncio.ensure_future(convoy.submit(item)) for item in "abc"]
-    await asyncio.sleep(0)
+    gone = [submitted(convoy, item) for item in "abc"]
     stays = [convoy.enqueue(item) for item in "de"]
     for one in gone:
         one.cancel()
     async with asyncio.TaskGroup() as group:
         group.create_task(convoy.run())
         assert await asyncio.gather(*stays) == ["D", "E"]
-        for item, next_one in (("f", "g"), ("h", None)):
-            leaves = asyncio.ensure_future(convoy.submit(item))
-            asyncio.get_running_loop().call_soon(leaves.cancel)
-            assert next_one is None or await convoy.submit(next_one) == next_one.upper()
+        submitted(convoy, "f").cancel()
+        assert await convoy.submit("g") == "G"
+        submitted(convoy, "h").cancel()
         await settled()
         convoy.close()
     assert recorder.convoys == [["d", "e"], ["g"]]
