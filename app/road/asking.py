@@ -189,7 +189,7 @@ def _set_aside(load: Load, carriage: Carriage) -> None:
 def _wait(carriage: Carriage, answered: Answered | None) -> None:
     """Nothing is decided about it yet."""
     if answered is not None:
-        carriage.item = carriage.arrival = replace(carriage.arrival, answered=answered)
+        carriage.item = replace(carriage.arrival, answered=answered)
     carriage.decision = None
     carriage.taken = Taken(
         outcome="asked",

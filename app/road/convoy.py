@@ -47,7 +47,6 @@ class Carriage:
     message_sid: str
     author: str
     conversation_sid: str = ""
-    arrival: Arrival = field(init=False)
     pair: Pair = field(init=False)
     participant_sid: str | None = None
     decision: Decision | None = None
@@ -64,7 +63,13 @@ class Carriage:
 
     def __post_init__(self) -> None:
         if isinstance(self.item, Arrival):
-            self.arrival, self.pair = self.item, pair_of(self.item)
+            self.pair = pair_of(self.item)
+
+    @property
+    def arrival(self) -> Arrival:
+        """Its item, which is an arrival."""
+        assert isinstance(self.item, Arrival)
+        return self.item
 
     def refuse(self, refused: Refused) -> None:
         """This one must not happen; its neighbours go on."""

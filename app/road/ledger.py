@@ -109,7 +109,7 @@ def _conversation(load: Load, sid: str) -> dict[str, Any]:
         "message_count": row.message_count,
         "revision": row.revision,
     }
-    if row.state_at == load.now:  # it changed or is new: few do and are
+    if row.state_at == load.now:  # this convoy changed its state, or made it
         columns |= {
             "state": row.state,
             "state_at": row.state_at,
