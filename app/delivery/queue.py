@@ -115,9 +115,9 @@ class DeliveryQueue:
     async def _look(self, sql: asyncpg.Connection, now: datetime, lease_s: float) -> None:
         """Ask which carriers are paused, take the turn to try those whose pause is over, and let
         lanes go: one for each turn, and all that have a carrier that is well."""
+        self._looked = self._clock.monotonic()  # what is known is as old as the question
         listed = await carrier_pauses.listed(sql)
         self._pauses.know(listed)
-        self._looked = self._clock.monotonic()
         until = now + timedelta(seconds=lease_s)
         for one in listed:
             turn = self._pauses.turns.pop(one.carrier, None)
