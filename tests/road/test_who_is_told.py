@@ -279,7 +279,7 @@ def studio(flow: str, retries: int) -> dict[str, Any]:
     rule = {"type": "studio", "studio_flow_sid": flow, "studio_retry_count": retries}
     return {
         "addresses": [{"address": SMS, "auto_creation": rule}],
-        "hooks": {"waits_s": [0.01] * 11, "timeout_s": 1},
+        "hooks": {"waits_s": [0.01] * 11, "timeout_s": 10},
     }
 
 
