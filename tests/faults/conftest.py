@@ -23,7 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """More kills take more time."""
-    limit = pytest.mark.timeout(120 + SECONDS_PER_KILL * max(0, _kills(config) - KILLS))
+    limit = pytest.mark.timeout(240 + SECONDS_PER_KILL * max(0, _kills(config) - KILLS))
     for item in items:
         if item.get_closest_marker("faults") is not None:
             item.add_marker(limit)

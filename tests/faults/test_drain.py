@@ -151,6 +151,7 @@ async def _all_wait(one: Town) -> None:
     async with connected(one.dsn) as sql, asyncio.timeout(10):
         while not await sql.fetchval(waits):
             await asyncio.sleep(0.02)
+    await one.ready()  # by the time it answers this it has read what was sent before
 
 
 async def _closed(one: Town) -> None:

@@ -4,6 +4,7 @@ messages wait for a quiet hour's end: nothing is lost, doubled or out of order."
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,12 @@ pytestmark = pytest.mark.faults
 
 AWAY = {"refuse": "temporary", "code": 20503}
 TOO_MANY = {"refuse": "temporary", "code": 20429, "retry_after_s": 0.3}
-PAUSES = "SELECT carrier FROM carrier_pauses"
-TOLD_TO_WAIT = """
-SELECT count(DISTINCT seq) AS lanes FROM attempts WHERE detail LIKE '% told the sender to wait'
-"""
+WITHIN_S = 40.0
+PAUSES = "SELECT FROM carrier_pauses"
+RESUMED = "SELECT WHERE NOT EXISTS (SELECT FROM carrier_pauses)"
+TOLD_TO_WAIT = "SELECT FROM attempts WHERE detail LIKE '% told the sender to wait'"
 HELD = "SELECT conversation_sid FROM bindings WHERE proxy_address = $1"
-CHANGED = "SELECT count(*) AS receipts FROM receipts WHERE carrier = 'spare'"
+CHANGED = "SELECT FROM receipts WHERE carrier = 'spare'"
 
 
 def both(usual: dict[str, Any]) -> dict[str, Any]:
@@ -44,6 +45,14 @@ def hasty(usual: dict[str, Any]) -> dict[str, Any]:
     return {**usual["delivery"], "pause_after": 3, "pauses_s": [0.3]}
 
 
+async def seen(one: Town, question: str, else_: str) -> None:
+    """Wait, while everybody writes on, until the database has rows of this."""
+    before = time.monotonic()
+    while not await rows(one.dsn, question):
+        assert time.monotonic() - before < WITHIN_S, one.story(else_)
+        await asyncio.sleep(0.05)
+
+
 async def test_kills_while_carriers_fail_and_take_over_from_each_other(
     ground: Ground, tmp_path: Path, seed: int, kills: int
 ) -> None:
@@ -54,8 +63,8 @@ async def test_kills_while_carriers_fail_and_take_over_from_each_other(
                 share = (0.5, 0.9)[number % 2]
                 one.world.behave(**AWAY, refuse_share=share)
                 await strike(one, load, one.services[one.random.randrange(2)])
+            await seen(one, CHANGED, "nobody took over")
             one.world.behave(refuse=None)
-        assert (await rows(one.dsn, CHANGED))[0]["receipts"] > 0, one.story("nobody took over")
         await judge(one, load)
 
 
@@ -68,10 +77,10 @@ async def test_a_pause_outlives_kills(
             one.world.behave(**AWAY)
             for _ in range(max(2, kills // 2)):
                 await strike(one, load, one.services[one.random.randrange(2)])
-            assert await rows(one.dsn, PAUSES), one.story("the carrier is not paused")
+            await seen(one, PAUSES, "the carrier is not paused")
             one.world.behave(refuse=None)
+            await seen(one, RESUMED, "the carrier is paused")
         await judge(one, load)
-        assert not await rows(one.dsn, PAUSES), one.story("the carrier is paused")
 
 
 def by_channel(usual: dict[str, Any]) -> list[dict[str, Any]]:
@@ -109,9 +118,8 @@ async def test_kills_while_senders_are_told_to_send_less(
             for _ in range(max(2, kills // 2)):
                 one.world.behave(**TOO_MANY, refuse_share=0.2)
                 await strike(one, load, one.services[one.random.randrange(2)])
+            await seen(one, TOLD_TO_WAIT, "nobody waited for what another was told")
             one.world.behave(refuse=None)
-        told = (await rows(one.dsn, TOLD_TO_WAIT))[0]["lanes"]
-        assert told > 0, one.story("nobody waited for what another was told")
         await judge(one, load)
 
 

@@ -64,7 +64,7 @@ class Hooking:
     def seen(self, kind: type) -> list[Any]:
         return [one for one in self.observed if isinstance(one, kind)]
 
-    async def until(self, question: str, wanted: Any, *given: Any, within_s: float = 20.0) -> None:
+    async def until(self, question: str, wanted: Any, *given: Any, within_s: float = 60.0) -> None:
         """Wait until the database answers so."""
         async with asyncio.timeout(within_s):
             while await self.sql.fetchval(question, *given) != wanted:

@@ -43,8 +43,9 @@ class Seen:
 
 
 def keeping(folder: Path) -> dict[str, Any]:
-    """Files are kept here; what fails is tried three times more, at once."""
-    schedule = {"waits_s": [0.02] * 3, "jitter": 0, "timeout_s": 5}
+    """Files are kept here; what fails is tried three times more, at once. An attempt during which
+    the time of a file ends is not taken over."""
+    schedule = {"waits_s": [0.02] * 3, "jitter": 0, "timeout_s": 5, "lease_s": 4 * LIVES_S}
     return schedule | {"folder": str(folder), "free_bytes_min": 0}
 
 

@@ -33,6 +33,9 @@ WHATSAPP_ONLY = {
     "verify": {"scheme": "none"},
 }
 TRYING = "SELECT true FROM carrier_pauses WHERE probe IS NOT NULL"
+TRIED = """
+SELECT detail FROM attempts WHERE outcome = 'accepted' AND conversation_sid = $1 ORDER BY id
+"""
 WAITING = "SELECT attempts FROM outbox WHERE kind = 'delivery'"
 SPINS = "SELECT count(*) FROM attempts WHERE outcome = 'postponed'"
 WAITED = "SELECT count(DISTINCT seq) = $1 FROM attempts WHERE outcome = 'postponed'"
@@ -123,6 +126,7 @@ async def test_what_may_have_happened_waits_for_who_knows(dsn: str) -> None:
         one.world.behave(cut="after", statuses=False)
         await asyncio.gather(*(one.say(ch, "once") for ch in chats))
         await until(lambda: paused(one))
+        await until(lambda: _all_have_it(one))  # also what was on its way when that began
         taken = {phone for phone in PHONES if got(one.world, phone)}
         await asyncio.gather(*(one.say(ch, "then") for ch in chats))
         others = [phone for phone in PHONES if phone not in taken]
@@ -200,9 +204,9 @@ async def test_what_stands_behind_goes_by_the_first_once_the_head_has_gone(
         clock.ahead_s += 120
         await one.world.until(lambda: len(got(one.world, PHONES[0])) == 2)
         assert got(one.world, PHONES[0])[1] == "words behind"
-        tried = "SELECT detail FROM attempts WHERE outcome = 'accepted' ORDER BY id"
         await until(lambda: _all_settled(sql))
-        assert (await sql.fetch(tried))[-1][0].startswith("by lab (plain: "), "the first was tried"
+        _, tried = await sql.fetch(TRIED, chats[0])
+        assert tried[0].startswith("by lab (plain: "), "the first was tried"
 
 
 async def test_what_the_fallback_may_have_is_asked_about_whoever_else_is_tried(
@@ -281,6 +285,10 @@ async def test_by_whom_it_goes_is_changed_by_an_index(sql: asyncpg.Connection) -
 
 async def _all(world: World, bodies: list[str], phones: list[str] = PHONES) -> bool:
     return all(got(world, phone) == bodies for phone in phones)
+
+
+async def _all_have_it(one: House) -> bool:
+    return all(got(one.world, phone) + got(spare(one), phone) for phone in PHONES)
 
 
 async def _said(seen: Seen, word: str) -> bool:

@@ -65,13 +65,14 @@ async def test_free_words_go_while_the_session_is_open(dsn: str) -> None:
 
 
 async def test_it_goes_for_what_waited_until_the_session_was_over(dsn: str) -> None:
-    waiting = sections(delivery={"waits_s": [1.0], "timeout_s": 2})
+    waiting = sections(delivery={"waits_s": [3600], "timeout_s": 2})
     async with house(dsn, **waiting) as one:
         ch = await one.conversation(TOM, WHATSAPP)
         one.world.behave(TOM, refuse="temporary", times=1)
         await one.say(ch, "late.")
         await one.world.until(lambda: one.world.counts["refuse"] == 1)
         await expire(one)
+        await one.again()
         await arrived(one)
         assert got(one) == ["We wrote to you: late. Please answer."]
 

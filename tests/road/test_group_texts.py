@@ -279,7 +279,7 @@ async def test_a_send_that_is_found_is_known_by_each_receipt_that_it_is_for(dsn:
 
 
 async def test_who_opts_out_while_a_group_text_waits_is_not_sent_it(dsn: str) -> None:
-    async with house(dsn, delivery={"waits_s": [0.5], "timeout_s": 2}) as one:
+    async with house(dsn, delivery={"waits_s": [3600], "timeout_s": 2}) as one:
         _, made = await make(one, ANN, BOB, identity="agent")
         for phone in (ANN, BOB):
             one.world.behave(phone, refuse="temporary", times=1)
@@ -287,6 +287,7 @@ async def test_who_opts_out_while_a_group_text_waits_is_not_sent_it(dsn: str) ->
         await one.world.until(lambda: one.world.counts["refuse"] >= 1)
         _, second = await rows(one, "SELECT address FROM receipts ORDER BY sid")
         assert (await one.world.phone(second[0]).text(SMS, "STOP")).acknowledged
+        await one.again()
 
         def failed() -> bool:
             told = one.customer.events("onDeliveryUpdated")

@@ -23,7 +23,7 @@ from tests.support.settings import TOKEN
 HOOKS = {
     "waits_s": [1.0] * 40,
     "jitter": 0,
-    "timeout_s": 0.2,
+    "timeout_s": 1,
     "pause_after": 2,
     "pauses_s": [5],
     "retry_after_max_s": 10,

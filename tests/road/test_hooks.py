@@ -10,7 +10,7 @@ from tests.support.house import House, house
 from tests.support.settings import SMS
 
 MARIA = "+15551230001"
-QUICK = {"waits_s": [0.02, 0.02, 0.02], "timeout_s": 1}
+QUICK = {"waits_s": [0.02, 0.02, 0.02], "timeout_s": 10}
 
 
 async def texts(one: House, count: int, phone: str = MARIA) -> None:
@@ -133,7 +133,7 @@ async def test_a_get_webhook_carries_everything_in_its_signed_query(dsn: str) ->
 
 async def test_whatever_a_customer_answers_its_lane_goes_on(dsn: str) -> None:
     """PostgreSQL holds no NUL: what the customer said must not keep its own outcome out."""
-    async with house(dsn, hooks={"waits_s": [0.02], "timeout_s": 1}) as one:
+    async with house(dsn, hooks={"waits_s": [0.02], "timeout_s": 10}) as one:
 
         def answer(hook: Any) -> int | web.Response:
             if hook.event == "onConversationAdded":

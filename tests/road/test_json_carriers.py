@@ -146,11 +146,13 @@ async def test_a_bounce_is_on_the_receipt_in_the_original_s_numbers(kind: str, d
 
 async def test_a_report_settles_a_send_whose_answer_was_lost(kind: str, dsn: str) -> None:
     """Each report names its receipt; `on_unknown: resend` would have doubled the message."""
-    async with provided(kind, dsn, **{WAIT_S[kind]: 2}) as one:
+    async with provided(kind, dsn, **{WAIT_S[kind]: 3600}) as one:
         ch = await one.conversation()
         one.world.behave(cut="after", times=1)
         await one.house.say(ch, "first")
         await one.house.say(ch, "second")
+        await one.told(["sent", "delivered"])
+        await one.house.again()
         await one.world.until(lambda: len(one.world.phone(MARIA).received) == 2)
         assert [got.body for got in one.world.phone(MARIA).received] == ["first", "second"]
 

@@ -168,12 +168,13 @@ async def test_a_participant_is_added_by_a_user_id(dsn: str) -> None:
 
 
 async def test_a_lost_answer_is_made_up_for_by_a_status(dsn: str, sql: asyncpg.Connection) -> None:
-    async with meeting(dsn, wait_for_status_s=0.3) as (one, stand_in):
+    async with meeting(dsn, wait_for_status_s=3600) as (one, stand_in):
         phone = stand_in.world.phone(ANN)
         await phone.text(OURS, "hello")
         stand_in.world.behave(cut="after", times=1)
         message = await one.say(await conversation(one), "once")
         await steps(one, "sent", "delivered", "read")
+        await one.again()
         await one.say(await conversation(one), "next")
         await stand_in.world.until(lambda: len(phone.received) == 2)
         assert [got.body for got in phone.received] == ["once", "next"]
@@ -232,12 +233,13 @@ async def test_messenger_from_hello_to_delivered(dsn: str) -> None:
 
 
 async def test_a_lost_answer_of_messenger_is_made_up_for_by_the_echo(dsn: str) -> None:
-    async with meeting(dsn, wait_for_status_s=0.3) as (one, stand_in):
+    async with meeting(dsn, wait_for_status_s=3600) as (one, stand_in):
         person = stand_in.world.phone(EVE)
         await person.text(OUR_PAGE, "hello")
         stand_in.world.behave(cut="after", times=1)
         await one.say(await conversation(one), "once")
         await steps(one, "sent", "delivered")
+        await one.again()
         await one.say(await conversation(one), "next")
         await stand_in.world.until(lambda: len(person.received) == 2)
         assert [got.body for got in person.received] == ["once", "next"]

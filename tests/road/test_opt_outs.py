@@ -15,7 +15,7 @@ from tests.support.settings import ACCOUNT, SMS, WHATSAPP, settings
 
 MARIA, BOB, TOM = "+15551230001", "+15551230002", "whatsapp:+15551230001"
 SECOND = "+15005550007"
-QUICK = {"waits_s": [1.0], "timeout_s": 2}
+PATIENT = {"waits_s": [3600], "timeout_s": 2}
 
 
 def numbers(**first: Any) -> list[dict[str, Any]]:
@@ -139,12 +139,13 @@ async def test_who_opts_out_while_a_message_waits_does_not_get_it_but_the_answer
     dsn: str,
 ) -> None:
     words = {"replies": "parley", "stop_reply": "Bye."}
-    async with house(dsn, delivery=QUICK, senders=numbers(opt_outs=words)) as one:
+    async with house(dsn, delivery=PATIENT, senders=numbers(opt_outs=words)) as one:
         ch = await one.conversation(MARIA)
         one.world.behave(MARIA, refuse="temporary", times=1)
         message = await one.say(ch, "never")
         await one.world.until(lambda: one.world.counts["refuse"] == 1)
         await one.world.phone(MARIA).text(SMS, "STOP")
+        await one.again()
         await one.world.until(lambda: len(one.world.phone(MARIA).received) == 1)
         assert [got.body for got in one.world.phone(MARIA).received] == ["Bye."]
         [receipt] = await one.receipts(message)

@@ -165,12 +165,13 @@ async def expire(one: House) -> None:
 async def test_what_waited_until_the_session_was_over_is_not_sent(
     dsn: str, limits: dict[str, str], received: list[str], code: int | None
 ) -> None:
-    async with house(dsn, delivery={"waits_s": [1.0], "timeout_s": 2}, limits=limits) as one:
+    async with house(dsn, delivery={"waits_s": [3600], "timeout_s": 2}, limits=limits) as one:
         ch = await one.conversation(TOM, WHATSAPP)
         one.world.behave(TOM, refuse="temporary", times=1, statuses=False)
         message = await one.say(ch, "late")
         await one.world.until(lambda: one.world.counts["refuse"] == 1)
         await expire(one)
+        await one.again()
         if received:
             await one.world.until(lambda: len(one.world.phone(TOM).received) == 1)
         else:

@@ -28,7 +28,10 @@ from tests.support.settings import WHATSAPP, settings
 
 LONGER = " ".join([LONG] * 2)  # on WhatsApp two messages
 INSTEAD = "body (the template HX1 in their place)"
-RELAXED = {"limits": {"profile": "relaxed"}, "delivery": {"waits_s": [60.0], "timeout_s": 2}}
+RELAXED = {
+    "limits": {"profile": "relaxed"},
+    "delivery": {"waits_s": [60.0], "jitter": 0, "timeout_s": 2},
+}
 BLIND = {"lab": {"kind": "sandbox", "look_up": False, "on_unknown": "fail"}}
 
 

@@ -9,7 +9,7 @@ from app.streams.types import CONVERSATIONS, TYPES
 from tests.support.house import House
 
 MARIA = "+15551230001"
-QUICK = {"waits_s": [0.02, 0.02, 0.02], "timeout_s": 1}
+QUICK = {"waits_s": [0.02, 0.02, 0.02], "timeout_s": 10}
 EVERYTHING = [{"type": one} for one in TYPES]
 
 

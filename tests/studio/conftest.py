@@ -64,7 +64,7 @@ class Studio:
 
     async def hears(self, ch: str, *bodies: str) -> None:
         """Wait until a conversation says exactly this."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while await self.said(ch) != list(bodies):
                 await asyncio.sleep(0.02)
 
@@ -78,7 +78,7 @@ class Studio:
 
     async def until(self, question: str, wanted: Any, *given: Any) -> None:
         """Wait until the database answers so."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while await self.ask(question, *given) != wanted:
                 await asyncio.sleep(0.02)
 

@@ -316,6 +316,7 @@ async def test_an_execution_by_rest_writes_first_and_hears_the_reply(dsn: str) -
         assert received.body == "Hi Maria?"
         ch = await studio.text("yes")
         await studio.hears(ch, "Hi Maria?", "yes", "done")
+        await studio.rests()
         assert (await one.get(made["url"]))["status"] == "ended"
 
 

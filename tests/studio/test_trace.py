@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from app.ops import flow_trace
 from tests.support.house import house
 
@@ -68,10 +70,11 @@ async def test_metrics_count_what_flows_took_in(dsn: str) -> None:
     async with studio(dsn, BOTS) as one:
         ch = await one.text("hello")
         await one.hears(ch, "hello", HI)
-        await one.rests()
-        async with one.house.http.get(f"{one.house.service.url}/metrics") as answer:
-            page = await answer.text()
-        assert 'parley_flow_walks_total{event="message",outcome="waits"} 1.0' in page
+        page, url = "", f"{one.house.service.url}/metrics"
+        async with asyncio.timeout(20):  # it is counted after the commit
+            while 'parley_flow_walks_total{event="message",outcome="waits"} 1.0' not in page:
+                async with one.house.http.get(url) as answer:
+                    page = await answer.text()
         assert 'parley_flow_steps_total{event="message"} 1.0' in page
         assert 'parley_flow_walks_total{event="timeout",outcome="failed"} 0.0' in page
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import aiohttp
@@ -17,6 +19,15 @@ from app.observe import Observe
 from app.service import Service, running
 from tests.support.customer import Customer, customer
 from tests.support.settings import ACCOUNT, POST_EVENTS, SMS, TOKEN, settings
+
+AGAIN = """
+UPDATE lanes SET due = $1 WHERE kind = 'delivery' AND lease IS NULL AND due > $1 RETURNING lane
+"""
+BEGAN = """
+SELECT min(a.started_at) AS at FROM attempts a JOIN receipts r ON r.sid = a.receipt_sid
+WHERE a.kind = 'delivery' AND a.outcome = 'accepted' AND r.address = ANY ($1::text[])
+GROUP BY r.address ORDER BY at
+"""
 
 
 @dataclass
@@ -68,6 +79,27 @@ class House:
         """An agent posts a message."""
         path = f"/v1/Conversations/{conversation}/Messages"
         return await self.post(path, Author=author, Body=body, **more)
+
+    async def again(self) -> None:
+        """What waits for another try at its carrier is tried now; waits until something does."""
+        runtime, waiting = self.service.runtime, None
+        async with asyncio.timeout(20):
+            while not waiting:
+                async with runtime.db.begin() as tx:
+                    waiting = await tx.sql.fetch(AGAIN, runtime.clock.now())
+                await asyncio.sleep(0.01)
+        runtime.wakes.ring("delivery")
+
+    async def began(self, *phones: str) -> list[datetime]:
+        """When the first send to each of these phones began: it arrives as soon as the machine gets
+        round to it. Waits until all are written down."""
+        async with asyncio.timeout(20):
+            while True:
+                async with self.service.runtime.db.begin() as tx:
+                    rows = await tx.sql.fetch(BEGAN, phones)
+                if len(rows) == len(phones):
+                    return [row["at"] for row in rows]
+                await asyncio.sleep(0.01)
 
     async def receipts(self, message: dict[str, Any]) -> list[dict[str, Any]]:
         """The receipts of a message, as the API shows them."""
