@@ -30,6 +30,11 @@ def pair_of(arrival: Arrival) -> Pair:
     return arrival.account_sid, inbound.proxy_address, inbound.address, numbers
 
 
+def bound_by(channel: str) -> str:
+    """The channel that a participant has whose message came by this one (of MMS: SMS)."""
+    return "sms" if channel == "mms" else channel
+
+
 class Stale(Exception):
     """What the convoy decided on changed before its lock: it rolls back and walks again."""
 
@@ -108,6 +113,7 @@ class Load:
     out or in by them (account, sender or messaging service, address), `late` who did so in a
     recovered message, and when; `replies` what we answer, `files` the names under which the files
     that came along are kept, by their own. `flowed`: the kinds of the lanes that go on with it.
+    `seen`: the revisions of conversations that were read without a lock.
     """
 
     carriages: list[Carriage]
@@ -119,7 +125,7 @@ class Load:
     claims: list[dict[str, Any]] = field(default_factory=list)
     roles: dict[str, str | None] = field(default_factory=dict)
     met: dict[str, list[Met]] = field(default_factory=dict)
-    below: Mapping[str, Below] = field(default_factory=dict)
+    below: dict[str, Below] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     items: list[NewItem] = field(default_factory=list)
     streamed: list[Happened] = field(default_factory=list)
@@ -131,6 +137,7 @@ class Load:
     replies: list[Carriage] = field(default_factory=list)
     files: Mapping[str, str] = field(default_factory=dict)
     flowed: set[str] = field(default_factory=set)
+    seen: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, convoy: Sequence[Arrival | Draft], settings: Settings, now: datetime) -> Load:

@@ -7,6 +7,7 @@ is committed by then, and they join it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
@@ -14,7 +15,7 @@ import asyncpg
 from app import ids
 from app.model.outbox import HOOK, sender_lane
 from app.road import asking, copies
-from app.road.convoy import Carriage, Load
+from app.road.convoy import Carriage, Load, bound_by
 from app.road.items import Arrival, Taken
 from app.road.resolve import Bound, Create, Decision, Drop, Forward
 from app.road.resolve import decide as decided
@@ -28,14 +29,25 @@ async def decide(sql: asyncpg.Connection, load: Load) -> None:
     there or to be created."""
     carriages = [one for one in load.going() if isinstance(one.item, Arrival)]
     carriages = [one for one in carriages if not asking.put_off(one)]
-    for carriage in carriages:
-        carriage.decision = _decision(load, carriage)
+    judge(load, carriages)
     answered = [one for one in carriages if one.arrival.answered is not None]
     if answered:
         await copies.find(sql, load, answered)
-    creating: dict[road.Pair, list[Carriage]] = {}
     undecided = [one for one in carriages if one.goes]
-    for carriage in await asking.sort_out(sql, load, undecided):
+    place(load, await asking.sort_out(sql, load, undecided))
+
+
+def judge(load: Load, carriages: Sequence[Carriage]) -> None:
+    """Give each its decision, by what is known of its pair."""
+    for carriage in carriages:
+        carriage.decision = _decision(load, carriage)
+
+
+def place(load: Load, carriages: Sequence[Carriage]) -> None:
+    """Do with each what was decided: give it a conversation that is there or to be created, or take
+    it out."""
+    creating: dict[road.Pair, list[Carriage]] = {}
+    for carriage in carriages:
         decision = carriage.decision
         assert decision is not None
         match decision.action:
@@ -92,7 +104,7 @@ def _row(load: Load, carriage: Carriage) -> dict[str, Any]:
         "messaging_service_sid": create.messaging_service_sid,
         "friendly_name": carriage.changes.get("friendly_name"),
         "participant_sid": ids.new(ids.PARTICIPANT),
-        "channel": "sms" if inbound.channel == "mms" else inbound.channel,
+        "channel": bound_by(inbound.channel),
         "address": inbound.address,
         "proxy_address": inbound.proxy_address,
         "webhook_sid": ids.new(ids.WEBHOOK) if attaches else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Mapping
 from typing import Any
 
 import asyncpg
@@ -9,47 +10,54 @@ import asyncpg
 from app import ids
 from app.model.traffic import stored
 from app.road import standing
-from app.road.convoy import Carriage, Load
+from app.road.convoy import Carriage, Load, bound_by
 from app.road.items import Arrival, Taken
 from app.store import road
+
+Again = list[tuple[road.Key, Carriage]]
 
 
 async def enter(sql: asyncpg.Connection, load: Load) -> None:
     """Enter every inbound and look its pair up; those that came before, or twice in this convoy, go
     no further."""
-    first: dict[road.Key, Carriage] = {}
-    again: list[tuple[road.Key, Carriage]] = []
-    answered: set[road.Pair] = set()
-    for carriage in load.carriages:
-        if not isinstance(carriage.item, Arrival):
-            continue
-        if carriage.item.answered is not None:
-            answered.add(carriage.pair)  # entered when it came
-            continue
-        key = _key(carriage.item)
-        if first.setdefault(key, carriage) is not carriage:
-            again.append((key, carriage))
+    answered = {one.pair for one in load.carriages if _answered(one)}  # entered when they came
     if answered:
         load.facts |= await road.facts(sql, sorted(answered))
+    first, again = sort(load)
     if first:
         await _enter(sql, load, first, again)
 
 
+def sort(load: Load) -> tuple[dict[road.Key, Carriage], Again]:
+    """The inbounds that come to be entered, by their keys and in the order of these, and those that
+    have the key of an earlier one."""
+    first: dict[road.Key, Carriage] = {}
+    again: Again = []
+    for carriage in load.carriages:
+        if not isinstance(carriage.item, Arrival) or _answered(carriage):
+            continue
+        found = key(carriage.item)
+        if first.setdefault(found, carriage) is not carriage:
+            again.append((found, carriage))
+    return {found: first[found] for found in sorted(first)}, again
+
+
 async def _enter(
-    sql: asyncpg.Connection,
-    load: Load,
-    first: dict[road.Key, Carriage],
-    again: list[tuple[road.Key, Carriage]],
+    sql: asyncpg.Connection, load: Load, first: dict[road.Key, Carriage], again: Again
 ) -> None:
-    inbounds = [_entry(first[key]) for key in sorted(first)]
-    new, facts = await road.enter(sql, inbounds, load.now)
+    new, facts = await road.enter(sql, [entry(one) for one in first.values()], load.now)
     load.facts |= facts
-    old = [(key, carriage) for key, carriage in first.items() if key not in new]
-    known = await road.known(sql, [key for key, _ in old]) if old else {}
-    for key, carriage in old:
-        carriage.taken = _duplicate(*known.get(key, (None, None)))
-    for key, carriage in again:
-        carriage.taken = _duplicate(first[key].message_sid if key in new else None, None)
+    old = [(found, carriage) for found, carriage in first.items() if found not in new]
+    known = await road.known(sql, [found for found, _ in old]) if old else {}
+    for found, carriage in old:
+        carriage.taken = _duplicate(*known.get(found, (None, None)))
+    repeat(first, again, new)
+
+
+def repeat(first: Mapping[road.Key, Carriage], again: Again, new: Container[road.Key]) -> None:
+    """Those that came twice in this convoy are duplicates of the earlier ones."""
+    for found, carriage in again:
+        carriage.taken = _duplicate(first[found].message_sid if found in new else None, None)
 
 
 def rows(load: Load) -> dict[str, list[dict[str, Any]]]:
@@ -71,16 +79,29 @@ def rows(load: Load) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def _entry(carriage: Carriage) -> road.Entry:
+def entry(carriage: Carriage) -> road.Entry:
+    """What the ledger is asked about an inbound."""
     account_sid, proxy_address, address, numbers = carriage.pair
-    carrier, external_id = _key(carriage.arrival)
+    carrier, external_id = key(carriage.arrival)
     return road.Entry(
-        carrier, external_id, account_sid, carriage.message_sid, proxy_address, address, numbers
+        carrier,
+        external_id,
+        account_sid,
+        carriage.message_sid,
+        proxy_address,
+        address,
+        numbers,
+        bound_by(carriage.arrival.inbound.channel),
     )
 
 
-def _key(arrival: Arrival) -> road.Key:
+def key(arrival: Arrival) -> road.Key:
+    """What an inbound is known by."""
     return arrival.inbound.carrier, arrival.inbound.external_id
+
+
+def _answered(carriage: Carriage) -> bool:
+    return isinstance(carriage.item, Arrival) and carriage.item.answered is not None
 
 
 def _duplicate(message_sid: str | None, conversation_sid: str | None) -> Taken:

@@ -11,11 +11,13 @@ from app import ids
 from app.channels.facts import binding_type
 from app.errors import NotFound
 from app.model import Conversation, Message, Participant, User
+from app.model.conversations import number_group
 from app.model.traffic import Member
 from app.road import media
-from app.road.convoy import Carriage, Load
+from app.road.convoy import Carriage, Load, Stale
 from app.road.items import Arrival, Draft
 from app.rules.conversations import check_writable
+from app.rules.groups import numbers_of
 from app.rules.templates import content_of
 from app.rules.timers import next_timer
 from app.store.road import Met
@@ -32,6 +34,27 @@ def board(item: Arrival | Draft) -> Carriage:
         return Carriage(item, drawn or ids.new(ids.MESSAGE), item.author, item.conversation_sid)
     sid = item.answered.place.message_sid if item.answered else None
     return Carriage(item, sid or ids.new(ids.MESSAGE), item.inbound.address)
+
+
+def check_bound(load: Load, carriage: Carriage) -> None:
+    """Raises Stale when the conversation of an inbound is closed, or its participant does not hold
+    the pair (was removed, or moved). Of a group text, when somebody left it or came in."""
+    inbound = carriage.arrival.inbound
+    conversation = load.conversations.get(carriage.conversation_sid)
+    if conversation is None or conversation.state == "closed":
+        raise Stale
+    below = load.below[carriage.conversation_sid]
+    if below.grouped:
+        held = number_group(one.address or one.projected_address or "" for one in below.members)
+        numbers = numbers_of(inbound) or number_group((inbound.address, inbound.proxy_address))
+        there = held == numbers and any(
+            one.sid == carriage.participant_sid for one in below.members
+        )
+    else:
+        pair = carriage.participant_sid, inbound.address, inbound.proxy_address
+        there = any((one.sid, one.address, one.proxy_address) == pair for one in below.members)
+    if not there:
+        raise Stale
 
 
 def check_postable(conversation: Conversation | None, draft: Draft) -> None:

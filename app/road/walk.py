@@ -20,19 +20,21 @@ A convoy of inbounds and posted messages goes through these steps together, in o
     write       all of it, the decisions, and the answers to keyed posts
     commit      then everybody is answered
 
+Plain convoys walk lightly first (app/road/light.py): what enter, decide and lock ask is read, and
+locks nothing; what they write, and the check that all is still so, is in the last statement.
+
 Locks come in one order everywhere: ledger, keys, bindings, number groups, users, conversations,
-executions, media, lanes.
+executions, media, lanes. (Whoever waits for an account or a service holds none of these.)
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Sequence
-from typing import cast
 
 import asyncpg
 
 from app.errors import Refused, Unavailable
-from app.model.conversations import number_group
 from app.model.streams import STREAM
 from app.road import (
     asking,
@@ -42,18 +44,22 @@ from app.road import (
     flowing,
     keys,
     ledger,
+    light,
     media,
     messages,
     replies,
     standing,
 )
-from app.road.convoy import Carriage, Load, Stale, pair_of
+from app.road.convoy import Load, Stale, pair_of
 from app.road.items import Arrival, Draft, Posted, Taken
-from app.rules.groups import numbers_of
 from app.runtime import Runtime
-from app.store import road, stream_log
+from app.store import road, road_write, stream_log
+from app.store.road_light import Changed
 from app.webhooks import tell
 
+HEAVY_S, HEAVY_MOST_S = 0.01, 1.0
+"""How long a walker walks with locks after a convoy could not walk lightly: at first, and at most,
+when it never can."""
 ROUNDS = 5
 """How often a convoy walks again because a conversation closed or a participant left under it, or
 somebody else's conversation took a pair: whoever was in the way has made progress."""
@@ -77,9 +83,12 @@ class Walker:
         self._runtime = runtime
         self._held = runtime.db.hold(pinned=True)
         self.more: Callable[[], bool] = bool
+        self._heavy_s, self._heavy_until = 0.0, -math.inf
 
     async def __call__(self, convoy: Sequence[Arrival | Draft]) -> Sequence[Result]:
         """Take the convoy through; gives what became of each, committed."""
+        if light.plain(convoy) and (load := await self._lightly(convoy)) is not None:
+            return self._done(load)
         for left in reversed(range(ROUNDS)):
             load = Load.of(convoy, self._runtime.settings, self._runtime.clock.now())
             try:
@@ -89,8 +98,7 @@ class Walker:
                 if not left and len(convoy) > 1:
                     raise  # walked one by one: one that cannot settle holds nobody else up
                 continue
-            self._ring(load)
-            return [carriage.result() for carriage in load.carriages]
+            return self._done(load)
         raise Unavailable("the conversation keeps changing; try again")
 
     async def rest(self) -> None:
@@ -100,6 +108,27 @@ class Walker:
     async def close(self) -> None:
         """Give the connection back."""
         await self._held.close()
+
+    async def _lightly(self, convoy: Sequence[Arrival | Draft]) -> Load | None:
+        """Take a plain convoy through without locks; None when that does not do, nothing was
+        written then. The more often it did not of late, the longer it is not tried."""
+        clock = self._runtime.clock
+        if clock.monotonic() < self._heavy_until:
+            return None
+        load = Load.of(convoy, self._runtime.settings, clock.now())
+        try:
+            async with self._held.alone() as sql:
+                await walk_lightly(sql, load)
+        except (light.Heavy, Changed, Stale):
+            self._heavy_s = min(2 * self._heavy_s or HEAVY_S, HEAVY_MOST_S)
+            self._heavy_until = clock.monotonic() + self._heavy_s
+            return None
+        self._heavy_s = self._heavy_s / 2 if self._heavy_s > HEAVY_S else 0.0
+        return load
+
+    def _done(self, load: Load) -> Sequence[Result]:
+        self._ring(load)
+        return [carriage.result() for carriage in load.carriages]
 
     def _ring(self, load: Load) -> None:
         for kind in load.flowed | {item.kind for item in load.items}:
@@ -121,6 +150,26 @@ async def walk(sql: asyncpg.Connection, load: Load) -> None:
     await flowing.keep(sql, load)
     await media.attach(sql, load)
     await media.adopt(sql, load)
+    publish(load)
+    await asking.fence(sql, load)
+    await flowing.fence(sql, load)
+    await road_write.write(sql, ledger.rows(load), load.items, load.now)
+    await asking.settle(sql, load)
+    await flowing.settle(sql, load)
+    await keys.keep(sql, load)
+    await stream_log.add(sql, load.streamed, load.now)
+
+
+async def walk_lightly(sql: asyncpg.Connection, load: Load) -> None:
+    """The same for a convoy of plain inbounds; raises Heavy when it is none. `sql` is in no
+    transaction: the last statement is one."""
+    await light.look(sql, load)
+    publish(load)
+    await light.write(sql, load)
+
+
+def publish(load: Load) -> None:
+    """From number to tell: what needs no database."""
     for carriage in load.going():
         messages.number(load, carriage)
         fanout.plan(load, carriage)
@@ -129,13 +178,6 @@ async def walk(sql: asyncpg.Connection, load: Load) -> None:
     told = load.told()
     load.items += tell.items(load.events, told, load.settings, load.now)
     load.streamed += tell.streamed(load.events, told)
-    await asking.fence(sql, load)
-    await flowing.fence(sql, load)
-    await road.write(sql, ledger.rows(load), load.items, load.now)
-    await asking.settle(sql, load)
-    await flowing.settle(sql, load)
-    await keys.keep(sql, load)
-    await stream_log.add(sql, load.streamed, load.now)
 
 
 async def lock(sql: asyncpg.Connection, load: Load) -> None:
@@ -152,13 +194,11 @@ async def lock(sql: asyncpg.Connection, load: Load) -> None:
         load.conversations, load.below = await road.lock(sql, there, named)
     standing.open_sessions(load)
     for carriage in load.going():
-        conversation = load.conversations.get(carriage.conversation_sid)
         if isinstance(carriage.item, Arrival):
-            closed = conversation is None or conversation.state == "closed"
-            if closed or not _still_there(load, carriage):
-                raise Stale
+            messages.check_bound(load, carriage)
             continue
         try:
+            conversation = load.conversations.get(carriage.conversation_sid)
             messages.check_postable(conversation, carriage.item)
         except Refused as refused:
             carriage.refuse(refused)
@@ -172,20 +212,3 @@ def _named(load: Load) -> list[tuple[str, str]]:
         identities = carriage.created.identities if carriage.created else ()
         named += [(sid, identity) for identity in identities]
     return named
-
-
-def _still_there(load: Load, carriage: Carriage) -> bool:
-    """Whether the participant still holds the pair: it was not removed or moved before the lock.
-    Of a group text, whether all the numbers are still in it, and no other."""
-    inbound = cast(Arrival, carriage.item).inbound
-    below = load.below[carriage.conversation_sid]
-    if below.grouped:
-        held = number_group(one.address or one.projected_address or "" for one in below.members)
-        numbers = numbers_of(inbound) or number_group((inbound.address, inbound.proxy_address))
-        known = any(member.sid == carriage.participant_sid for member in below.members)
-        return known and held == numbers
-    return any(
-        (member.sid, member.address, member.proxy_address)
-        == (carriage.participant_sid, inbound.address, inbound.proxy_address)
-        for member in below.members
-    )

@@ -87,6 +87,23 @@ class Held:
                 raise Unavailable(AWAY) from error
             raise
 
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[asyncpg.Connection]:
+        """The connection for statements of which each is a transaction of its own; raises
+        Unavailable when the database is away."""
+        await self.rest()
+        connection = await self.live()
+        if connection.is_in_transaction():  # what is written in it would not be there afterwards
+            connection.terminate()
+            raise RuntimeError("a transaction was left open")
+        try:
+            yield connection
+        except Exception as error:
+            if is_away(error) or connection.is_closed():
+                connection.terminate()
+                raise Unavailable(AWAY) from error
+            raise
+
     async def close(self) -> None:
         """Give the connection back to the server."""
         if self._connection is not None and not self._connection.is_closed():

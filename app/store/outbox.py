@@ -19,7 +19,8 @@ from app.store import paces
 from app.store.database import sentence
 from app.values import value
 
-ADD = sentence(__file__, "outbox_add.sql")
+ADDING = sentence(__file__, "outbox_add.sql")
+ADD = ADDING.replace("{only}", "")
 CLAIM = sentence(__file__, "outbox_claim.sql")
 HEADS = sentence(__file__, "outbox_heads.sql")
 FENCE = sentence(__file__, "outbox_fence.sql")
@@ -281,9 +282,11 @@ async def unbegin(sql: asyncpg.Connection, claimed: Sequence[Claimed], due: date
         await sql.execute(UNBEGIN, lanes, due, [item.seq for item in claimed], marks)
 
 
-def adding(items: str, now: str) -> str:
-    """`ADD` as the end of a bigger statement, which gives it these parameters."""
-    return ADD[ADD.index("incoming AS") :].replace("$2", now).replace("$1", items)
+def adding(items: str, now: str, only: str = "") -> str:
+    """`ADD` as the end of a bigger statement, which gives it these parameters. With `only`, that
+    condition is looked at before a lane is locked."""
+    text = ADDING[ADDING.index("incoming AS") :].replace("$2", now).replace("$1", items)
+    return text.replace("{only}", f" WHERE {only}" if only else "")
 
 
 def _row(one: Settled, now: datetime) -> dict[str, Any]:

@@ -5,7 +5,7 @@ WITH incoming AS (
   SELECT * FROM ROWS FROM (json_to_recordset($1::text::json) AS (
     lane text, kind text, token text, account_sid text, conversation_sid text, message_sid text,
     receipt_sid text, sender text, event text, scope text, url text, method text, params jsonb,
-    retries_max int, endpoint text)) WITH ORDINALITY
+    retries_max int, endpoint text)) WITH ORDINALITY{only}
 ), locked AS (
   INSERT INTO lanes AS l (lane, kind, due, sender, endpoint)
   SELECT DISTINCT ON (lane COLLATE "C") lane, kind, $2::timestamptz, sender, endpoint

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
 from types import SimpleNamespace
@@ -16,7 +16,6 @@ from app.model import AddressConfiguration, Conversation
 from app.model.traffic import Member
 from app.store import standing
 from app.store.database import sentence
-from app.store.outbox import NewItem, adding
 from app.store.webhooks import CONFIGURED_OF, Target, concerned, joined, told
 from app.values import value
 
@@ -123,10 +122,6 @@ SELECT c.sid, c.account_sid, {_below_of()} FROM conversations c {joined()}
 WHERE c.sid = ANY ($1::text[])
 """
 
-WRITE = sentence(__file__, "road_write.sql").replace("{items}", adding("$5", "$6"))
-WRITE_ALL = WRITE.replace("{seldom}", sentence(__file__, "road_seldom.sql"))
-WRITE = WRITE.replace("{seldom}", "")  # a part that writes nothing costs, too
-
 
 Key = tuple[str, str]
 Pair = tuple[str, str, str, str]
@@ -136,7 +131,7 @@ number group, which takes the pair's place (else nothing)."""
 
 @value(frozen=True, slots=True)
 class Entry:
-    """An inbound in the ledger; `message_sid` is what it will become."""
+    """An inbound in the ledger; `message_sid` is what it will become, `channel` its pair's."""
 
     carrier: str
     external_id: str
@@ -145,6 +140,7 @@ class Entry:
     proxy_address: str
     address: str
     numbers: str
+    channel: str
 
     @property
     def pair(self) -> Pair:
@@ -258,7 +254,7 @@ async def _locked(
     if len(held) < len(rows):
         changed = [row["sid"] for row in rows if row["sid"] not in held]
         held |= await below(sql, changed, named)
-    return {row["sid"]: _conversation(row) for row in rows}, held
+    return {row["sid"]: conversation_of(row) for row in rows}, held
 
 
 async def below(
@@ -269,34 +265,13 @@ async def below(
     return {row["sid"]: _below(row) for row in rows}
 
 
-async def write(
-    sql: asyncpg.Connection,
-    rows: Mapping[str, Sequence[dict[str, Any]]],
-    items: Sequence[NewItem],
-    now: datetime,
-) -> None:
-    """Write everything that a convoy made: messages, media, conversations, receipts, decisions,
-    what the ledger keeps of those that made nothing, how people stand now, and the outbox."""
-    if items or any(rows.values()):
-        texts = [orjson.dumps(rows[name]).decode() for name in WRITTEN]
-        texts.append(orjson.dumps(items).decode())
-        if any(rows[name] for name in SELDOM):
-            more = (orjson.dumps(rows[name]).decode() for name in SELDOM)
-            await sql.execute(WRITE_ALL, *texts, now, *more)
-        else:
-            await sql.execute(WRITE, *texts, now)
-
-
-WRITTEN = ("messages", "conversations", "receipts", "decisions")
-SELDOM = ("media", "unkept", "windows", "opt_outs")
-
-
 @lru_cache(maxsize=256)  # to build a table's object costs as much as the rest of the decision
-def _configuration(text: str | None) -> AddressConfiguration | None:
+def configuration_of(text: str | None) -> AddressConfiguration | None:
+    """The configuration that `HELD` gives as JSON."""
     return None if text is None else AddressConfiguration(**orjson.loads(text))
 
 
-def _conversation(row: asyncpg.Record) -> Conversation:
+def conversation_of(row: asyncpg.Record) -> Conversation:
     """The row as a plain object: to build a table's, or to ask a record by name, takes longer."""
     plain = SimpleNamespace()
     plain.__dict__.update(zip(row.keys(), row, strict=True))
@@ -309,20 +284,21 @@ def _columns(rows: Sequence[tuple[str, ...]], width: int) -> list[list[str]]:
 
 def _facts(row: Any) -> Facts:
     holder = row["conversation_sid"], row["participant_sid"]
-    configuration = _configuration(row["configuration"])
+    configuration = configuration_of(row["configuration"])
     grouped = bool(holder[0]) and row["grouped"]
     return Facts(holder if holder[0] else None, grouped, configuration, row["asks"], row["waits"])
 
 
 def _below(row: Any) -> Below:
     return Below(
-        (*_members(row["external"]), *_members(row["named"]), *_ours(row["projected"])),
+        (*members(row["external"]), *members(row["named"]), *_ours(row["projected"])),
         told(row),
         row["projected"] is not None,
     )
 
 
-def _members(text: str | None) -> Iterator[Member]:
+def members(text: str | None) -> Iterator[Member]:
+    """What a list of `MEMBER`s says."""
     return map(_member, orjson.loads(text)) if text else iter(())
 
 

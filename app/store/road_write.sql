@@ -1,5 +1,11 @@
--- Everything that a convoy made, in one statement.
-WITH message AS (
+-- Everything that a convoy made, in one statement. The part between (locked) and (/locked) is for convoys
+-- that locked their conversations before; who walks lightly checks and moves them first.
+WITH judged AS (
+  SELECT * FROM json_to_recordset($4::text::json) AS d (
+    sid text, account_sid text, carrier text, external_id text, address text, proxy_address text,
+    signature text, rule text, outcome text, reason text, steps jsonb, conversation_sid text,
+    message_sid text, digest text, recovered boolean, sent_at timestamptz, payload jsonb)
+), {first}message AS (
   INSERT INTO messages (
     sid, account_sid, chat_service_sid, conversation_sid, index, author, participant_sid, body,
     subject, attributes, content_sid, content_variables, content_type, content, channel_metadata,
@@ -13,6 +19,7 @@ WITH message AS (
     content_variables text, content_type text, content text, channel_metadata jsonb, source text,
     revision bigint,
     date_created timestamptz, date_updated timestamptz)
+-- (locked)
 ), conversation AS (
   UPDATE conversations c SET message_count = n.message_count, revision = n.revision,
     active_at = $6, date_updated = $6,
@@ -21,6 +28,7 @@ WITH message AS (
   FROM json_to_recordset($2::text::json) AS n (
     sid text, message_count int, revision bigint, state text, state_at timestamptz, next_timer_at timestamptz)
   WHERE c.sid = n.sid COLLATE "C"
+-- (/locked)
 ), receipt AS (
   INSERT INTO receipts (
     sid, account_sid, chat_service_sid, conversation_sid, message_sid, participant_sid, channel,
@@ -39,8 +47,5 @@ WITH message AS (
     reason, steps, conversation_sid, message_sid, digest, received_at, recovered, sent_at)
   SELECT sid, account_sid, carrier, external_id, address, proxy_address, signature, rule, outcome,
     reason, steps, conversation_sid, message_sid, digest, $6, coalesce(recovered, false), sent_at
-  FROM json_to_recordset($4::text::json) AS d (
-    sid text, account_sid text, carrier text, external_id text, address text, proxy_address text,
-    signature text, rule text, outcome text, reason text, steps jsonb, conversation_sid text,
-    message_sid text, digest text, recovered boolean, sent_at timestamptz)
+  FROM judged
 ), {seldom}{items}

@@ -61,12 +61,17 @@ def joined(configured: str = CONFIGURED_OF, scoped: str = "scoped_webhooks") -> 
     return f"""
 JOIN accounts a ON a.sid = c.account_sid
 {configured}
-CROSS JOIN LATERAL (
+CROSS JOIN LATERAL ({scoped_of(scoped)}) s
+"""
+
+
+def scoped_of(scoped: str = "scoped_webhooks") -> str:
+    """The webhooks of a conversation `c`, as one row."""
+    return f"""
   SELECT json_agg(json_build_array(s.sid, s.target, s.url, s.method, s.filters, s.triggers,
       s.flow_sid, s.retry_count, s.echo, s.payload) ORDER BY s.sid)::text AS scoped,
     bool_or(s.payload = 'enriched') AS enriched
   FROM {scoped} s WHERE s.conversation_sid = c.sid
-) s
 """
 
 

@@ -4,6 +4,7 @@ becomes of those who lose a claim."""
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -36,8 +37,9 @@ RULE = {
 }
 BY_RULE = [{"address": SMS, "auto_creation": RULE}]
 WAITS = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-KINDS = pytest.mark.parametrize("kind", ["pair", "pair of a rule", "group text"])
-"""What is claimed: pairs alone have a statement of their own."""
+LOCKED = "pair, with locks"
+KINDS = pytest.mark.parametrize("kind", ["pair", LOCKED, "pair of a rule", "group text"])
+"""What is claimed: pairs alone have statements of their own, and walk lightly or with locks."""
 
 
 def chosen(kind: str, **sections: Any) -> Settings:
@@ -75,11 +77,14 @@ async def under_way(roadside: Roadside, *items: Arrival | Draft) -> AsyncIterato
 
 @asynccontextmanager
 async def walking(
-    roadside: Roadside, *items: Arrival | Draft
+    roadside: Roadside, *items: Arrival | Draft, kind: str = "", asked: list[str] | None = None
 ) -> AsyncIterator[asyncio.Future[list[Any]]]:
     """A convoy that waits for somebody else's lock by the time the block runs; what became of it
-    is there some time after."""
-    walker = Walker(roadside.runtime)
+    is there some time after, and what it asked the database."""
+    walker = walker_of(roadside, kind)
+    connection = await walker._held.live()
+    if asked is not None:
+        connection.add_query_logger(lambda query: asked.append(query.query))
     results = asyncio.ensure_future(walker(items))
     try:
         async with asyncio.timeout(10):
@@ -90,6 +95,14 @@ async def walking(
     finally:
         await asyncio.wait([results], timeout=10)
         await walker.close()
+
+
+def walker_of(roadside: Roadside, kind: str) -> Walker:
+    """One that walks lightly, or that always locks."""
+    walker = Walker(roadside.runtime)
+    if kind == LOCKED:
+        walker._heavy_until = math.inf
+    return walker
 
 
 async def count(roadside: Roadside, table: str) -> int:
@@ -114,7 +127,7 @@ TAKEN: dict[str, tuple[str, tuple[str, ...]]] = {
         (ids.new(ids.USER),),
     ),
 }
-TAKEN["pair of a rule"] = TAKEN["pair"]
+TAKEN["pair of a rule"] = TAKEN[LOCKED] = TAKEN["pair"]
 
 
 @pytest.mark.parametrize("kind", [*TAKEN])
@@ -131,7 +144,7 @@ async def test_who_waits_to_create_holds_no_conversation_meanwhile(
             statement, values = TAKEN[kind]
             await other.execute(statement, *values)
             items = text("SM1", TOM, WHATSAPP), first(creates, "SM2")
-            async with walking(roadside, *items) as results:
+            async with walking(roadside, *items, kind=kind) as results:
                 await other.execute(
                     "SELECT FROM conversations WHERE sid = $1 FOR UPDATE NOWAIT",
                     toms.conversation_sid,
@@ -157,7 +170,7 @@ async def test_who_loses_a_claim_joins_the_winners_conversation(open_road: Open,
         )
         async with (
             under_way(roadside, first(kind, "SM-other")) as winner,
-            walking(roadside, *items) as results,
+            walking(roadside, *items, kind=kind) as results,
         ):
             won = await winner.sql.fetchval("SELECT sid FROM conversations ORDER BY sid DESC")
             await end(winner)
@@ -193,7 +206,7 @@ async def test_what_changes_before_its_lock_is_read_as_it_became(
         ch = toms.conversation_sid or ""
         async with under_way(roadside, draft(roadside, ch)) as other:
             items = text("SM1", TOM, WHATSAPP), first(kind, "SM2")
-            async with walking(roadside, *items) as results:
+            async with walking(roadside, *items, kind=kind) as results:
                 await other.sql.execute(
                     "INSERT INTO participants (sid, account_sid, chat_service_sid,"
                     " conversation_sid, channel, address, proxy_address, date_created,"
@@ -222,7 +235,7 @@ async def test_what_closes_before_its_lock_makes_the_convoy_walk_again(
         toms = await roadside.arrive("SM0", TOM, WHATSAPP)
         async with under_way(roadside, draft(roadside, toms.conversation_sid)) as other:
             items = text("SM1", TOM, WHATSAPP), first(kind, "SM2")
-            async with walking(roadside, *items) as results:
+            async with walking(roadside, *items, kind=kind) as results:
                 closes = (
                     "UPDATE conversations SET state = 'closed' WHERE sid = $1",
                     "UPDATE bindings SET open = false WHERE conversation_sid = $1",
@@ -244,7 +257,7 @@ async def test_many_new_pairs_over_two_roads_lose_and_double_nothing(
     pairs, each = 12, 8
     others = (BOB,) if kind == "group text" else ()
     async with open_road(chosen(kind)) as roadside:
-        other = Walker(roadside.runtime)
+        other = walker_of(roadside, kind)
         second: Road = Convoy(other, longest=5, waiting_max=1000, order=order_of)
         async with asyncio.TaskGroup() as group:
             group.create_task(second.run())

@@ -22,7 +22,7 @@ from tests.support.database import connected
 from tests.support.settings import ACCOUNT, SMS, WHATSAPP
 
 from .conftest import Open
-from .test_claims import BOB, KINDS, MARIA, TOM, chosen, first, text
+from .test_claims import BOB, KINDS, LOCKED, MARIA, TOM, chosen, first, text
 
 
 @KINDS
@@ -93,7 +93,7 @@ async def test_authors_among_many_are_found_by_their_names(open_road: Open, kind
         await roadside.sql.execute("ANALYZE participants")
         await ledger.enter(roadside.sql, load)
         await creation.decide(roadside.sql, load)
-        statement = road.CREATE_PAIRS if kind == "pair" else road.CREATE
+        statement = road.CREATE_PAIRS if kind in ("pair", LOCKED) else road.CREATE
         claims = orjson.dumps(load.claims).decode()
         rows = await roadside.sql.fetch(
             f"EXPLAIN (ANALYZE, TIMING off) {statement}",
