@@ -30,11 +30,6 @@ def pair_of(arrival: Arrival) -> Pair:
     return arrival.account_sid, inbound.proxy_address, inbound.address, numbers
 
 
-def bound_by(channel: str) -> str:
-    """The channel that a participant has whose message came by this one (of MMS: SMS)."""
-    return "sms" if channel == "mms" else channel
-
-
 class Stale(Exception):
     """What the convoy decided on changed before its lock: it rolls back and walks again."""
 

@@ -13,9 +13,10 @@ from typing import Any
 import asyncpg
 
 from app import ids
+from app.channels.facts import binding_type
 from app.model.outbox import HOOK, sender_lane
 from app.road import asking, copies
-from app.road.convoy import Carriage, Load, bound_by
+from app.road.convoy import Carriage, Load
 from app.road.items import Arrival, Taken
 from app.road.resolve import Bound, Create, Decision, Drop, Forward
 from app.road.resolve import decide as decided
@@ -104,7 +105,7 @@ def _row(load: Load, carriage: Carriage) -> dict[str, Any]:
         "messaging_service_sid": create.messaging_service_sid,
         "friendly_name": carriage.changes.get("friendly_name"),
         "participant_sid": ids.new(ids.PARTICIPANT),
-        "channel": bound_by(inbound.channel),
+        "channel": binding_type(inbound.channel),
         "address": inbound.address,
         "proxy_address": inbound.proxy_address,
         "webhook_sid": ids.new(ids.WEBHOOK) if attaches else None,

@@ -8,9 +8,10 @@ from typing import Any
 import asyncpg
 
 from app import ids
+from app.channels.facts import binding_type
 from app.model.traffic import stored
 from app.road import standing
-from app.road.convoy import Carriage, Load, bound_by
+from app.road.convoy import Carriage, Load
 from app.road.items import Arrival, Taken
 from app.store import road
 
@@ -91,7 +92,7 @@ def entry(carriage: Carriage) -> road.Entry:
         proxy_address,
         address,
         numbers,
-        bound_by(carriage.arrival.inbound.channel),
+        binding_type(carriage.arrival.inbound.channel),
     )
 
 

@@ -161,8 +161,9 @@ async def walk(sql: asyncpg.Connection, load: Load) -> None:
 
 
 async def walk_lightly(sql: asyncpg.Connection, load: Load) -> None:
-    """The same for a convoy of plain inbounds; raises Heavy when it is none. `sql` is in no
-    transaction: the last statement is one."""
+    """The same for a convoy of plain inbounds. Raises Heavy when it is none, Stale or Changed when
+    it does not fit any more: nothing was written then. `sql` is in no transaction: the last
+    statement is one."""
     await light.look(sql, load)
     publish(load)
     await light.write(sql, load)

@@ -18,13 +18,15 @@ from app.store.outbox import NewItem
 from app.store.road import Below, Entry, Facts, Key
 from app.store.webhooks import CONFIGURED_OF, Target, scoped_of, told
 
-LOOK = (
-    sentence(__file__, "road_look.sql")
-    .replace("{holders}", road.HOLDERS)
-    .replace("{member}", road.MEMBER)
-    .replace("{stands}", standing.columns("f"))
-    .replace("{configured}", CONFIGURED_OF)
-    .replace("{scoped}", scoped_of())
+LOOK = road_write.filled(
+    sentence(__file__, "road_look.sql"),
+    {
+        "holders": road.HOLDERS,
+        "member": road.MEMBER,
+        "stands": standing.columns("f"),
+        "configured": CONFIGURED_OF,
+        "scoped": scoped_of(),
+    },
 )
 FIRST = sentence(__file__, "road_light.sql")
 
@@ -60,7 +62,7 @@ class Changed(Exception):
 
 async def look(sql: asyncpg.Connection, entries: Sequence[Entry]) -> dict[Key, Seen]:
     """What is known of these inbounds, of one moment; nothing is locked."""
-    rows = await sql.fetch(LOOK, _text(entries))
+    rows = await sql.fetch(LOOK, road_write.text(entries))
     return {(row["by_carrier"], row["external_id"]): _seen(row) for row in rows}
 
 
@@ -75,14 +77,12 @@ async def write(
     that are begun with their pairs. Raises Changed when one of its inbounds came before, one of the
     pairs is taken, one of the other conversations is not as it was `seen` any more, or the service
     of one that is begun is gone."""
-    seldom = any(rows[name] for name in road_write.SELDOM)
-    names = (*road_write.WRITTEN, *road_write.SELDOM) if seldom else road_write.WRITTEN
-    texts = [_text(rows[name]) for name in names]
-    given = [*texts[:4], _text(items), now, *texts[4:], len(rows["conversations"])]
+    seldom, values = road_write.given(rows, items, now)
+    values.append(len(rows["conversations"]))
     if begun:
-        given.append(_text(begun))
+        values.append(road_write.text(begun))
     try:
-        await sql.execute(statement(seldom=seldom, begins=bool(begun)), *given)
+        await sql.execute(statement(seldom=seldom, begins=bool(begun)), *values)
     except (asyncpg.DivisionByZeroError, asyncpg.ForeignKeyViolationError):
         raise Changed from None
 
@@ -90,19 +90,14 @@ async def write(
 @cache
 def statement(*, seldom: bool, begins: bool) -> str:
     """What `write` runs; its own parameters come last."""
-    first = FIRST if begins else road.MORE.sub("", FIRST)
     touched = len(road_write.WRITTEN) + 3 + (len(road_write.SELDOM) if seldom else 0)
-    for name, part in (
-        ("touched", f"${touched}"),
-        ("begun", f"${touched + 1}"),
-        ("before", "claimed" if begins else "entered"),
-    ):
-        first = first.replace(f"{{{name}}}", part)
+    parts = {
+        "touched": f"${touched}",
+        "begun": f"${touched + 1}",
+        "moved": road_write.moving("claimed" if begins else "entered"),
+    }
+    first = road_write.filled(FIRST if begins else road.MORE.sub("", FIRST), parts)
     return road_write.statement(seldom=seldom, first=first, only="(SELECT ok FROM checked) = 1")
-
-
-def _text(rows: Sequence[Any]) -> str:
-    return orjson.dumps(rows).decode()
 
 
 def _seen(row: asyncpg.Record) -> Seen:

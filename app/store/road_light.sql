@@ -4,8 +4,8 @@
 -- What takes locks waits for what comes before it, and the check asks in that order. What is added to
 -- lanes, which the main statement does, waits for the check (`only` in outbox_add.sql), and all that no
 -- other part reads (messages, receipts, ...) is done by PostgreSQL after the main statement.
--- touched: how many conversations are moved on; begun: those that begin, as JSON; before: the part
--- before these. Parts between (more) and (/more) are left out where none begins.
+-- touched: how many conversations are moved on (`moved`: road_move.sql); begun: those that begin, as
+-- JSON. Parts between (more) and (/more) are left out where none begins.
 entered AS (
   INSERT INTO inbox (carrier, external_id, account_sid, message_sid, payload, received_at)
   SELECT carrier, external_id, account_sid, message_sid, payload, $6 FROM judged
@@ -27,20 +27,7 @@ entered AS (
   ON CONFLICT (account_sid, proxy_address, address) WHERE open DO NOTHING
   RETURNING 1
 -- (/more)
-), conversation AS (
-  UPDATE conversations c SET message_count = n.message_count, revision = n.revision,
-    active_at = $6, date_updated = $6,
-    state = coalesce(n.state, c.state), state_at = coalesce(n.state_at, c.state_at),
-    next_timer_at = CASE WHEN n.state IS NULL THEN c.next_timer_at ELSE n.next_timer_at END
-  FROM (
-    SELECT * FROM json_to_recordset($2::text::json) AS n (
-      sid text, message_count int, revision bigint, seen bigint, state text, state_at timestamptz,
-      next_timer_at timestamptz)
-    WHERE (SELECT count(*) FROM {before}) >= 0  -- after the pairs
-    ORDER BY sid COLLATE "C") n
-  WHERE c.sid = n.sid COLLATE "C" AND c.revision = n.seen
-  RETURNING 1
-), checked AS MATERIALIZED (
+), {moved}checked AS MATERIALIZED (
   SELECT 1 / ((SELECT count(*) FROM entered) = (SELECT count(*) FROM judged)
 -- (more)
     AND (SELECT count(*) FROM claimed) = (SELECT count(*) FROM asked)

@@ -1,5 +1,5 @@
--- Everything that a convoy made, in one statement. The part between (locked) and (/locked) is for convoys
--- that locked their conversations before; who walks lightly checks and moves them first.
+-- Everything that a convoy made, in one statement. Convoys that locked their conversations move them on
+-- here; who walks lightly does it first, and checks them by it.
 WITH judged AS (
   SELECT * FROM json_to_recordset($4::text::json) AS d (
     sid text, account_sid text, carrier text, external_id text, address text, proxy_address text,
@@ -19,17 +19,7 @@ WITH judged AS (
     content_variables text, content_type text, content text, channel_metadata jsonb, source text,
     revision bigint,
     date_created timestamptz, date_updated timestamptz)
--- (locked)
-), conversation AS (
-  UPDATE conversations c SET message_count = n.message_count, revision = n.revision,
-    active_at = $6, date_updated = $6,
-    state = coalesce(n.state, c.state), state_at = coalesce(n.state_at, c.state_at),
-    next_timer_at = CASE WHEN n.state IS NULL THEN c.next_timer_at ELSE n.next_timer_at END
-  FROM json_to_recordset($2::text::json) AS n (
-    sid text, message_count int, revision bigint, state text, state_at timestamptz, next_timer_at timestamptz)
-  WHERE c.sid = n.sid COLLATE "C"
--- (/locked)
-), receipt AS (
+), {moved}receipt AS (
   INSERT INTO receipts (
     sid, account_sid, chat_service_sid, conversation_sid, message_sid, participant_sid, channel,
     address, proxy_address, carrier, status, error_code, error_message, dropped, parts,
