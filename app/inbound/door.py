@@ -52,6 +52,7 @@ class Doors:
         self._runtime = runtime
         self._road = road
         self._turnstile = Turnstile()
+        self._patience = patience.Patience()
         self._report = report
         carriers = runtime.carriers.items()  # asked once: at a door it took a tenth of our own time
         self._approving = {name: one for name, one in carriers if isinstance(one, Approving)}
@@ -182,7 +183,7 @@ class Doors:
 
     async def _settle(self, statuses: Sequence[Status], left_s: float | None) -> None:
         reported = [self._report(status) for status in statuses]
-        for outcome in await patience.outcomes(reported, left_s):
+        for outcome in await self._patience.outcomes(reported, left_s):
             if isinstance(outcome, Exception):
                 raise outcome
 
@@ -241,7 +242,9 @@ class Doors:
         self, arrivals: Sequence[Arrival], left_s: float | None
     ) -> list[Taken | Posted | Exception]:
         """Walk the road with all of them, in their order."""
-        return await patience.outcomes([self._entered(arrival) for arrival in arrivals], left_s)
+        return await self._patience.outcomes(
+            [self._entered(arrival) for arrival in arrivals], left_s
+        )
 
     def _entered(self, arrival: Arrival) -> asyncio.Future[Taken | Posted]:
         try:

@@ -14,6 +14,8 @@ T = TypeVar("T")
 
 ON_THE_WAY, ON_THE_WAY_MAX_S = 0.25, 1.0
 """How much of a carrier's patience is left for the request's and the answer's way."""
+GRAIN_S = 0.05
+"""What is due within so many seconds is given up on together, at the earliest of their times."""
 
 
 class Late(TimeoutError):
@@ -30,29 +32,51 @@ def answer_s(patience_s: float | None) -> float | None:
     return patience_s - min(patience_s * ON_THE_WAY, ON_THE_WAY_MAX_S)
 
 
-async def outcomes(
-    futures: Sequence[asyncio.Future[T]], left_s: float | None
-) -> list[T | Exception]:
-    """What became of each, of those that failed the error. Raises Late when that takes longer: then
-    every future is settled, and the items of convoys that are still on their way are walked."""
-    found: list[T | Exception] = []
-    timers: Sequence[asyncio.TimerHandle] = ()
-    if left_s is not None and futures:
-        later = futures[0].get_loop().call_later  # to ask for the running one is a system call
-        timers = [later(left_s, _give_up, one) for one in futures if not one.done()]
-    try:
-        for one in futures:
-            outcome = await _outcome(one)
-            found.append(outcome)
-    finally:
-        for timer in timers:
-            timer.cancel()
-        for one in futures[len(found) :]:  # we are cancelled
-            one.add_done_callback(_unheard)
-    late = next((one for one in found if isinstance(one, Late)), None)
-    if late is not None:
-        raise late
-    return found
+class Patience:
+    """Waits for futures, but not for ever. One timer is for all that are due at nearly the same
+    time: a timer of its own would cost each request as much as its signature does."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()  # to ask for it is a system call
+        self._due: dict[int, set[asyncio.Future[Any]]] = {}
+
+    async def outcomes(
+        self, futures: Sequence[asyncio.Future[T]], left_s: float | None
+    ) -> list[T | Exception]:
+        """What became of each, of those that failed the error. Raises Late when that takes longer
+        (GRAIN_S less is possible): then every future is settled, and the items of convoys that are
+        still on their way are walked."""
+        found: list[T | Exception] = []
+        due = self._due_in(left_s)
+        due.update(futures)
+        try:
+            for one in futures:
+                outcome = await _outcome(one)
+                found.append(outcome)
+        finally:
+            due.difference_update(futures)
+            for one in futures[len(found) :]:  # we are cancelled
+                one.add_done_callback(_unheard)
+        late = next((one for one in found if isinstance(one, Late)), None)
+        if late is not None:
+            raise late
+        return found
+
+    def _due_in(self, left_s: float | None) -> set[asyncio.Future[Any]]:
+        """Those that are given up on in so many seconds; None: never."""
+        if left_s is None:
+            return set()
+        grain = int((self._loop.time() + left_s) / GRAIN_S)
+        due = self._due.get(grain)
+        if due is None:
+            due = self._due[grain] = set()
+            self._loop.call_at(grain * GRAIN_S, self._give_up, grain)
+        return due
+
+    def _give_up(self, grain: int) -> None:
+        for one in self._due.pop(grain):
+            if not one.done():
+                one.set_exception(Late())
 
 
 async def _outcome(future: asyncio.Future[T]) -> T | Exception:
@@ -67,8 +91,3 @@ async def _outcome(future: asyncio.Future[T]) -> T | Exception:
 def _unheard(future: asyncio.Future[Any]) -> None:
     if not future.cancelled():
         future.exception()
-
-
-def _give_up(future: asyncio.Future[Any]) -> None:
-    if not future.done():
-        future.set_exception(Late())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -57,7 +58,7 @@ async def test_one_of_several_that_takes_too_long_makes_all_of_them_late() -> No
     known.set_result("known")
     broken.set_exception(ValueError("broken"))
     with pytest.raises(patience.Late):
-        await patience.outcomes([known, late, broken], 0.01)
+        await patience.Patience().outcomes([known, late, broken], 0.01)
     assert isinstance(late.exception(), patience.Late)
 
 
@@ -67,9 +68,19 @@ async def test_what_fails_is_an_outcome_and_whatever_comes_in_time_is_waited_for
     loop.call_later(0.01, known.set_result, "known")
     loop.call_soon(broken.set_exception, ValueError("broken"))
     for left_s in (None, 30.0):
-        first, second = await patience.outcomes([known, broken], left_s)
+        first, second = await patience.Patience().outcomes([known, broken], left_s)
         assert (first, type(second)) == ("known", ValueError)
-    assert await patience.outcomes([], 0.0) == []
+    assert await patience.Patience().outcomes([], 0.0) == []
+
+
+async def test_nothing_is_kept_of_what_came_in_time() -> None:
+    known = asyncio.get_running_loop().create_future()
+    known.set_result("known")
+    kept = weakref.ref(known)
+    waiting = patience.Patience()
+    assert await waiting.outcomes([known], 30.0) == ["known"]
+    del known
+    assert kept() is None
 
 
 async def test_what_waits_keeps_its_place_when_its_request_is_cancelled() -> None:
@@ -83,7 +94,7 @@ async def test_what_waits_keeps_its_place_when_its_request_is_cancelled() -> Non
     convoy: Convoy[str, str] = Convoy(walk, longest=1, waiting_max=10)
     under_way, first, second, last = (convoy.enqueue(one) for one in "abcd")
     walking = asyncio.ensure_future(convoy.run())
-    request = asyncio.ensure_future(patience.outcomes([first, second], None))
+    request = asyncio.ensure_future(patience.Patience().outcomes([first, second], None))
     await asyncio.sleep(0)
     request.cancel()
     with pytest.raises(asyncio.CancelledError):
