@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 from multidict import MultiDict, MultiDictProxy
@@ -81,15 +81,18 @@ def _form(body: bytes, fields_max: int) -> MultiDict[str]:
     """The fields of the body in their order; a name without `=` has an empty value."""
     try:
         text = body.decode().replace("+", " ").replace("%2B", "+")  # each number has one
-        fields = [field.partition("=") for field in text.split("&") if field]
+        fields = [field for field in text.split("&") if field]
         if len(fields) > fields_max:
             raise BadRequest(400, f"the form has more than {fields_max} fields")
-        pairs = [(_plain(name), _plain(value)) for name, _, value in fields]
+        return MultiDict([_pair(field) for field in fields])
     except UnicodeDecodeError:
         raise BadRequest(400, "the form is not UTF-8") from None
-    return MultiDict(pairs)
 
 
-def _plain(text: str) -> str:
-    """Without percent-encoding; raises UnicodeDecodeError for what is not UTF-8."""
-    return unquote(text, errors="strict") if "%" in text else text
+def _pair(field: str) -> tuple[str, str]:
+    """The name and the value, without percent-encoding; raises UnicodeDecodeError for what is not
+    UTF-8."""
+    name, _, value = field.partition("=")
+    if "%" in field:  # few have any
+        return unquote_to_bytes(name).decode(), unquote_to_bytes(value).decode()
+    return name, value
