@@ -163,7 +163,7 @@ def _line(line: Line) -> dict[str, Any]:
     at, level, name, said = line
     written = NAMES.get(level) or logging.getLevelName(level).lower()
     values = said if isinstance(said, dict) else _values(said)
-    return {"at": iso_millis(at), "level": written, "event": name, **values}
+    return {"at": at, "level": written, "event": name, **values}
 
 
 def _values(observation: Any) -> dict[str, Any]:
@@ -222,11 +222,12 @@ class _Overheard(logging.Handler):
 
 
 def _json(line: dict[str, Any]) -> bytes:
-    return orjson.dumps(line, default=str)
+    return orjson.dumps(line, default=str, option=orjson.OPT_UTC_Z)
 
 
 def _readable(renderer: structlog.dev.ConsoleRenderer) -> Render:
     def render(line: dict[str, Any]) -> bytes:
-        return renderer(None, line["level"], line).encode(errors="backslashreplace")
+        said = line | {"at": iso_millis(line["at"])}
+        return renderer(None, line["level"], said).encode(errors="backslashreplace")
 
     return render

@@ -50,7 +50,7 @@ def test_an_inbound_is_one_wide_line() -> None:
     made.consume(seen)
     assert lines(stream) == [
         {
-            "at": "2030-01-02T03:04:05.678Z",
+            "at": "2030-01-02T03:04:05.678901Z",
             "level": "info",
             "event": "inbound",
             "carrier": "lab",
