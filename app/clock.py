@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 
 SECONDS_CHARS, MILLIS_CHARS = len("2021-08-10T18:00:58"), len("2021-08-10T18:00:58.111")
 
@@ -32,6 +33,7 @@ def iso_seconds(moment: datetime) -> str:
     return moment.isoformat()[:SECONDS_CHARS] + "Z"
 
 
+@lru_cache(maxsize=16)  # what happens in one transaction happened at one moment
 def iso_millis(moment: datetime) -> str:
     """`2021-08-10T18:00:58.111Z`: the form of every date in a webhook."""
     if moment.tzinfo is not UTC:
