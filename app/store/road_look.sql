@@ -29,7 +29,10 @@ WITH found AS MATERIALIZED (
     UNION
     SELECT account_sid, sid FROM home) c {configured}
 )
-SELECT c.*, f.carrier AS by_carrier, f.external_id, f.conversation_sid, f.participant_sid,
+SELECT c.sid, c.account_sid, c.chat_service_sid, c.messaging_service_sid, c.state,
+  c.inactive_timer_s, c.closed_timer_s, c.state_at, c.next_timer_at, c.message_count, c.revision,
+  c.grouped,  -- what plain messages ask of a conversation
+  f.carrier AS by_carrier, f.external_id, f.conversation_sid, f.participant_sid,
   f.configuration,
   NOT ((SELECT EXISTS (SELECT FROM webhook_configurations WHERE pre_url IS NOT NULL)
       OR EXISTS (SELECT FROM lanes WHERE kind = 'ask'))
