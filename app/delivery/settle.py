@@ -252,7 +252,7 @@ class Settler:
         lost = [receipt for receipt, status, _ in batch.steps if status in LOST]
         if lost:
             batch.flowing = await running.undelivered(sql, lost)
-            lanes = {item.lane for item in batch.flowing}
+            lanes = {item["lane"] for item in batch.flowing}
             # A flow that speaks elsewhere holds its lane, and waits for one of those fenced here.
             if fenced and not lanes <= batch.first:
                 raise Behind(lanes)

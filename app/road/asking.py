@@ -90,7 +90,7 @@ async def fence(sql: asyncpg.Connection, load: Load) -> None:
     before any other lane is locked or added to: these come first in the order of lanes, those that
     begin to wait now among them (alone with what is only added, they are locked with that)."""
     places = [one.place for one in _answers(load)]
-    beginning = {item.lane for item in load.items if item.kind == ASK}
+    beginning = {item["lane"] for item in load.items if item["kind"] == ASK}
     if beginning and (places or flowing.speaks(load)):
         lanes = sorted(beginning | {place.lane for place in places})
         await outbox.lock_lanes(sql, ASK, lanes, load.now)

@@ -206,18 +206,22 @@ def _row(carriage: Carriage, planned: Planned, carrier: str, content: Any) -> di
 
 
 def _item(receipt: dict[str, Any], sender: SenderSettings, event: str | None) -> NewItem:
-    return NewItem(
-        lane=delivery_lane(receipt["account_sid"], receipt["proxy_address"], receipt["address"]),
+    account_sid, address = receipt["account_sid"], receipt["address"]
+    item = NewItem(
+        lane=delivery_lane(account_sid, receipt["proxy_address"], address),
         kind=DELIVERY,
         token=receipt["sid"],
-        account_sid=receipt["account_sid"],
+        account_sid=account_sid,
         conversation_sid=receipt["conversation_sid"],
         message_sid=receipt["message_sid"],
         receipt_sid=receipt["sid"],
-        event=event,
-        sender=paces.pace(sender, receipt["account_sid"], receipt["address"]),
         endpoint=route(sender.carriers),
     )
+    if event is not None:
+        item["event"] = event
+    if (pace := paces.pace(sender, account_sid, address)) is not None:
+        item["sender"] = pace
+    return item
 
 
 def _together(members: Sequence[Member], first: dict[str, Any], sender: SenderSettings) -> NewItem:
@@ -226,11 +230,10 @@ def _together(members: Sequence[Member], first: dict[str, Any], sender: SenderSe
     numbers = [one.address or one.projected_address or "" for one in members]
     to = dict.fromkeys([first["address"], *numbers])
     del to[first["proxy_address"]]
-    return replace(
-        _item(first, sender, None),
-        lane=group_lane(first["account_sid"], number_group(numbers)),
-        params={"to": " ".join(to)},
-    )
+    item = _item(first, sender, None)
+    item["lane"] = group_lane(first["account_sid"], number_group(numbers))
+    item["params"] = {"to": " ".join(to)}
+    return item
 
 
 def _tell_failure(load: Load, carriage: Carriage, receipt: dict[str, Any]) -> None:

@@ -131,7 +131,7 @@ class Walker:
         return [carriage.result() for carriage in load.carriages]
 
     def _ring(self, load: Load) -> None:
-        for kind in load.flowed | {item.kind for item in load.items}:
+        for kind in load.flowed | {item["kind"] for item in load.items}:
             self._runtime.wakes.ring(kind)
         if load.streamed:
             self._runtime.wakes.ring(STREAM)

@@ -6,9 +6,9 @@ Lock order: dead letters, then lanes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import orjson
@@ -19,7 +19,7 @@ from app.model.outbox import HOOK
 from app.store import outbox
 from app.store.outbox import NewItem
 
-COLUMNS = tuple(column.name for column in fields(NewItem) if column.init)
+COLUMNS = tuple(NewItem.__annotations__)
 
 RAISE = """
 DELETE FROM dead_letters WHERE seq IN (
@@ -151,4 +151,4 @@ def _item(row: Any, new_token: bool) -> NewItem:
         values["params"] = orjson.loads(values["params"])
     if new_token:
         values["token"] = ids.token()
-    return NewItem(**values)
+    return cast(NewItem, values)

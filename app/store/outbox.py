@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Required, TypedDict
 
 import asyncpg
 import orjson
@@ -53,31 +53,29 @@ FROM unnest($3::bigint[], $4::timestamptz[]) AS i (seq, unknown_since) WHERE o.s
 """
 
 
-@value(frozen=True, slots=True)
-class NewItem:
-    """A thing to do, and the lane it must keep its place in. `sender` is set where the sender's
-    rate is limited. `params` is what a webhook says; `endpoint` where it leads (which its URL
-    tells), or the route of a delivery."""
+class NewItem(TypedDict, total=False):
+    """A thing to do, and the lane it must keep its place in: its row, as PostgreSQL reads it. What
+    is left out is null, and costs nothing.
 
-    lane: str
-    kind: str
-    token: str
-    account_sid: str
-    conversation_sid: str | None = None
-    message_sid: str | None = None
-    receipt_sid: str | None = None
-    sender: str | None = None
-    event: str | None = None
-    scope: str | None = None
-    url: str | None = None
-    method: str | None = None
-    params: dict[str, str] | None = None
-    retries_max: int | None = None
-    endpoint: str | None = None
+    `sender` is there where the sender's rate is limited. `params` is what a webhook says;
+    `endpoint` the route of a delivery (of a webhook it is where its URL leads, which `written`
+    works out)."""
 
-    def __post_init__(self) -> None:
-        if self.kind == HOOK and self.url is not None:
-            object.__setattr__(self, "endpoint", endpoint(self.account_sid, self.url))
+    lane: Required[str]
+    kind: Required[str]
+    token: Required[str]
+    account_sid: Required[str]
+    conversation_sid: str | None
+    message_sid: str | None
+    receipt_sid: str | None
+    sender: str | None
+    event: str | None
+    scope: str | None
+    url: str | None
+    method: str | None
+    params: dict[str, str] | None
+    retries_max: int | None
+    endpoint: str | None
 
 
 @value(frozen=True, slots=True)
@@ -157,7 +155,15 @@ class Settled:
 async def add(sql: asyncpg.Connection, items: Sequence[NewItem], now: datetime) -> None:
     """Put items at the end of their lanes. Call once per transaction, last."""
     if items:
-        await sql.execute(ADD, orjson.dumps(items).decode(), now)
+        await sql.execute(ADD, written(items), now)
+
+
+def written(items: Sequence[NewItem]) -> str:
+    """The items as the statement takes them, webhooks with the place that they lead to."""
+    for item in items:
+        if item["kind"] == HOOK and (url := item.get("url")) is not None:
+            item["endpoint"] = endpoint(item["account_sid"], url)
+    return orjson.dumps(items).decode()
 
 
 async def claim(

@@ -11,7 +11,7 @@ import asyncpg
 import orjson
 
 from app.store.database import sentence
-from app.store.outbox import NewItem, adding
+from app.store.outbox import NewItem, adding, written
 
 WRITE = sentence(__file__, "road_write.sql")
 MOVE = sentence(__file__, "road_move.sql")
@@ -39,7 +39,7 @@ def given(
     """Whether there is something of `SELDOM`, and the parameters of the statement."""
     seldom = any(rows[name] for name in SELDOM)
     more = SELDOM if seldom else ()
-    texts = [*(text(rows[name]) for name in WRITTEN), text(items)]
+    texts = [*(text(rows[name]) for name in WRITTEN), written(items)]
     return seldom, [*texts, now, *(text(rows[name]) for name in more)]
 
 

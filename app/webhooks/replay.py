@@ -58,7 +58,7 @@ async def batch(
     ]
     told = tell.items(added, {conversation.sid: (target,)}, settings, tx.now)
     await outbox.add(tx.sql, told, tx.now)
-    tx.rings.update(item.kind for item in told)
+    tx.rings.update(item["kind"] for item in told)
     return (found[-1].index + 1 if found else index), len(told), more
 
 

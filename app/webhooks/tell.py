@@ -46,7 +46,7 @@ async def tell(tx: Tx, settings: Settings, events: Sequence[Event]) -> None:
         tx.rings.add(STREAM)
     told = items(heard, targets, settings, tx.now)
     await outbox.add(tx.sql, told, tx.now)
-    tx.rings.update(item.kind for item in told)
+    tx.rings.update(item["kind"] for item in told)
 
 
 def items(
@@ -138,7 +138,7 @@ def _item(event: Event, target: Target, params: dict[str, str], settings: Settin
     if target.flow_sid is not None and url is None:
         lane, kind = flow_lane(target.flow_sid, event.about), FLOW
         url = PLACE + target.flow_sid
-    return NewItem(
+    item = NewItem(
         lane=lane,
         kind=kind,
         token=ids.token(),
@@ -150,8 +150,10 @@ def _item(event: Event, target: Target, params: dict[str, str], settings: Settin
         url=url,
         method=target.method,
         params=params,
-        retries_max=target.retries_max,
     )
+    if target.retries_max is not None:
+        item["retries_max"] = target.retries_max
+    return item
 
 
 def _happened(event: Event) -> Happened:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -188,7 +187,9 @@ async def test_dead_letters_of_flows_are_listed_and_replayed_with_the_others(
     await log.add(item("1", "a"))
     await log.settle(dead=True)
     told = item("2", "b")
-    heard = replace(told, kind=FLOW, lane=flow_lane(flow, "CH2"), url=PLACE + flow, scope="studio")
+    heard = told.copy()
+    heard["kind"], heard["lane"] = FLOW, flow_lane(flow, "CH2")
+    heard["url"], heard["scope"] = PLACE + flow, "studio"
     await log.add(heard)
     async with house.runtime.db.begin() as tx:
         [claimed] = await outbox.claim(
