@@ -33,9 +33,13 @@ def iso_seconds(moment: datetime) -> str:
     return moment.isoformat()[:SECONDS_CHARS] + "Z"
 
 
-@lru_cache(maxsize=16)  # what happens in one transaction happened at one moment
 def iso_millis(moment: datetime) -> str:
     """`2021-08-10T18:00:58.111Z`: the form of every date in a webhook."""
+    return _millis(moment)
+
+
+@lru_cache(maxsize=16)  # what happens in one transaction happened at one moment
+def _millis(moment: datetime) -> str:
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
     return moment.isoformat(timespec="milliseconds")[:MILLIS_CHARS] + "Z"

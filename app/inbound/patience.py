@@ -15,7 +15,7 @@ T = TypeVar("T")
 ON_THE_WAY, ON_THE_WAY_MAX_S = 0.25, 1.0
 """How much of a carrier's patience is left for the request's and the answer's way."""
 GRAIN_S = 0.05
-"""What is due within so many seconds is given up on together, at the earliest of their times."""
+"""Times are cut down to multiples of this: what is due between two is given up on at the first."""
 
 
 class Late(TimeoutError):
@@ -43,9 +43,9 @@ class Patience:
     async def outcomes(
         self, futures: Sequence[asyncio.Future[T]], left_s: float | None
     ) -> list[T | Exception]:
-        """What became of each, of those that failed the error. Raises Late when that takes longer
-        (GRAIN_S less is possible): then every future is settled, and the items of convoys that are
-        still on their way are walked."""
+        """What became of each, of those that failed the error. Raises Late when that takes longer,
+        or up to GRAIN_S sooner (at once, when no more is left): then every future is settled, and
+        the items of convoys that are still on their way are walked."""
         found: list[T | Exception] = []
         due = self._due_in(left_s)
         due.update(futures)

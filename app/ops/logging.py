@@ -163,6 +163,8 @@ def _line(line: Line) -> dict[str, Any]:
     at, level, name, said = line
     written = NAMES.get(level) or logging.getLevelName(level).lower()
     values = said if isinstance(said, dict) else _values(said)
+    if not at.microsecond:  # all times have one form
+        at = at.replace(microsecond=1)
     return {"at": at, "level": written, "event": name, **values}
 
 

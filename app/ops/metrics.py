@@ -182,9 +182,9 @@ class Counted:
 
     def tell(self) -> None:
         """Tell the counter."""
-        for labels, count in self._since.items():
+        since, self._since = self._since, {}
+        for labels, count in since.items():
             self._counter.labels(*labels).inc(count)
-        self._since.clear()
 
 
 def reason(outcome: str, said: str) -> str:

@@ -55,7 +55,7 @@ FROM unnest($3::bigint[], $4::timestamptz[]) AS i (seq, unknown_since) WHERE o.s
 
 class NewItem(TypedDict, total=False):
     """A thing to do, and the lane it must keep its place in: its row, as PostgreSQL reads it. What
-    is left out is null, and costs nothing.
+    is left out is null, and costs nothing; what is None is null as well.
 
     `sender` is there where the sender's rate is limited. `params` is what a webhook says;
     `endpoint` the route of a delivery (of a webhook it is where its URL leads, which `written`
@@ -159,7 +159,7 @@ async def add(sql: asyncpg.Connection, items: Sequence[NewItem], now: datetime) 
 
 
 def written(items: Sequence[NewItem]) -> str:
-    """The items as the statement takes them, webhooks with the place that they lead to."""
+    """The items as the statement takes them. Puts into each webhook the place that it leads to."""
     for item in items:
         if item["kind"] == HOOK and (url := item.get("url")) is not None:
             item["endpoint"] = endpoint(item["account_sid"], url)

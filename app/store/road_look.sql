@@ -31,7 +31,8 @@ WITH found AS MATERIALIZED (
 )
 SELECT c.sid, c.account_sid, c.chat_service_sid, c.messaging_service_sid, c.state,
   c.inactive_timer_s, c.closed_timer_s, c.state_at, c.next_timer_at, c.message_count, c.revision,
-  c.grouped,  -- what plain messages ask of a conversation
+  c.grouped,  -- all that plain messages ask of one that is there: from number to tell (walk.publish),
+  -- and what is written of it (ledger._conversation)
   f.carrier AS by_carrier, f.external_id, f.conversation_sid, f.participant_sid,
   f.configuration,
   NOT ((SELECT EXISTS (SELECT FROM webhook_configurations WHERE pre_url IS NOT NULL)

@@ -164,8 +164,9 @@ def _same(connection: Connection) -> Connection:
 
 
 def step_back() -> None:
-    """Wait for a processor where others run. Woken by an answer, it would interrupt who gives the
-    next one, once for nearly each: clients are elsewhere. (pgbench is no faster so.)"""
+    """Wait for a processor where others run. Woken by an answer, this would interrupt who gives the
+    next one, once for nearly each; clients on machines of their own never do. pgbench, which is the
+    other side, was tried so too: it is no faster."""
     if hasattr(os, "SCHED_BATCH"):  # Linux
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 

@@ -159,7 +159,19 @@ def test_a_terminal_gets_words() -> None:
     made.consume(Said("info", "serving", "http://127.0.0.1:8080"))
     made.sink.flush()
     assert "serving" in stream.getvalue().decode()
+    assert "2030-01-02T03:04:05.678Z" in stream.getvalue().decode()
     assert not stream.getvalue().startswith(b"{")
+
+
+def test_a_whole_second_is_written_like_all_others() -> None:
+    stream, clock = io.BytesIO(), TurnedClock()
+    made = logging.build(OpsSettings(), stream, terminal=False, clock=clock)
+    made.consume(Said("info", "serving", ""))
+    clock.turn(0.321099)
+    made.consume(Said("info", "serving", ""))
+    made.sink.flush()
+    times = [orjson.loads(line)["at"] for line in stream.getvalue().splitlines()]
+    assert times == ["2030-01-02T03:04:05.678901Z", "2030-01-02T03:04:06.000001Z"]
 
 
 def test_a_reader_that_went_away_does_no_harm() -> None:

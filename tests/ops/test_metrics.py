@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 import pytest
+from prometheus_client import CollectorRegistry, Counter
 
 from app.observe import (
     DeliveryTried,
@@ -16,7 +17,7 @@ from app.observe import (
     Said,
     TimerFired,
 )
-from app.ops.metrics import Metrics, reason
+from app.ops.metrics import Counted, Metrics, reason
 
 LABELS: Mapping[str, set[str]] = {
     "parley_inbound_total": {"carrier", "outcome"},
@@ -89,6 +90,17 @@ def test_every_counter_starts_at_zero(metrics: Metrics) -> None:
     assert {one for key, one in counters.items() if key[0].startswith("parley_")} == {0.0}
     for outcome in ("accepted", "duplicate", "bad_signature", "unroutable", "throttled"):
         assert value(metrics, "inbound_total", carrier="lab", outcome=outcome) == 0
+
+
+def test_a_mistake_is_told_once_and_nothing_is_counted_twice() -> None:
+    registry = CollectorRegistry()
+    counted = Counted(Counter("seen", "What was seen", ["carrier"], registry=registry), [["lab"]])
+    counted.add("lab")
+    counted.add("lab", "a label too many")
+    with pytest.raises(ValueError, match="label"):
+        counted.tell()
+    counted.tell()
+    assert registry.get_sample_value("seen_total", {"carrier": "lab"}) == 1
 
 
 def test_an_inbound_is_counted(metrics: Metrics) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from app import ids
 from app.errors import Unavailable
+from app.model.outbox import endpoint
 from app.model.traffic import Inbound, MediaPart
 from app.road import light
 from app.road.convoy import Load
@@ -27,11 +28,16 @@ from .conftest import Open, Roadside
 from .test_claims import BOB, BY_RULE, MARIA, TOM, count, draft, end, text, under_way, walking
 from .test_created import pin
 
+SLEEPER = "+15551237777"
 COLLEAGUE = {"channel": "sms", "address": "+15551230007", "proxy_address": SMS}
-HOOK = {"post_url": "https://app.example.com/hooks", "filters": ["onMessageAdded"]}
-TOLD = settings(
-    webhooks=HOOK | {"filters": ["onConversationAdded", "onParticipantAdded", "onMessageAdded"]},
+HOOK: dict[str, Any] = {"post_url": "https://app.example.com/hooks", "filters": ["onMessageAdded"]}
+EVERYTHING = (
+    "onConversationAdded",
+    "onParticipantAdded",
+    "onMessageAdded",
+    "onConversationStateUpdated",
 )
+TOLD = settings(webhooks=HOOK | {"filters": [*EVERYTHING]})
 TABLES = (
     "inbox",
     "bindings",
@@ -48,6 +54,10 @@ TABLES = (
     "changes",
 )
 TIMERS = "UPDATE accounts SET default_inactive_timer_s = 600, default_closed_timer_s = 86400"
+SLEEPS = """
+UPDATE conversations SET state = 'inactive', state_at = now(), next_timer_at = NULL,
+  inactive_timer_s = 600, closed_timer_s = 86400 WHERE sid = $1
+"""
 DRAWN = {"token", "seq", "stamp"}
 SID = re.compile(r"\b([A-Z]{2})[0-9a-f]{32}\b")
 
@@ -81,7 +91,7 @@ async def _rows(sql: asyncpg.Connection, table: str) -> list[str]:
 
 def mixed() -> tuple[Arrival, ...]:
     """Of everything that may walk lightly: bound and new pairs, twice the same, a session, somebody
-    who opts out, a picture, and one to a number that is nobody's."""
+    who opts out, a picture, one to a number that is nobody's, and one that wakes."""
     picture = Inbound(
         "lab", "SM7", "mms", BOB, SMS, media=(MediaPart("http://x.test/1", "image/png"),)
     )
@@ -94,6 +104,7 @@ def mixed() -> tuple[Arrival, ...]:
         text("SM5", MARIA, "+15005550099"),
         Arrival(ACCOUNT, Inbound("lab", "SM6", "sms", MARIA, SMS, body="STOP")),
         Arrival(ACCOUNT, picture),
+        text("SM8", SLEEPER),
     )
 
 
@@ -105,6 +116,7 @@ async def test_it_writes_what_a_walk_with_locks_writes(
         marias = await roadside.arrive("SM0")
         await roadside.join(marias.conversation_sid or "", **COLLEAGUE)
         await roadside.sql.execute(TIMERS)
+        await roadside.sql.execute(SLEEPS, (await roadside.arrive("SM9", SLEEPER)).conversation_sid)
         told = []
         for way in (walk, walk_lightly):
             load = loaded(roadside, *mixed())
@@ -123,7 +135,15 @@ async def test_it_writes_what_a_walk_with_locks_writes(
             "dropped",
             "joined",
             "joined",
+            "joined",
         ]
+
+
+async def test_webhooks_are_written_with_the_place_that_they_lead_to(open_road: Open) -> None:
+    async with open_road(TOLD) as roadside:
+        await roadside.arrive("SM0")
+        lanes = await roadside.sql.fetch("SELECT endpoint FROM lanes WHERE kind = 'hook'")
+        assert {row["endpoint"] for row in lanes} == {endpoint(ACCOUNT, HOOK["post_url"])}
 
 
 async def test_it_asks_twice(open_road: Open, dsn: str) -> None:
@@ -134,7 +154,7 @@ async def test_it_asks_twice(open_road: Open, dsn: str) -> None:
             with sql.query_logger(lambda query: asked.append(query.query)):
                 await walk_lightly(sql, loaded(roadside, *mixed()))
         assert asked == [LOOK, statement(seldom=True, begins=True)]
-        assert await count(roadside, "messages") == 7
+        assert await count(roadside, "messages") == 8
 
 
 ASKED = settings(webhooks={"pre_url": "https://app.example.com/pre", "filters": ["onMessageAdd"]})

@@ -73,6 +73,30 @@ async def test_what_fails_is_an_outcome_and_whatever_comes_in_time_is_waited_for
     assert await patience.Patience().outcomes([], 0.0) == []
 
 
+async def test_it_is_up_to_a_grain_sooner_that_they_are_late_and_each_for_itself() -> None:
+    loop, waiting = asyncio.get_running_loop(), patience.Patience()
+    left_s = 4 * patience.GRAIN_S
+    late, known, cancelled = (loop.create_future() for _ in range(3))
+    began = loop.time()
+    together = [asyncio.ensure_future(waiting.outcomes([one], left_s)) for one in (late, known)]
+    leaving = asyncio.ensure_future(waiting.outcomes([cancelled], left_s))
+    await asyncio.sleep(0)
+    known.set_result("known")
+    leaving.cancel()
+    with pytest.raises(patience.Late):
+        await together[0]
+    assert loop.time() - began > left_s - 1.1 * patience.GRAIN_S
+    assert await together[1] == ["known"]
+    assert leaving.cancelled()
+
+
+async def test_whose_time_is_over_is_late_at_once_however_many_were_before() -> None:
+    waiting = patience.Patience()
+    for _ in range(3):
+        with pytest.raises(patience.Late):
+            await waiting.outcomes([asyncio.get_running_loop().create_future()], 0.0)
+
+
 async def test_nothing_is_kept_of_what_came_in_time() -> None:
     known = asyncio.get_running_loop().create_future()
     known.set_result("known")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -21,6 +22,15 @@ NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
 def item(lane: str, name: str, **more: str) -> NewItem:
     return NewItem(lane=lane, kind="hook", token=name, account_sid=ACCOUNT, **more)
+
+
+def test_an_item_has_the_columns_that_are_read_of_it() -> None:
+    """What is called otherwise would be lost without a word."""
+    listed = re.search(
+        r"json_to_recordset\(\$1::text::json\) AS \((.*?)\)\)", outbox.ADD, re.DOTALL
+    )
+    assert listed
+    assert set(NewItem.__annotations__) == {one.split()[0] for one in listed[1].split(",")}
 
 
 async def add(sql: asyncpg.Connection, *items: NewItem) -> None:
