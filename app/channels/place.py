@@ -8,7 +8,7 @@ from functools import lru_cache
 import phonenumbers
 from phonenumbers import timezone
 
-CACHED_MAX = 65_536
+CACHED_MAX = 16_384
 UNKNOWN_ZONE = timezone.UNKNOWN_TIMEZONE
 # What is said of calling codes that no country has, like +800.
 NOWHERE = ("001", "ZZ")

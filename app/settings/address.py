@@ -17,8 +17,8 @@ import phonenumbers
 
 PREFIX_NUMBERED = frozenset({"whatsapp"})
 PREFIX_NAMED = frozenset({"messenger", "instagram", "rcs"})
-# Both addresses of a message pass here; an entry is about 300 bytes, so a full cache is 20 MB.
-CACHED_MAX = 65_536
+# Both addresses of a message pass here; an entry is about 300 bytes, so a full cache is 5 MB.
+CACHED_MAX = 16_384
 LENGTH_MAX = 512  # of anything; `limits.address_chars_max` says what the API takes
 
 # What an address of each channel can carry, and does when its sender names no channels.
