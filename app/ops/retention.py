@@ -49,48 +49,51 @@ from app.store import idempotency
 from app.store.changes import stamp
 
 BATCH_MAX = 2000
+"""In one statement, which names its rows in an array: were they joined with, a plan might ask for
+the next ones, and the next, again and again."""
 IDEMPOTENCY_DAYS = idempotency.LIFE.days
 EARLY_DAYS = 7
 """A status that waited so long for its send is of somebody else's message."""
 
 ATTEMPTS = """
-DELETE FROM attempts WHERE finished_at < $1 AND id IN (
-  SELECT id FROM attempts ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)
+DELETE FROM attempts WHERE finished_at < $1 AND ctid = ANY (ARRAY (
+  SELECT ctid FROM attempts ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED))
 """
 
 DECISIONS = """
-DELETE FROM decisions WHERE received_at < $1 AND sid IN (
-  SELECT sid FROM decisions ORDER BY sid LIMIT $2 FOR UPDATE SKIP LOCKED)
+DELETE FROM decisions WHERE received_at < $1 AND ctid = ANY (ARRAY (
+  SELECT ctid FROM decisions ORDER BY sid LIMIT $2 FOR UPDATE SKIP LOCKED))
 """
 
 DEAD_LETTERS = """
-DELETE FROM dead_letters WHERE seq IN (
-  SELECT seq FROM dead_letters WHERE died_at < $1 ORDER BY died_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+DELETE FROM dead_letters WHERE ctid = ANY (ARRAY (
+  SELECT ctid FROM dead_letters WHERE died_at < $1
+  ORDER BY died_at LIMIT $2 FOR UPDATE SKIP LOCKED))
 """
 
 # The row stays: it is what makes doubles impossible.
 DROPPED = """
-UPDATE inbox SET payload = NULL WHERE (carrier, external_id) IN (
-  SELECT carrier, external_id FROM inbox WHERE payload IS NOT NULL AND received_at < $1
-  ORDER BY received_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+UPDATE inbox SET payload = NULL WHERE ctid = ANY (ARRAY (
+  SELECT ctid FROM inbox WHERE payload IS NOT NULL AND received_at < $1
+  ORDER BY received_at LIMIT $2 FOR UPDATE SKIP LOCKED))
 """
 
 EARLY_STATUSES = """
-DELETE FROM early_statuses WHERE (carrier, external_id) IN (
-  SELECT carrier, external_id FROM early_statuses WHERE received_at < $1
-  LIMIT $2 FOR UPDATE SKIP LOCKED)
+DELETE FROM early_statuses WHERE ctid = ANY (ARRAY (
+  SELECT ctid FROM early_statuses WHERE received_at < $1
+  LIMIT $2 FOR UPDATE SKIP LOCKED))
 """
 
 GAP_FINDS = f"""
-DELETE FROM gap_finds WHERE (carrier, external_id) IN (
-  SELECT carrier, external_id FROM gap_finds WHERE sent_at < $1 AND tries >= {TRIES_MAX}
-  ORDER BY sent_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+DELETE FROM gap_finds WHERE ctid = ANY (ARRAY (
+  SELECT ctid FROM gap_finds WHERE sent_at < $1 AND tries >= {TRIES_MAX}
+  ORDER BY sent_at LIMIT $2 FOR UPDATE SKIP LOCKED))
 """
 
 IDEMPOTENCY_KEYS = """
-DELETE FROM idempotency_keys WHERE (account_sid, key) IN (
-  SELECT account_sid, key FROM idempotency_keys WHERE created_at < $1
-  ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY (
+  SELECT ctid FROM idempotency_keys WHERE created_at < $1
+  ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED))
 """
 
 # Always the low end, so that what is left has no gap: whoever reads a log must be able to tell that
@@ -109,26 +112,26 @@ WHERE e.account_sid = edge.account_sid AND e.position <= edge.position
 """
 
 CHANGES = """
-DELETE FROM changes WHERE (conversation_sid, revision, thing_sid) IN (
-  SELECT conversation_sid, revision, thing_sid FROM changes WHERE stamp < $1
-  ORDER BY stamp LIMIT $2 FOR UPDATE SKIP LOCKED)
+DELETE FROM changes WHERE ctid = ANY (ARRAY (
+  SELECT ctid FROM changes WHERE stamp < $1
+  ORDER BY stamp LIMIT $2 FOR UPDATE SKIP LOCKED))
 """
 
 STREAM_LOSSES = """
-DELETE FROM stream_losses WHERE died_at < $1 AND id IN (
-  SELECT id FROM stream_losses ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)
+DELETE FROM stream_losses WHERE died_at < $1 AND ctid = ANY (ARRAY (
+  SELECT ctid FROM stream_losses ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED))
 """
 
 EXECUTIONS = """
-DELETE FROM executions WHERE sid IN (
-  SELECT sid FROM executions WHERE status = 'ended' AND date_updated < $1
-  ORDER BY date_updated LIMIT $2 FOR UPDATE SKIP LOCKED)
+DELETE FROM executions WHERE ctid = ANY (ARRAY (
+  SELECT ctid FROM executions WHERE status = 'ended' AND date_updated < $1
+  ORDER BY date_updated LIMIT $2 FOR UPDATE SKIP LOCKED))
 """
 
 SESSIONS = """
-DELETE FROM messaging_windows WHERE (account_sid, proxy_address, address) IN (
-  SELECT account_sid, proxy_address, address FROM messaging_windows WHERE last_inbound_at < $1
-  ORDER BY last_inbound_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+DELETE FROM messaging_windows WHERE ctid = ANY (ARRAY (
+  SELECT ctid FROM messaging_windows WHERE last_inbound_at < $1
+  ORDER BY last_inbound_at LIMIT $2 FOR UPDATE SKIP LOCKED))
 """
 
 # A later status may have taken the place of the one that was settled: that one stays.
@@ -136,6 +139,7 @@ FORGET_EARLY = """
 DELETE FROM early_statuses e
 USING unnest($1::text[], $2::text[], $3::text[]) AS s (carrier, external_id, status)
 WHERE e.carrier = s.carrier AND e.external_id = s.external_id AND e.status = s.status
+  AND e.carrier = ANY ($1::text[]) AND e.external_id = ANY ($2::text[])
 """
 
 

@@ -41,10 +41,12 @@ WHERE a.name = $1 AND a.content_sid = t.sid AND replace(t.language, '-', '_') = 
 
 
 DUE = """
-UPDATE contents t SET ask_at = $2 FROM (
+WITH due AS (
   SELECT sid FROM contents WHERE carriers <> '{}'::jsonb AND ask_at <= $1
   ORDER BY ask_at LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED
-) d LEFT JOIN content_approvals a ON a.content_sid = d.sid
+)
+UPDATE contents t SET ask_at = $2
+FROM due d LEFT JOIN content_approvals a ON a.content_sid = d.sid
 WHERE t.sid = d.sid
 RETURNING t.sid, t.types::text, t.carriers::text, a.status, a.name, a.category,
   a.allow_category_change, a.declared_as

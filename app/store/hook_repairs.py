@@ -22,10 +22,10 @@ from app.store.outbox import NewItem
 COLUMNS = tuple(NewItem.__annotations__)
 
 RAISE = """
-DELETE FROM dead_letters WHERE seq IN (
-  SELECT seq FROM dead_letters
+DELETE FROM dead_letters WHERE ctid = ANY (ARRAY (
+  SELECT ctid FROM dead_letters
   WHERE account_sid = $1 AND died_at <= $3 AND {scope}
-  ORDER BY seq LIMIT $4 FOR UPDATE SKIP LOCKED)
+  ORDER BY seq LIMIT $4 FOR UPDATE SKIP LOCKED))
 RETURNING seq, lane, kind, token, account_sid, conversation_sid, message_sid, event, scope, url,
   method, params::text, retries_max
 """

@@ -76,10 +76,10 @@ WHERE sid = $1
 FAILED = "UPDATE media SET status = $2, error = $3, date_updated = $4 WHERE sid = $1"
 
 COLLECT = """
-DELETE FROM media WHERE sid IN (
-  SELECT sid FROM media WHERE message_sid IS NULL
+DELETE FROM media WHERE ctid = ANY (ARRAY (
+  SELECT ctid FROM media WHERE message_sid IS NULL
     AND (conversation_sid IS NOT NULL OR date_created < $1)
-  ORDER BY date_created LIMIT $2 FOR UPDATE SKIP LOCKED)
+  ORDER BY date_created LIMIT $2 FOR UPDATE SKIP LOCKED))
 RETURNING file_key
 """
 # The lock first, and what refers to them in a statement of its own: who adds a reference meanwhile

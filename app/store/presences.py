@@ -31,9 +31,9 @@ WHERE o.chat_service_sid = p.service COLLATE "C" AND o.identity = p.identity AND
 CLEAR = "DELETE FROM presences WHERE process = $1 RETURNING chat_service_sid, identity"
 BEAT = "UPDATE presences SET beat_at = $2 WHERE process = $1"
 SWEEP = """
-DELETE FROM presences WHERE (chat_service_sid, identity, process) IN (
-  SELECT chat_service_sid, identity, process FROM presences WHERE beat_at < $1
-  ORDER BY beat_at LIMIT 500 FOR UPDATE SKIP LOCKED)
+DELETE FROM presences WHERE ctid = ANY (ARRAY (
+  SELECT ctid FROM presences WHERE beat_at < $1
+  ORDER BY beat_at LIMIT 500 FOR UPDATE SKIP LOCKED))
 RETURNING chat_service_sid, identity
 """
 # One row after the other, in one order: two processes may say the same of the same people.
