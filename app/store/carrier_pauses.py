@@ -53,11 +53,12 @@ SELECT endpoint FROM routes WHERE endpoint IS NOT NULL
 """
 FREE = """
 UPDATE lanes l SET kind = 'delivery', endpoint = regexp_replace(l.endpoint, '^d:.*[|]', 'd:')
-FROM unnest($1::text[]) AS r (endpoint)
-CROSS JOIN LATERAL (
-  SELECT lane FROM lanes WHERE kind = 'held' AND endpoint = r.endpoint COLLATE "C"
-  ORDER BY due LIMIT $2 FOR UPDATE SKIP LOCKED) h
-WHERE l.lane = h.lane
+WHERE l.lane = ANY (ARRAY (
+  SELECT h.lane FROM unnest($1::text[]) AS r (endpoint)
+  CROSS JOIN LATERAL (
+    SELECT lane FROM lanes WHERE kind = 'held'
+      AND endpoint >= r.endpoint COLLATE "C" AND endpoint <= r.endpoint COLLATE "C"
+    ORDER BY endpoint, due LIMIT $2 FOR UPDATE SKIP LOCKED) h))
 RETURNING l.lane
 """
 

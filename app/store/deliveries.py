@@ -108,7 +108,7 @@ WITH ours AS (SELECT lane FROM lanes WHERE lane = $1 AND lease = $2 FOR UPDATE)
 UPDATE outbox SET params = nullif(
   coalesce(params, '{}') - 'instead' || jsonb_strip_nulls(jsonb_build_object('instead', $4::text)),
   '{}')
-WHERE seq = $3 AND EXISTS (SELECT FROM ours)
+WHERE lane = $1 AND seq = $3 AND EXISTS (SELECT FROM ours)
 """
 
 OTHERS = """
@@ -137,6 +137,7 @@ WHERE array_position($6, excluded.status) > array_position($6, e.status)
 TAKE_EARLY = """
 DELETE FROM early_statuses e USING unnest($1::text[], $2::text[]) AS s (carrier, external_id)
 WHERE e.carrier = s.carrier AND e.external_id = s.external_id
+  AND e.carrier = ANY ($1::text[]) AND e.external_id = ANY ($2::text[])
 RETURNING e.carrier, e.external_id, e.status, e.error_code
 """
 

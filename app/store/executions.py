@@ -32,9 +32,12 @@ WHERE sid = $1 AND status = 'active'
 """
 # The item that it took in last may be worked on still: it names it from now on.
 REMOVE = """
-WITH gone AS (DELETE FROM executions WHERE sid = $1 RETURNING sid, taken), taken AS (
-  UPDATE outbox o SET params = coalesce(o.params, '{}') || jsonb_build_object($2::text, g.sid)
-  FROM gone g WHERE o.seq = g.taken
+WITH gone AS (DELETE FROM executions WHERE sid = $1 RETURNING taken), held AS (
+  SELECT l.lane FROM lanes l
+  WHERE l.lane = (SELECT o.lane FROM outbox o WHERE o.seq = (SELECT taken FROM gone)) FOR UPDATE
+), named AS (
+  UPDATE outbox o SET params = coalesce(o.params, '{}') || jsonb_build_object($2::text, $1::text)
+  WHERE o.lane = (SELECT lane FROM held) AND o.seq = (SELECT taken FROM gone)
 )
 SELECT count(*) FROM gone
 """

@@ -103,12 +103,12 @@ WHERE p.part ->> 'id' = s.external_id
 # The head of a lane that was started and never settled: its outcome is not known. Whoever works on
 # the lane now is left alone.
 ASK_NOW = """
-UPDATE lanes SET due = $2 WHERE lane IN (
+UPDATE lanes SET due = $2 WHERE lane = ANY (ARRAY (
   SELECT l.lane FROM lanes l
   WHERE l.lane = ANY ($1::text[]) AND l.kind = $3 AND l.lease IS NULL AND l.due > $2
-    AND (SELECT o.started_at FROM outbox o WHERE o.lane = l.lane ORDER BY o.seq LIMIT 1)
-      IS NOT NULL
-  ORDER BY l.lane FOR UPDATE SKIP LOCKED)
+    AND (SELECT o.started_at FROM outbox o WHERE o.lane >= l.lane AND o.lane <= l.lane
+         ORDER BY o.lane, o.seq LIMIT 1) IS NOT NULL
+  ORDER BY l.lane FOR UPDATE SKIP LOCKED))
 """
 
 PROGRESS = "SELECT carrier, complete_until, recovered, error FROM gap_looks ORDER BY carrier"

@@ -21,7 +21,8 @@ SELECT k.kind, least(
     (SELECT lane FROM lanes WHERE kind = 'held' AND k.kind IN ('hook', 'delivery')
      ORDER BY due LIMIT $2)) l
    CROSS JOIN LATERAL (
-    SELECT kind, created_at FROM outbox o WHERE o.lane = l.lane ORDER BY seq LIMIT 1) h
+    SELECT kind, created_at FROM outbox o WHERE o.lane >= l.lane AND o.lane <= l.lane
+    ORDER BY o.lane, o.seq LIMIT 1) h
    WHERE h.kind = k.kind)) AS created_at
 FROM unnest($1::text[]) AS k (kind)
 """

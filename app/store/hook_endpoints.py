@@ -22,8 +22,10 @@ HOLD = sentence(__file__, "hooks_hold.sql")
 
 # Only to a queue that there is: what is held without one is looked at by nobody.
 LEAVE = """
-UPDATE lanes l SET kind = 'held' FROM hook_endpoints e
-WHERE l.lane = ANY ($1::text[]) AND e.endpoint = l.endpoint
+UPDATE lanes l SET kind = 'held' WHERE l.lane = ANY ($1::text[])
+  AND (SELECT e.endpoint FROM hook_endpoints e
+       WHERE e.endpoint >= l.endpoint AND e.endpoint <= l.endpoint
+       ORDER BY e.endpoint LIMIT 1) IS NOT NULL
 """
 QUEUES = """
 SELECT endpoint, paused_until FROM hook_endpoints
@@ -33,20 +35,22 @@ ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED
 TAKE = """
 SELECT h.lane, w.endpoint FROM unnest($1::text[], $2::int[]) AS w (endpoint, places)
 CROSS JOIN LATERAL (
-  SELECT lane FROM lanes WHERE kind = 'held' AND endpoint = w.endpoint COLLATE "C"
-  ORDER BY due LIMIT w.places FOR UPDATE SKIP LOCKED) h
+  SELECT lane FROM lanes WHERE kind = 'held'
+    AND endpoint >= w.endpoint COLLATE "C" AND endpoint <= w.endpoint COLLATE "C"
+  ORDER BY endpoint, due LIMIT w.places FOR UPDATE SKIP LOCKED) h
 """
 LOOK_AGAIN = """
 UPDATE hook_endpoints e SET next_at = n.next_at, probe = n.probe,
   paused_until = CASE WHEN n.probe IS NULL THEN e.paused_until ELSE n.next_at END
 FROM unnest($1::text[], $2::timestamptz[], $3::text[]) AS n (endpoint, next_at, probe)
-WHERE e.endpoint = n.endpoint COLLATE "C"
+WHERE e.endpoint = n.endpoint COLLATE "C" AND e.endpoint = ANY ($1::text[])
 """
-# These rows are locked by a statement before: nobody brings a lane meanwhile. One lane is enough to
-# know: NOT EXISTS is planned as a join with all lanes that are held.
+# These rows are locked by a statement before: nobody brings a lane meanwhile.
 END = """
 DELETE FROM hook_endpoints e WHERE e.endpoint = ANY ($1::text[])
-  AND (SELECT l.lane FROM lanes l WHERE l.kind = 'held' AND l.endpoint = e.endpoint LIMIT 1) IS NULL
+  AND (SELECT l.lane FROM lanes l
+       WHERE l.kind = 'held' AND l.endpoint >= e.endpoint AND l.endpoint <= e.endpoint
+       ORDER BY l.endpoint LIMIT 1) IS NULL
 """
 NEXT = """
 SELECT least(

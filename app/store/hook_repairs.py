@@ -43,7 +43,10 @@ SELECT l.lane, l.lease IS NOT NULL AND l.due > $3 AS leased FROM outbox o
 JOIN lanes l ON l.lane = o.lane
 WHERE o.seq = $2 AND o.account_sid = $1 AND o.kind = 'hook' FOR UPDATE OF l
 """
-HEAD = 'SELECT min(seq) FROM outbox WHERE lane = $1 COLLATE "C"'
+HEAD = """
+SELECT seq FROM outbox WHERE lane >= $1 COLLATE "C" AND lane <= $1 COLLATE "C"
+ORDER BY lane, seq LIMIT 1
+"""
 BURY = """
 WITH gone AS (DELETE FROM outbox WHERE seq = $1 RETURNING *)
 INSERT INTO dead_letters (
@@ -66,7 +69,8 @@ FROM first f WHERE e.endpoint = f.endpoint AND e.probe IS NULL
 """
 GO_ON = "UPDATE lanes SET due = $2, lease = NULL WHERE lane = $1"
 GONE = """
-DELETE FROM lanes l WHERE l.lane = $1 AND NOT EXISTS (SELECT FROM outbox o WHERE o.lane = l.lane)
+DELETE FROM lanes l WHERE l.lane = $1
+  AND (SELECT o.seq FROM outbox o WHERE o.lane = l.lane LIMIT 1) IS NULL
 """
 
 

@@ -6,7 +6,8 @@ SELECT g.endpoint, h.account_sid, regexp_replace(split_part(split_part(h.url, '#
   '://[^/@]*@', '://'), $3::timestamptz
 FROM unnest($1::text[], $2::text[]) AS g (endpoint, lane)
 CROSS JOIN LATERAL (
-  SELECT account_sid, url FROM outbox WHERE lane = g.lane COLLATE "C" ORDER BY seq LIMIT 1) h
+  SELECT account_sid, url FROM outbox
+  WHERE lane >= g.lane COLLATE "C" AND lane <= g.lane COLLATE "C" ORDER BY lane, seq LIMIT 1) h
 ORDER BY g.endpoint COLLATE "C"
 ON CONFLICT (endpoint) DO UPDATE
   SET next_at = greatest(coalesce(e.paused_until, excluded.next_at), excluded.next_at)

@@ -44,7 +44,8 @@ ONE = f"SELECT {SHOWN} FROM attempts a WHERE a.id = $2 AND a.account_sid = $1"
 WAITING = """
 SELECT o.seq, o.lane, o.conversation_sid, o.message_sid, o.event, o.url, o.attempts, o.token,
   o.created_at, l.due, l.kind = 'held' AS held, l.lease IS NOT NULL AND l.due > $3 AS leased,
-  NOT EXISTS (SELECT FROM outbox h WHERE h.lane = o.lane AND h.seq < o.seq) AS head
+  NOT EXISTS (SELECT FROM outbox h WHERE h.lane >= o.lane AND (h.lane, h.seq) < (o.lane, o.seq))
+    AS head
 FROM outbox o JOIN lanes l ON l.lane = o.lane
 WHERE o.seq = $2 AND o.account_sid = $1 AND o.kind = 'hook'
 """

@@ -3,6 +3,15 @@
 A lane's row exists while it has items. Who adds to a lane or settles it holds its row lock, so the
 sequence numbers of a lane follow the order of commits, and a lane never vanishes under an item.
 Lock order everywhere: bindings, users, conversations, lanes in the order of their names.
+
+Queues are empty again and again. A vacuum at such a moment leaves it in the statistics, and until
+the next one every way through these tables, and past all that was deleted since, looks as short to
+the planner as the best: joins became loops over whole tables, and the road waited for their locks.
+So whatever is asked of `outbox`, `lanes` and their like leaves no choice (tests/store/
+test_emptied_queues.py): rows are named by an array of keys, or by their places (`ctid`), never by a
+join of keys alone; what is asked of each row is a subselect; a range orders by all of its index,
+because another index could give the rest. Places hold as long as the lane's row is locked before:
+nobody changes an item without that.
 """
 
 from __future__ import annotations
@@ -37,7 +46,7 @@ WITH leased AS (
 
 SWEEP = """
 DELETE FROM lanes l WHERE l.lane = ANY ($1::text[])
-  AND NOT EXISTS (SELECT FROM outbox o WHERE o.lane = l.lane)
+  AND (SELECT o.seq FROM outbox o WHERE o.lane = l.lane LIMIT 1) IS NULL
 """
 TURN_HOLDS_S = 2.0
 """How long after its time a rated sender's turn may still be taken."""
@@ -49,7 +58,11 @@ ORDER BY lane COLLATE "C" ON CONFLICT (lane) DO UPDATE SET kind = l.kind WHERE f
 UNBEGIN = """
 WITH back AS (UPDATE lanes SET lease = NULL, due = $2 WHERE lane = ANY ($1::text[]))
 UPDATE outbox o SET attempts = o.attempts - 1, started_at = i.unknown_since
-FROM unnest($3::bigint[], $4::timestamptz[]) AS i (seq, unknown_since) WHERE o.seq = i.seq
+FROM unnest($1::text[], $3::bigint[], $4::timestamptz[]) AS i (lane, seq, unknown_since)
+CROSS JOIN LATERAL (
+  SELECT seq, ctid AS place FROM outbox WHERE (lane, seq) >= (i.lane COLLATE "C", i.seq)
+  ORDER BY lane, seq LIMIT 1) h
+WHERE o.ctid = h.place AND h.seq = i.seq
 """
 
 
@@ -185,9 +198,11 @@ async def claim(
 async def due(
     sql: asyncpg.Connection, kind: str, *, limit: int, lease: str, now: datetime, lease_s: float
 ) -> list[Due]:
-    """Lease up to `limit` lanes whose head is due."""
+    """Lease up to `limit` lanes whose head is due; those that keep a pace in the order in which
+    they became due."""
     rows = await sql.fetch(CLAIM, kind, now, limit, lease, now + timedelta(seconds=lease_s))
-    return [Due(*row) for row in rows]
+    rows.sort(key=lambda row: row["since"] or now)
+    return [Due(row["lane"], row["sender"], row["slot_at"], row["endpoint"]) for row in rows]
 
 
 async def begin(
@@ -270,7 +285,9 @@ async def settle(sql: asyncpg.Connection, settled: Sequence[Settled], now: datet
     if not settled:
         return
     await sql.execute(SETTLE, orjson.dumps([_row(one, now) for one in settled]).decode())
-    await sql.execute(RELEASE, [one.item.lane for one in settled], now)
+    ended = [one.item.lane for one in settled if one.due is None]
+    if ended:
+        await sql.execute(RELEASE, ended, now)
 
 
 async def release(sql: asyncpg.Connection, claimed: Sequence[Claimed], now: datetime) -> None:

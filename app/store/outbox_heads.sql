@@ -2,12 +2,13 @@
 -- whose outcome is unknown; the mark keeps the time of the first such attempt.
 UPDATE outbox o SET attempts = o.attempts + 1, started_at = coalesce(o.started_at, $2)
 FROM (
-  SELECT h.seq, h.started_at AS unknown_since
+  SELECT h.place, h.started_at AS unknown_since
   FROM unnest($1::text[]) AS l (lane)
   CROSS JOIN LATERAL (
-    SELECT seq, started_at FROM outbox WHERE lane = l.lane COLLATE "C" ORDER BY seq LIMIT 1) h
+    SELECT ctid AS place, started_at FROM outbox
+    WHERE lane >= l.lane COLLATE "C" AND lane <= l.lane COLLATE "C" ORDER BY lane, seq LIMIT 1) h
 ) head
-WHERE o.seq = head.seq
+WHERE o.ctid = head.place
 RETURNING o.seq, o.lane, o.kind, o.account_sid, o.conversation_sid, o.message_sid, o.receipt_sid,
   o.event, o.scope, o.url, o.method, o.params::text, o.retries_max, o.token, o.attempts,
   head.unknown_since, o.created_at, $2::timestamptz AS started_at

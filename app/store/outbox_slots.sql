@@ -6,7 +6,8 @@ WITH pace AS ({pace}), turn AS (
   FROM unnest($3::text[]) WITH ORDINALITY AS l (lane, n) CROSS JOIN pace p
 ){moved}, waiting AS (
   UPDATE lanes l SET due = t.at, slot_at = t.at, lease = NULL
-  FROM turn t WHERE l.lane = t.lane COLLATE "C" AND t.at > $4
+  FROM turn t
+  WHERE l.lane = t.lane COLLATE "C" AND t.at > $4 AND l.lane = ANY ($3::text[])
 )
 SELECT CASE WHEN EXISTS (SELECT FROM pace)
   THEN ARRAY (SELECT lane FROM turn WHERE at <= $4) END

@@ -33,8 +33,8 @@ SELECT l.lane, h.account_sid, r.address, r.proxy_address,
   coalesce(r.parts -> coalesce((h.params ->> 'part')::int, 0) ->> 'channel', r.channel) AS channel
 FROM unnest($1::text[]) AS l (lane)
 CROSS JOIN LATERAL (
-  SELECT account_sid, receipt_sid, params FROM outbox WHERE lane = l.lane COLLATE "C"
-  ORDER BY seq LIMIT 1) h
+  SELECT account_sid, receipt_sid, params FROM outbox
+  WHERE lane >= l.lane COLLATE "C" AND lane <= l.lane COLLATE "C" ORDER BY lane, seq LIMIT 1) h
 JOIN receipts r ON r.sid = h.receipt_sid
 """
 

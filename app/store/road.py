@@ -25,9 +25,9 @@ ASKED = """
                  WHERE w.account_sid = i.account_sid COLLATE "C" AND w.pre_url IS NOT NULL)
     ELSE false END AS asks,
   CASE WHEN (SELECT EXISTS (SELECT FROM lanes WHERE kind = 'ask'))
-    THEN EXISTS (SELECT FROM lanes l WHERE l.lane = 'a:' || i.account_sid || ' '
+    THEN (SELECT l.lane FROM lanes l WHERE l.lane = 'a:' || i.account_sid || ' '
       || CASE i.numbers WHEN '' THEN i.proxy_address || ':' || i.address ELSE i.numbers END
-      COLLATE "C")
+      COLLATE "C") IS NOT NULL
     ELSE false END AS waits
 """
 """Columns for a statement over inbounds `i`. Where nobody asks and nothing waits, which is found

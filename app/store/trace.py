@@ -104,7 +104,8 @@ WITH named AS (
 )
 SELECT o.kind, o.event, o.url, o.receipt_sid, o.attempts, o.started_at, o.created_at, l.due,
   l.lease IS NOT NULL AS leased, l.kind = 'held' AS held,
-  NOT EXISTS (SELECT FROM outbox h WHERE h.lane = o.lane AND h.seq < o.seq) AS head
+  NOT EXISTS (SELECT FROM outbox h WHERE h.lane >= o.lane AND (h.lane, h.seq) < (o.lane, o.seq))
+    AS head
 FROM named n
 JOIN outbox o ON o.lane = n.lane COLLATE "C"
 JOIN lanes l ON l.lane = o.lane
