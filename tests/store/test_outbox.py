@@ -18,6 +18,7 @@ from tests.support.database import connected
 
 ACCOUNT = "AC" + "a" * 32
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
+RATES = {f"{ACCOUNT} +1": 2.0}
 
 
 def item(lane: str, name: str, **more: str) -> NewItem:
@@ -51,6 +52,17 @@ async def claim(
             sql, "hook", limit=limit, lease=lease, now=at, lease_s=30, rates=rates or {}
         )
     return sorted(claimed, key=lambda one: one.seq)
+
+
+async def rated_sender(sql: asyncpg.Connection) -> None:
+    await sql.execute(
+        "INSERT INTO accounts (sid, default_chat_service_sid, date_created, date_updated)"
+        " VALUES ($1, '', now(), now())",
+        ACCOUNT,
+    )
+    await sql.execute(
+        "INSERT INTO senders (account_sid, address, carrier) VALUES ($1, '+1', 'lab')", ACCOUNT
+    )
 
 
 async def settle(sql: asyncpg.Connection, *settled: Settled, at: datetime = NOW) -> set[int]:
@@ -135,38 +147,36 @@ async def test_given_back_leases_can_be_claimed_at_once(sql: asyncpg.Connection)
 async def test_a_rated_senders_lanes_get_turns_and_others_do_not_wait(
     sql: asyncpg.Connection,
 ) -> None:
-    await sql.execute(
-        "INSERT INTO accounts (sid, default_chat_service_sid, date_created, date_updated)"
-        " VALUES ($1, '', now(), now())",
-        ACCOUNT,
-    )
-    await sql.execute(
-        "INSERT INTO senders (account_sid, address, carrier) VALUES ($1, '+1', 'lab')", ACCOUNT
-    )
+    await rated_sender(sql)
     rated = [item(f"r{n}", f"r{n}", sender=f"{ACCOUNT} +1") for n in range(5)]
     await add(sql, *rated, item("free", "free"))
-    rates = {f"{ACCOUNT} +1": 2.0}
-    first = await claim(sql, rates=rates)
+    first = await claim(sql, rates=RATES)
     assert sorted(one.lane for one in first) == ["free", "r0"]
     taken = []
     for step in range(1, 5):
         at = NOW + timedelta(seconds=step * 0.5)
-        turn = await claim(sql, at=at, rates=rates)
+        turn = await claim(sql, at=at, rates=RATES)
         taken += [one.lane for one in turn]
         assert len(turn) == 1
     assert sorted(taken) == ["r1", "r2", "r3", "r4"]
 
 
+async def test_who_was_due_first_has_the_first_turn(sql: asyncpg.Connection) -> None:
+    await rated_sender(sql)
+    for seconds, lane in enumerate("cab"):
+        async with sql.transaction():
+            one = item(lane, lane, sender=f"{ACCOUNT} +1")
+            await outbox.add(sql, [one], NOW + timedelta(seconds=seconds))
+    turns = [
+        [one.lane for one in await claim(sql, at=NOW + timedelta(seconds=at), rates=RATES)]
+        for at in (10, 10.5, 11)
+    ]
+    assert turns == [["c"], ["a"], ["b"]]
+
+
 async def test_turns_that_nobody_took_are_given_out_again(sql: asyncpg.Connection) -> None:
     """After an hour without a worker a rated sender does not send everything at once."""
-    await sql.execute(
-        "INSERT INTO accounts (sid, default_chat_service_sid, date_created, date_updated)"
-        " VALUES ($1, '', now(), now())",
-        ACCOUNT,
-    )
-    await sql.execute(
-        "INSERT INTO senders (account_sid, address, carrier) VALUES ($1, '+1', 'lab')", ACCOUNT
-    )
+    await rated_sender(sql)
     await add(sql, *(item(f"r{n}", f"r{n}", sender=f"{ACCOUNT} +1") for n in range(10)))
     rates = {f"{ACCOUNT} +1": 1.0}
     assert len(await claim(sql, rates=rates)) == 1
