@@ -163,7 +163,7 @@ async def test_a_rated_senders_lanes_get_turns_and_others_do_not_wait(
 
 async def test_who_was_due_first_has_the_first_turn(sql: asyncpg.Connection) -> None:
     await rated_sender(sql)
-    for seconds, lane in enumerate("cab"):
+    for lane, seconds in {"a": 1, "b": 2, "c": 0}.items():
         async with sql.transaction():
             one = item(lane, lane, sender=f"{ACCOUNT} +1")
             await outbox.add(sql, [one], NOW + timedelta(seconds=seconds))
