@@ -49,8 +49,8 @@ from app.store import idempotency
 from app.store.changes import stamp
 
 BATCH_MAX = 2000
-"""In one statement, which names its rows in an array: were they joined with, a plan might ask for
-the next ones, and the next, again and again."""
+"""In one statement (of event logs, of each account). It names its rows in an array: in a join, a
+plan might ask for the next ones, and the next, again and again."""
 IDEMPOTENCY_DAYS = idempotency.LIFE.days
 EARLY_DAYS = 7
 """A status that waited so long for its send is of somebody else's message."""

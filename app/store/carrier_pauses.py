@@ -56,9 +56,8 @@ UPDATE lanes l SET kind = 'delivery', endpoint = regexp_replace(l.endpoint, '^d:
 WHERE l.lane = ANY (ARRAY (
   SELECT h.lane FROM unnest($1::text[]) AS r (endpoint)
   CROSS JOIN LATERAL (
-    SELECT lane FROM lanes WHERE kind = 'held'
-      AND endpoint >= r.endpoint COLLATE "C" AND endpoint <= r.endpoint COLLATE "C"
-    ORDER BY endpoint, due LIMIT $2 FOR UPDATE SKIP LOCKED) h))
+    SELECT lane FROM lanes WHERE kind = 'held' AND endpoint = r.endpoint COLLATE "C"
+    ORDER BY due LIMIT $2 FOR UPDATE SKIP LOCKED) h))
 RETURNING l.lane
 """
 

@@ -105,7 +105,7 @@ WHERE p.part ->> 'id' = s.external_id
 ASK_NOW = """
 UPDATE lanes SET due = $2 WHERE lane = ANY (ARRAY (
   SELECT l.lane FROM lanes l
-  WHERE l.lane = ANY ($1::text[]) AND l.kind = $3 AND l.lease IS NULL AND l.due > $2
+  WHERE l.lane = ANY ($1::text[]) AND (l.kind = $3 AND l.lease IS NULL AND l.due > $2) IS TRUE
     AND (SELECT o.started_at FROM outbox o WHERE o.lane >= l.lane AND o.lane <= l.lane
          ORDER BY o.lane, o.seq LIMIT 1) IS NOT NULL
   ORDER BY l.lane FOR UPDATE SKIP LOCKED))

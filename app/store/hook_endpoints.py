@@ -35,9 +35,8 @@ ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED
 TAKE = """
 SELECT h.lane, w.endpoint FROM unnest($1::text[], $2::int[]) AS w (endpoint, places)
 CROSS JOIN LATERAL (
-  SELECT lane FROM lanes WHERE kind = 'held'
-    AND endpoint >= w.endpoint COLLATE "C" AND endpoint <= w.endpoint COLLATE "C"
-  ORDER BY endpoint, due LIMIT w.places FOR UPDATE SKIP LOCKED) h
+  SELECT lane FROM lanes WHERE kind = 'held' AND endpoint = w.endpoint COLLATE "C"
+  ORDER BY due LIMIT w.places FOR UPDATE SKIP LOCKED) h
 """
 LOOK_AGAIN = """
 UPDATE hook_endpoints e SET next_at = n.next_at, probe = n.probe,
@@ -48,9 +47,7 @@ WHERE e.endpoint = n.endpoint COLLATE "C" AND e.endpoint = ANY ($1::text[])
 # These rows are locked by a statement before: nobody brings a lane meanwhile.
 END = """
 DELETE FROM hook_endpoints e WHERE e.endpoint = ANY ($1::text[])
-  AND (SELECT l.lane FROM lanes l
-       WHERE l.kind = 'held' AND l.endpoint >= e.endpoint AND l.endpoint <= e.endpoint
-       ORDER BY l.endpoint LIMIT 1) IS NULL
+  AND (SELECT l.lane FROM lanes l WHERE l.kind = 'held' AND l.endpoint = e.endpoint LIMIT 1) IS NULL
 """
 NEXT = """
 SELECT least(

@@ -2,7 +2,8 @@
 
 A lane's row exists while it has items. Who adds to a lane or settles it holds its row lock, so the
 sequence numbers of a lane follow the order of commits, and a lane never vanishes under an item.
-Lock order everywhere: bindings, users, conversations, lanes in the order of their names.
+Lock order everywhere: bindings, users, conversations, executions, media, lanes in the order of
+their names.
 
 Queues are empty again and again. A vacuum at such a moment leaves it in the statistics, and until
 the next one every way through these tables, and past all that was deleted since, looks as short to
@@ -10,8 +11,8 @@ the planner as the best: joins became loops over whole tables, and the road wait
 So whatever is asked of `outbox`, `lanes` and their like leaves no choice (tests/store/
 test_emptied_queues.py): rows are named by an array of keys, or by their places (`ctid`), never by a
 join of keys alone; what is asked of each row is a subselect; a range orders by all of its index,
-because another index could give the rest. Places hold as long as the lane's row is locked before:
-nobody changes an item without that.
+because another index could give the rest. Places hold where an earlier statement has locked the
+lane: nobody changes an item without that.
 """
 
 from __future__ import annotations
@@ -198,11 +199,9 @@ async def claim(
 async def due(
     sql: asyncpg.Connection, kind: str, *, limit: int, lease: str, now: datetime, lease_s: float
 ) -> list[Due]:
-    """Lease up to `limit` lanes whose head is due; those that keep a pace in the order in which
-    they became due."""
+    """Lease up to `limit` lanes whose head is due, the longest due first."""
     rows = await sql.fetch(CLAIM, kind, now, limit, lease, now + timedelta(seconds=lease_s))
-    rows.sort(key=lambda row: row["since"] or now)
-    return [Due(row["lane"], row["sender"], row["slot_at"], row["endpoint"]) for row in rows]
+    return [Due(*row) for row in rows]
 
 
 async def begin(
@@ -213,7 +212,7 @@ async def begin(
     now: datetime,
     rates: Mapping[str, float],
 ) -> list[Claimed]:
-    """Start an attempt of the head of each of these leased lanes.
+    """Start an attempt of the head of each of these leased lanes, in their order.
 
     `rates` gives sends per second by the names of paces (app/rules/paces.py): lanes of rated
     senders are given turns and wait for them without a lease.
@@ -252,6 +251,8 @@ async def start(
 async def _begun(
     sql: asyncpg.Connection, lanes: Sequence[str], heads: Sequence[Any], lease: str
 ) -> list[Claimed]:
+    places = {lane: place for place, lane in enumerate(lanes)}
+    heads = sorted(heads, key=lambda row: places[row["lane"]])
     if len(heads) < len(lanes):  # nobody leaves a lane behind; if somebody did, it goes
         await sql.execute(SWEEP, sorted(set(lanes) - {row["lane"] for row in heads}))
     return [_claimed(row, lease) for row in heads]

@@ -1,8 +1,9 @@
--- Lease lanes whose head is due. A leased lane is due again when its lease ends. Of those that keep a
--- pace also since when they were due: they take their turns in that order.
-UPDATE lanes l SET lease = $4, due = $5
-WHERE l.lane = ANY (ARRAY (
-  SELECT lane FROM lanes WHERE kind = $1 AND due <= $2
-  ORDER BY due LIMIT $3 FOR UPDATE SKIP LOCKED))
-RETURNING l.lane, l.sender, l.slot_at, l.endpoint,
-  CASE WHEN l.sender IS NOT NULL THEN (SELECT was.due FROM lanes was WHERE was.lane = l.lane) END AS since
+-- Lease lanes whose head is due, and tell of them in the order in which they became due. A leased lane
+-- is due again when its lease ends.
+WITH taken AS (
+  SELECT lane, sender, slot_at, endpoint, due FROM lanes WHERE kind = $1 AND due <= $2
+  ORDER BY due LIMIT $3 FOR UPDATE SKIP LOCKED
+), leased AS (
+  UPDATE lanes SET lease = $4, due = $5 WHERE lane = ANY (ARRAY (SELECT lane FROM taken))
+)
+SELECT lane, sender, slot_at, endpoint FROM taken ORDER BY due

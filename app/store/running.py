@@ -41,7 +41,9 @@ LEFT JOIN conversations c ON c.sid = i.conversation_sid COLLATE "C"
   AND c.account_sid = i.account_sid COLLATE "C"
 LEFT JOIN participants p ON p.sid = i.participant_sid COLLATE "C"
 LEFT JOIN flows f ON f.sid = i.flow_sid COLLATE "C" AND f.account_sid = i.account_sid COLLATE "C"
-LEFT JOIN executions e ON e.flow_sid = f.sid AND e.conversation_sid = c.sid AND e.status = 'active'
+LEFT JOIN LATERAL (
+  SELECT * FROM executions
+  WHERE flow_sid = f.sid AND conversation_sid = c.sid AND status = 'active' LIMIT 1) e ON true
 """
 
 DEFINITION = "SELECT definition FROM flow_revisions WHERE flow_sid = $1 AND revision = $2"
@@ -52,7 +54,7 @@ WITH over AS (
   SELECT sid FROM executions WHERE due <= $1 ORDER BY due LIMIT $2
   FOR NO KEY UPDATE SKIP LOCKED
 )
-UPDATE executions e SET due = NULL FROM over WHERE e.sid = over.sid
+UPDATE executions e SET due = NULL WHERE e.sid = ANY (ARRAY (SELECT sid FROM over))
 RETURNING e.sid, e.account_sid, e.flow_sid, e.conversation_sid, e.version
 """
 
@@ -64,7 +66,7 @@ SELECT e.sid
 FROM unnest($2::text[], $3::text[]) AS i (flow_sid, conversation_sid)
 JOIN executions e ON e.flow_sid = i.flow_sid COLLATE "C"
   AND e.conversation_sid = i.conversation_sid COLLATE "C" AND e.status = 'active'
-WHERE (SELECT count(*) FROM entered) >= 0
+WHERE (SELECT count(*) FROM entered) >= 0 AND e.conversation_sid = ANY ($3::text[])
 ORDER BY e.sid FOR NO KEY UPDATE OF e
 """
 
@@ -73,7 +75,7 @@ UPDATE executions e SET status = 'ended', reason = i.reason, due = NULL, version
   date_updated = $4
 FROM unnest($1::text[], $2::text[], $3::text[]) AS i (flow_sid, conversation_sid, reason)
 WHERE e.flow_sid = i.flow_sid COLLATE "C" AND e.status = 'active'
-  AND e.conversation_sid = i.conversation_sid COLLATE "C"
+  AND e.conversation_sid = i.conversation_sid COLLATE "C" AND e.conversation_sid = ANY ($2::text[])
 """
 
 # The memory of who said a message names it; whether it waits there still is found out in its lane.
@@ -81,7 +83,7 @@ SAID = """
 SELECT i.n, e.sid, e.flow_sid
 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS i (conversation_sid, message_sid, n)
 JOIN executions e ON e.conversation_sid = i.conversation_sid COLLATE "C" AND e.status = 'active'
-WHERE strpos(e.memory, i.message_sid) > 0
+WHERE strpos(e.memory, i.message_sid) > 0 AND e.conversation_sid = ANY ($1::text[])
 ORDER BY i.n, e.sid
 """
 
@@ -92,7 +94,7 @@ WITH held AS (
 )
 UPDATE executions e SET status = 'ended', reason = $2, due = NULL, version = e.version + 1,
   date_updated = $3
-FROM held h WHERE e.sid = h.sid
+WHERE e.sid = ANY (ARRAY (SELECT sid FROM held))
 """
 
 

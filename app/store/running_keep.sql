@@ -15,11 +15,13 @@ WITH given AS (
 ), held AS (
   SELECT e.sid FROM executions e JOIN given g ON g.sid = e.sid COLLATE "C"
   WHERE e.version = g.version AND e.status = 'active' AND (SELECT count(*) FROM entered) >= 0
+    AND e.sid = ANY (ARRAY (SELECT sid FROM given))
   ORDER BY e.sid FOR NO KEY UPDATE OF e
 ), changed AS (
   UPDATE executions e SET status = g.status, reason = g.reason, memory = g.memory, due = g.due,
     version = e.version + 1, taken = g.taken, date_updated = $3
-  FROM held h JOIN given g ON g.sid = h.sid COLLATE "C" WHERE e.sid = h.sid
+  FROM held h JOIN given g ON g.sid = h.sid COLLATE "C"
+  WHERE e.sid = h.sid AND e.sid = ANY (ARRAY (SELECT sid FROM held))
   RETURNING e.sid
 ), made AS (
   INSERT INTO executions (

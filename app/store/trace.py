@@ -108,7 +108,7 @@ SELECT o.kind, o.event, o.url, o.receipt_sid, o.attempts, o.started_at, o.create
     AS head
 FROM named n
 JOIN outbox o ON o.lane = n.lane COLLATE "C"
-JOIN lanes l ON l.lane = o.lane
+CROSS JOIN LATERAL (SELECT kind, due, lease FROM lanes WHERE lane = o.lane LIMIT 1) l
 WHERE o.conversation_sid IS NOT DISTINCT FROM $1 AND ($3::text IS NULL OR o.message_sid = $3)
 ORDER BY o.seq DESC LIMIT $2
 """

@@ -95,7 +95,7 @@ async def memory(stage: Stage) -> Sequence[Figure]:
             run = await loaded(spell, service, dataset.conversations)
             after.append(resident_mib(service.process))
             stage.say(f"{after[-1]:.0f} MiB after {len(after)} of {spells}; {run.per_s:,.0f}/s")
-    told = (fresh, *after[:: max(1, spells // 12)], after[-1])
+    told = (fresh, *after[: -1 : max(1, spells // 12)], after[-1])
     return [
         Figure(
             f"memory after {spells * spell.seconds:,.0f} s of load : after {spell.seconds:g} s",

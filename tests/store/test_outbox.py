@@ -161,6 +161,19 @@ async def test_a_rated_senders_lanes_get_turns_and_others_do_not_wait(
     assert sorted(taken) == ["r1", "r2", "r3", "r4"]
 
 
+async def test_who_is_due_longest_is_claimed_first(sql: asyncpg.Connection) -> None:
+    """Whoever has fewer places than lanes gives them to the first ones (app/inbound/asking.py)."""
+    for lane, seconds in {"a": 3, "b": 2, "c": 0, "d": 1}.items():
+        async with sql.transaction():
+            await outbox.add(sql, [item(lane, lane)], NOW + timedelta(seconds=seconds))
+    at = NOW + timedelta(seconds=10)
+    async with sql.transaction():
+        lanes = await outbox.due(sql, "hook", limit=3, lease="x", now=at, lease_s=30)
+        heads = await outbox.begin(sql, lanes, lease="x", now=at, rates={})
+    assert [one.lane for one in lanes] == ["c", "d", "b"]
+    assert [one.lane for one in heads] == ["c", "d", "b"]
+
+
 async def test_who_was_due_first_has_the_first_turn(sql: asyncpg.Connection) -> None:
     await rated_sender(sql)
     for lane, seconds in {"a": 1, "b": 2, "c": 0}.items():
