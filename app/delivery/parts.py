@@ -16,7 +16,7 @@ from app.model.parts import referred
 from app.model.traffic import Status
 from app.rules.parts import folded
 from app.rules.receipts import FINAL, advance
-from app.store.outbox import Settled
+from app.store.settling import Settled
 
 
 def sid_of(reference: str | None) -> str | None:

@@ -32,8 +32,8 @@ from app.rules.receipts import advance
 from app.rules.schedule import next_attempt
 from app.runtime import Runtime
 from app.settings.models import Settings
-from app.store import deliveries, outbox, running, webhooks
-from app.store.outbox import NewItem, Settled
+from app.store import deliveries, outbox, running, settling, webhooks
+from app.store.settling import Settled
 from app.webhooks import events, tell
 
 LOST = ("failed", "undelivered")
@@ -57,7 +57,7 @@ class Batch:
     accepted: list[deliveries.External] = field(default_factory=list)
     grouped: set[str] = field(default_factory=set)
     turns: list[Turn] = field(default_factory=list)
-    flowing: list[NewItem] = field(default_factory=list)
+    flowing: list[outbox.NewItem] = field(default_factory=list)
     first: set[str] = field(default_factory=set)
 
     def together(self, receipt: Receipt | None) -> list[Receipt]:
@@ -256,7 +256,7 @@ class Settler:
             # A flow that speaks elsewhere holds its lane, and waits for one of those fenced here.
             if fenced and not lanes <= batch.first:
                 raise Behind(lanes)
-        await outbox.settle(sql, batch.settled, batch.now)
+        await settling.settle(sql, batch.settled, batch.now)
         await outbox.add(sql, [*told, *batch.flowing], batch.now)
 
     def _observe(self, batch: Batch, items: Sequence[Tried | Status]) -> None:

@@ -27,9 +27,10 @@ from app.model.outbox import MEDIA
 from app.observe import DeadLettered, MediaFetched
 from app.rules.schedule import next_attempt
 from app.runtime import Runtime
-from app.store import media, outbox
+from app.store import media, outbox, settling
 from app.store.media import Fetching
-from app.store.outbox import Claimed, Settled
+from app.store.outbox import Claimed
+from app.store.settling import Settled
 
 SETTLE_S = 60.0
 """How long sealing, syncing and writing down may take on top of the fetch."""
@@ -173,7 +174,7 @@ async def settle(runtime: Runtime, fetched: Fetched) -> None:
             final = settled.dead is not None
             said = settled.dead or settled.detail or ""
             await media.failed(tx.sql, item.token, said, now, final=final)
-        await outbox.settle(tx.sql, [settled], now)
+        await settling.settle(tx.sql, [settled], now)
     runtime.wakes.ring(MEDIA)
     runtime.observe(
         MediaFetched(

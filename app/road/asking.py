@@ -28,9 +28,10 @@ from app.road.items import Answered, Arrival, Taken
 from app.road.resolve import Bound, Create, Decision
 from app.rules.conversations import check_attributes
 from app.settings.limits import LimitSettings
-from app.store import outbox, pre_targets
-from app.store.outbox import NewItem, Settled
+from app.store import outbox, pre_targets, settling
+from app.store.outbox import NewItem
 from app.store.pre_targets import Place
+from app.store.settling import Settled
 from app.webhooks.before import Verdict
 
 RULE = "pre_event"
@@ -101,7 +102,7 @@ async def fence(sql: asyncpg.Connection, load: Load) -> None:
 async def settle(sql: asyncpg.Connection, load: Load) -> None:
     """Give up the places of those that took effect; the others keep theirs until they are due."""
     settled = [Settled(one.place, one.outcome, due=one.due(load.now)) for one in _answers(load)]
-    await outbox.settle(sql, settled, load.now)
+    await settling.settle(sql, settled, load.now)
 
 
 def _concerned(load: Load, carriage: Carriage) -> bool:

@@ -15,7 +15,7 @@ from app.model import Receipt
 from app.model.flows import FLOW
 from app.road.convoy import Carriage, Load, Stale
 from app.road.items import Draft
-from app.store import outbox, running
+from app.store import outbox, running, settling
 from app.store.outbox import NewItem
 from app.store.running import Keeping
 
@@ -57,7 +57,7 @@ async def fence(sql: asyncpg.Connection, load: Load) -> None:
 async def settle(sql: asyncpg.Connection, load: Load) -> None:
     """Settle the items that are answered with these messages."""
     settled = [keeping.settled for _, keeping in _said(load) if keeping.settled is not None]
-    await outbox.settle(sql, settled, load.now)
+    await settling.settle(sql, settled, load.now)
     if settled:
         load.flowed.add(FLOW)
 

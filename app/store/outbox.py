@@ -34,8 +34,6 @@ ADD = ADDING.replace("{only}", "")
 CLAIM = sentence(__file__, "outbox_claim.sql")
 HEADS = sentence(__file__, "outbox_heads.sql")
 FENCE = sentence(__file__, "outbox_fence.sql")
-SETTLE = sentence(__file__, "outbox_settle.sql")
-RELEASE = sentence(__file__, "outbox_release.sql")
 START = (
     """
 WITH leased AS (
@@ -140,30 +138,6 @@ class Due(NamedTuple):
     sender: str | None
     slot_at: datetime | None
     endpoint: str | None
-
-
-@value(frozen=True, slots=True)
-class Settled:
-    """How a claimed item ends: done (None), dead (a reason), or again at `due`. `unknown` keeps
-    the mark that the last attempt's outcome is not known. With `params`, it goes on as an item that
-    says these, and nothing of it was attempted yet. `held` is the route whose carriers its lane
-    waits for from now on."""
-
-    item: Claimed
-    outcome: str
-    due: datetime | None = None
-    dead: str | None = None
-    unknown: bool = False
-    finished_at: datetime | None = None
-    status_code: int | None = None
-    error_code: int | None = None
-    detail: str | None = None
-    external_id: str | None = None
-    segments: int | None = None
-    encoding: str | None = None
-    exchange: dict[str, Any] | None = None
-    params: dict[str, str] | None = None
-    held: str | None = None
 
 
 async def add(sql: asyncpg.Connection, items: Sequence[NewItem], now: datetime) -> None:
@@ -280,17 +254,6 @@ async def lock_lanes(
     await sql.execute(LOCK_LANES, lanes, kind, now)
 
 
-async def settle(sql: asyncpg.Connection, settled: Sequence[Settled], now: datetime) -> None:
-    """Record the attempts, remove what is done or dead, and let the lanes go on. The lanes are
-    locked (`fence`) by the caller."""
-    if not settled:
-        return
-    await sql.execute(SETTLE, orjson.dumps([_row(one, now) for one in settled]).decode())
-    ended = [one.item.lane for one in settled if one.due is None]
-    if ended:
-        await sql.execute(RELEASE, ended, now)
-
-
 async def release(sql: asyncpg.Connection, claimed: Sequence[Claimed], now: datetime) -> None:
     """Give leases back without settling: the attempts' outcomes stay unknown."""
     ours = await fence(sql, claimed)
@@ -311,47 +274,6 @@ def adding(items: str, now: str, only: str = "") -> str:
     condition is looked at before a lane is locked."""
     text = ADDING[ADDING.index("incoming AS") :].replace("$2", now).replace("$1", items)
     return text.replace("{only}", f" WHERE {only}" if only else "")
-
-
-def _row(one: Settled, now: datetime) -> dict[str, Any]:
-    item = one.item
-    row = {
-        "seq": item.seq,
-        "kind": item.kind,
-        "number": item.attempts,
-        "conversation_sid": item.conversation_sid,
-        "message_sid": item.message_sid,
-        "receipt_sid": item.receipt_sid,
-        "event": item.event,
-        "target": item.url,
-        "outcome": one.outcome,
-        "status_code": one.status_code,
-        "error_code": one.error_code,
-        "detail": _storable(one.detail),
-        "external_id": _storable(one.external_id),
-        "segments": one.segments,
-        "encoding": one.encoding,
-        "started_at": item.started_at,
-        "finished_at": one.finished_at or now,
-        "done": one.due is None,
-        "due": one.due,
-        "dead": _storable(one.dead),
-        "unknown": one.unknown,
-        "lane": item.lane,
-        "now": now,
-        "params": one.params,
-        "held": one.held,
-    }
-    if item.kind == HOOK:
-        row["account_sid"] = item.account_sid
-        row["endpoint"] = item.endpoint
-        row["exchange"] = one.exchange
-    return row
-
-
-def _storable(text: str | None) -> str | None:
-    """What a stranger's server said, without what PostgreSQL cannot hold."""
-    return None if text is None else text.replace("\x00", "").encode("utf-8", "replace").decode()
 
 
 def _claimed(row: Any, lease: str) -> Claimed:

@@ -18,7 +18,8 @@ from app.model import Receipt
 from app.model.flows import EXECUTION, FLOW, PLACE, TIMEOUT, UNDELIVERED, VERSION, flow_lane
 from app.store import outbox
 from app.store.database import sentence
-from app.store.outbox import Claimed, NewItem, Settled
+from app.store.outbox import Claimed, NewItem
+from app.store.settling import Settled
 
 STEP_MAX = 500
 """Executions whose wait is over, in one transaction."""

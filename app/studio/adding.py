@@ -12,7 +12,7 @@ from app.flows.asks import Add
 from app.flows.stack import Stack
 from app.road.flowing import Overtaken
 from app.runtime import Runtime
-from app.store import conversations, outbox, running
+from app.store import conversations, outbox, running, settling
 from app.store.outbox import Claimed
 from app.store.running import Keeping, Parcel
 from app.store.scope import Scope
@@ -50,5 +50,5 @@ async def add(
             raise Unavailable("the lease ran out")
         await tell(tx, runtime.settings, happened)
         if keeping.settled is not None:
-            await outbox.settle(tx.sql, [keeping.settled], tx.now)
+            await settling.settle(tx.sql, [keeping.settled], tx.now)
     return after, keeping

@@ -27,8 +27,9 @@ from app.road.flowing import Overtaken
 from app.road.items import Road
 from app.rules import executions as rules
 from app.runtime import Runtime
-from app.store.outbox import Claimed, Settled
+from app.store.outbox import Claimed
 from app.store.running import Keeping, Parcel, flow_of
+from app.store.settling import Settled
 from app.studio import adding, deeds
 from app.studio.keeper import Kept
 

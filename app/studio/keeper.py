@@ -9,9 +9,9 @@ from app.errors import ParleyError
 from app.model.flows import FLOW
 from app.road.flowing import Overtaken
 from app.runtime import Runtime
-from app.store import outbox, running
-from app.store.outbox import Settled
+from app.store import outbox, running, settling
 from app.store.running import Ending, Keeping
+from app.store.settling import Settled
 
 Keepable = Keeping | Ending | Settled
 Kept = Convoy[Keepable, None]
@@ -49,7 +49,7 @@ class Keeper:
             late = [one for one in settled if one.outcome == POSTPONED]
             for one in late:
                 await outbox.unbegin(sql, [one.item], one.due or now)
-            await outbox.settle(sql, [one for one in settled if one not in late], now)
+            await settling.settle(sql, [one for one in settled if one not in late], now)
         self._runtime.wakes.ring(FLOW)
         return [Overtaken() if _overtaken(one, kept) else None for one in given]
 

@@ -29,8 +29,9 @@ from app.road.items import Road
 from app.rules import executions as rules
 from app.runtime import Runtime
 from app.store import running
-from app.store.outbox import Claimed, Settled
+from app.store.outbox import Claimed
 from app.store.running import Ending, Parcel, flow_of
+from app.store.settling import Settled
 from app.studio.errand import Errand, Shop
 from app.studio.keeper import POSTPONED, Kept, Lost
 

@@ -27,8 +27,9 @@ from app.rules.schedule import next_attempt
 from app.runtime import Runtime
 from app.settings.models import RetrySettings
 from app.settings.overrides import check, overrides
-from app.store import outbox
-from app.store.outbox import Claimed, Settled
+from app.store import outbox, settling
+from app.store.outbox import Claimed
+from app.store.settling import Settled
 from app.webhooks.queue import HookQueue, Outcome, Turns
 from app.webhooks.request import Request, kept, request
 
@@ -204,7 +205,7 @@ class Teller:
             ours = await outbox.fence(sql, [one.item for one in told])
             mine = [one for one in told if one.item.seq in ours]
             settled = {one.item.seq: verdict(one, schedule, now, ids.chance()) for one in mine}
-            await outbox.settle(sql, list(settled.values()), now)
+            await settling.settle(sql, list(settled.values()), now)
             turns = await self.queue.turn(sql, [self._learned(one) for one in mine], now)
         self._runtime.wakes.ring(HOOK)
         for one in settled.values():

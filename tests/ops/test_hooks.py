@@ -17,8 +17,9 @@ from app.model.flows import FLOW, PLACE, flow_lane
 from app.model.outbox import HOOK, endpoint
 from app.ops import hooks, hooks_command
 from app.ops.hook_routes import HookRoutes
-from app.store import hooks_log, outbox
-from app.store.outbox import Claimed, NewItem, Settled
+from app.store import hooks_log, outbox, settling
+from app.store.outbox import Claimed, NewItem
+from app.store.settling import Settled
 from tests.ops.conftest import HOOK_URL, House
 from tests.support.clock import TurnedClock
 from tests.support.settings import ACCOUNT
@@ -78,7 +79,7 @@ class Log:
                 )
                 for one in claimed
             ]
-            await outbox.settle(tx.sql, settled, tx.now)
+            await settling.settle(tx.sql, settled, tx.now)
         return claimed
 
     async def waiting(self) -> list[tuple[str, str]]:
@@ -195,7 +196,7 @@ async def test_dead_letters_of_flows_are_listed_and_replayed_with_the_others(
         [claimed] = await outbox.claim(
             tx.sql, FLOW, limit=1, lease="x", now=tx.now, lease_s=30, rates={}
         )
-        await outbox.settle(tx.sql, [Settled(claimed, "dead", dead="no such flow")], tx.now)
+        await settling.settle(tx.sql, [Settled(claimed, "dead", dead="no such flow")], tx.now)
     dead = (await ask(client, "/ops/hooks/dead"))["hooks"]
     assert [(one["conversation_sid"], one["url"]) for one in dead] == [
         ("CH2", PLACE + flow),
@@ -275,7 +276,7 @@ async def test_the_first_of_a_lane_is_skipped_or_tried_now(
     assert "being called" in busy["message"]
     async with log.house.runtime.db.begin() as tx:
         due = tx.now + timedelta(hours=1)
-        await outbox.settle(tx.sql, [Settled(claimed[0], "refused", due=due)], tx.now)
+        await settling.settle(tx.sql, [Settled(claimed[0], "refused", due=due)], tx.now)
     behind = await do(client, f"/ops/hooks/{second['seq']}/skip", 409)
     assert "not the first" in behind["message"]
     assert await log.claim() == []
@@ -283,7 +284,7 @@ async def test_the_first_of_a_lane_is_skipped_or_tried_now(
     (again,) = await log.claim()
     assert (again.token, again.attempts) == ("a", 2)
     async with log.house.runtime.db.begin() as tx:
-        await outbox.settle(tx.sql, [Settled(again, "refused", due=due)], tx.now)
+        await settling.settle(tx.sql, [Settled(again, "refused", due=due)], tx.now)
     await do(client, f"/ops/hooks/{first['seq']}/skip")
     (dead,) = (await ask(client, "/ops/hooks/dead"))["hooks"]
     assert (dead["token"], dead["reason"], dead["target"]) == (

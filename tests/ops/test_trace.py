@@ -14,8 +14,8 @@ from app.model.traffic import Inbound
 from app.ops.trace import ENTRIES_MAX, Trace, as_json, text, trace
 from app.road.items import Arrival, Draft, Posted, Taken
 from app.road.walk import Walker
-from app.store import outbox
-from app.store.outbox import Settled
+from app.store import outbox, settling
+from app.store.settling import Settled
 from tests.ops.conftest import SERVICE, House
 from tests.support.clock import TurnedClock
 from tests.support.settings import ACCOUNT, SMS
@@ -52,7 +52,7 @@ class Told:
                 tx.sql, kind, limit=10, lease="l", now=tx.now, lease_s=60, rates={}
             )
             ended = [Settled(item, outcome, **settled) for item in claimed]
-            await outbox.settle(tx.sql, ended, tx.now)
+            await settling.settle(tx.sql, ended, tx.now)
 
 
 @pytest.fixture

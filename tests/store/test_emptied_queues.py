@@ -25,10 +25,12 @@ from app.store import (
     paces,
     road,
     schema,
+    settling,
 )
 from app.store.held import PINNED
 from app.store.hook_endpoints import Look
-from app.store.outbox import NewItem, Settled
+from app.store.outbox import NewItem
+from app.store.settling import Settled
 
 ACCOUNT = "AC" + "a" * 32
 SENDER = f"{ACCOUNT} +15550001000"
@@ -137,7 +139,7 @@ async def work(sql: asyncpg.Connection) -> None:
         *(Settled(one, "refused", dead="no") for one in begun[10:12]),
         *(Settled(one, "refused", due=LATER) for one in begun[12:16]),
     ]
-    await outbox.settle(sql, ends, NOW)
+    await settling.settle(sql, ends, NOW)
     assert await sql.fetchval("SELECT count(*) FROM dead_letters") == 2
     await outbox.unbegin(sql, begun[16:18], LATER)
     await outbox.release(sql, begun[18:], NOW)

@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from app.store import outbox
-from app.store.outbox import Claimed, NewItem, Settled
+from app.store import outbox, settling
+from app.store.outbox import Claimed, NewItem
+from app.store.settling import Settled
 from tests.support.database import connected
 
 ACCOUNT = "AC" + "a" * 32
@@ -68,7 +69,7 @@ async def rated_sender(sql: asyncpg.Connection) -> None:
 async def settle(sql: asyncpg.Connection, *settled: Settled, at: datetime = NOW) -> set[int]:
     async with sql.transaction():
         ours = await outbox.fence(sql, [one.item for one in settled])
-        await outbox.settle(sql, [one for one in settled if one.item.seq in ours], at)
+        await settling.settle(sql, [one for one in settled if one.item.seq in ours], at)
     return ours
 
 
