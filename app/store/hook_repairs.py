@@ -16,7 +16,7 @@ import orjson
 from app import ids
 from app.model.flows import FLOW
 from app.model.outbox import HOOK
-from app.store import outbox
+from app.store import outbox, settling
 from app.store.outbox import NewItem
 
 COLUMNS = tuple(NewItem.__annotations__)
@@ -67,11 +67,6 @@ UPDATE hook_endpoints e SET next_at = $2,
   paused_until = CASE WHEN e.paused_until IS NOT NULL THEN $2::timestamptz END
 FROM first f WHERE e.endpoint = f.endpoint AND e.probe IS NULL
 """
-GO_ON = "UPDATE lanes SET due = $2, lease = NULL WHERE lane = $1"
-GONE = """
-DELETE FROM lanes l WHERE l.lane = $1
-  AND (SELECT o.seq FROM outbox o WHERE o.lane = l.lane LIMIT 1) IS NULL
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +111,7 @@ async def skip(
     if lane is None or said != "done":
         return said
     await sql.execute(BURY, seq, reason, now)
-    await sql.execute(GO_ON, lane["lane"], now)
-    await sql.execute(GONE, lane["lane"])
+    await settling.go_on(sql, [lane["lane"]], now)
     return said
 
 

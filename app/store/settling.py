@@ -50,7 +50,13 @@ async def settle(sql: asyncpg.Connection, settled: Sequence[Settled], now: datet
     await sql.execute(SETTLE, orjson.dumps([_row(one, now) for one in settled]).decode())
     ended = [one.item.lane for one in settled if one.due is None]
     if ended:
-        await sql.execute(RELEASE, ended, now)
+        await go_on(sql, ended, now)
+
+
+async def go_on(sql: asyncpg.Connection, lanes: Sequence[str], now: datetime) -> None:
+    """The heads of these locked lanes are gone: what is behind them is due, and a lane that is
+    empty goes."""
+    await sql.execute(RELEASE, lanes, now)
 
 
 def _row(one: Settled, now: datetime) -> dict[str, Any]:
